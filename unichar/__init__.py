@@ -1,0 +1,11 @@
+"""The production line for characters: from a folder with ten pictures to a model that talks and draws.
+
+data/characters/<id>/   the kit a user brings                              (kit)
+  -> validate           Great Expectations; a bad kit stops here           (kit)
+  -> curate             normalised, captioned, de-duplicated, split        (kit)
+  -> synthesize         conversations, portraits, questions; tests apart   (interactions)
+  -> sft                cross-entropy on text, flow matching on pictures   (model, sft)
+  -> grpo               group-relative rewards for pictures                (judges, grpo)
+  -> evaluate           report.json, report.html, contact sheets           (evaluation)
+  -> release            the champion pointer, if the report is good enough
+"""

@@ -1,0 +1,43 @@
+"""The prompts of the line, each written once: synthesis, training, inference and base pre-training all take them from here.
+
+Field labels follow the paper's data (Character Description, Opening, User Input, Character Response, Thinking Process,
+Generation Instruction); the sentences are our own. A label whose text is empty is left out.
+"""
+
+import re
+
+PLAN_REQUEST = "Plan a picture of this moment: your thoughts in <think></think>, then what to draw in <gen></gen>."
+
+
+def character_card(*, name: str, description: str, opening: str = "") -> str:
+    """The system text of every conversation with the character."""
+    return _fields([("Character Description", description), ("Opening", opening)]) + f"\n\nAnswer as {name}."
+
+
+def portrait_request(*, name: str, description: str, user: str, reply: str, thinking: str = "", instruction: str = "") -> str:
+    """The scene forms of a portrait: a moment of conversation, with or without the plan made for it."""
+    fields = [("Character Description", description), ("User Input", user), ("Character Response", reply)]
+    plan = [("Thinking Process", thinking), ("Generation Instruction", instruction)]
+    return _fields(fields + plan) + f"\n\nDraw {name} in this moment."
+
+
+def plan_text(thinking: str, instruction: str) -> str:
+    """The answer to `PLAN_REQUEST`."""
+    return f"<think>{thinking}</think>\n<gen>{instruction}</gen>"
+
+
+def parse_plan(text: str) -> tuple[str, str]:
+    """(thinking, instruction) of an answer to `PLAN_REQUEST`; an unclosed last tag reaches to the end of the text.
+
+    Raises:
+        ValueError: The text has no `<gen>` part, so there is nothing to draw from.
+    """
+    found = re.search(r"<gen>(.*?)(</gen>|$)", text, re.DOTALL)
+    if not found or not found.group(1).strip():
+        raise ValueError(f"the plan has no <gen> part: {text[:80]!r}")
+    thought = re.search(r"<think>(.*?)(</think>|<gen>|$)", text, re.DOTALL)
+    return (thought.group(1).strip() if thought else ""), found.group(1).strip()
+
+
+def _fields(fields: list[tuple[str, str]]) -> str:
+    return "\n\n".join(f"{label}: {text}" for label, text in fields if text)

@@ -1,0 +1,35 @@
+"""Curves: one JSON object a line, one line a logged step."""
+
+import json
+import os
+from pathlib import Path
+
+
+class Curve:
+    """Appends to `curve.jsonl`; a resumed run drops the lines after the step it resumes from, so no step appears twice."""
+
+    def __init__(self, path: Path, *, resume_from: int = 0) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [row for row in read_curve(path) if row["step"] < resume_from]
+        path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+
+    def log(self, step: int, numbers: dict[str, float]) -> None:
+        """Add one line and flush it."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": step, **numbers}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    """The rows of a curve; a last line cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows

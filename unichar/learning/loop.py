@@ -1,0 +1,91 @@
+"""The training loop every learner shares: progress with ETA, a curve, timed saves, a clean stop on SIGTERM."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from tqdm import tqdm
+
+from unichar.learning.curves import Curve
+from unichar.learning.state import TrainState
+
+STOPPED = 143  # 128 + SIGTERM, what a shell reports for a process ended by it
+
+
+def run_loop(
+    title: str,
+    step: Callable[[int], dict[str, float]],
+    *,
+    total: int,
+    state: TrainState,
+    save_seconds: float = 60.0,
+    log_every: int = 10,
+) -> None:
+    """Call `step(i)` for the steps that are left, from the saved state on, until `total`.
+
+    `step` returns plain numbers; their means over `log_every` steps go to `curve.jsonl` beside the state, and to the log at
+    most every five seconds (a line each when the output is no terminal, since carriage returns freeze log viewers).
+
+    Raises:
+        SystemExit: With code 143 after SIGTERM; the state of the last finished step is on disk then.
+    """
+    start = state.load()
+    curve = Curve(state.path.parent / "curve.jsonl", resume_from=start)
+    asked_to_stop = _StopFlag()
+    saved_at = time.monotonic()
+    sums: dict[str, float] = {}
+    since = 0
+    bar = tqdm(
+        total=total, initial=start, desc=title, mininterval=5.0, file=sys.stderr, ascii=True, disable=not sys.stderr.isatty()
+    )
+    log = _LineLog(title, start, total)
+    for index in range(start, total):
+        numbers = step(index)
+        since += 1
+        for name, value in numbers.items():
+            sums[name] = sums.get(name, 0.0) + value
+        bar.update()
+        if (index + 1) % log_every == 0 or index + 1 == total:
+            means = {name: value / since for name, value in sums.items()}
+            curve.log(index, means)
+            log.line(index + 1, means)
+            sums, since = {}, 0
+        if asked_to_stop.raised or time.monotonic() - saved_at > save_seconds or index + 1 == total:
+            state.save(index + 1)
+            saved_at = time.monotonic()
+        if asked_to_stop.raised:
+            bar.close()
+            raise SystemExit(STOPPED)
+    bar.close()
+
+
+class _StopFlag:
+    """Turns the first SIGTERM into a flag; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.raised = False
+        signal.signal(signal.SIGTERM, self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.raised = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class _LineLog:
+    """Progress lines for logs that are files or Dagster's, at most one in five seconds."""
+
+    def __init__(self, title: str, start: int, total: int) -> None:
+        self.title, self.start, self.total = title, start, total
+        self.began = self.printed = time.monotonic()
+        self.silent = sys.stderr.isatty()
+
+    def line(self, done: int, means: dict[str, float]) -> None:
+        now = time.monotonic()
+        if self.silent or (now - self.printed < 5 and done < self.total):
+            return
+        self.printed = now
+        left = (now - self.began) / (done - self.start) * (self.total - done)
+        numbers = " ".join(f"{name} {value:.4g}" for name, value in means.items())
+        print(f"{self.title} {done}/{self.total}, {left:.0f} s left: {numbers}", file=sys.stderr, flush=True)
