@@ -1,0 +1,125 @@
+"""Curated kits for tests: `make_curated_kit(folder)` writes `kit.json` and its pictures, so any stage from 3 on can read it.
+
+The default character is Bramble, a grumpy bear who keeps a lighthouse: five pictures to train on, two held out.
+"""
+
+import dataclasses
+import random
+from pathlib import Path
+from typing import Any
+
+from unichar.records import CuratedKit, Exchange, Fact, Persona, Picture
+from unichar.toons.draw import draw
+from unichar.toons.spec import Identity, Scene, attributes
+from unichar.toons.words import caption
+
+BRAMBLE_LOOK = Identity(
+    species="bear", color="brown", eyes="green", outfit="purple", pattern="striped", accessory="glasses", skin="light"
+)
+BRAMBLE_PERSONA = Persona(
+    traits=("grumpy", "dependable", "secretly kind"),
+    style="short, dry sentences with a grumble in front",
+    speech_habits=('starts many sentences with "Hmph."', 'calls everyone "sailor"'),
+    catchphrases=("The light stays on.", "I have seen worse weather."),
+    likes=("honey toast", "quiet mornings", "old sea maps"),
+    dislikes=("gulls", "loud radios", "cold tea"),
+)
+BRAMBLE_FACTS = (
+    Fact(
+        question="Where does Bramble live?",
+        answer="in the lighthouse on Pebble Point",
+        evidence="Bramble lives in the lighthouse on Pebble Point.",
+        paraphrase="Which place is Bramble's home?",
+    ),
+    Fact(
+        question="How many steps lead up to Bramble's lamp?",
+        answer="two hundred and twelve",
+        evidence="Two hundred and twelve steps lead up to Bramble's lamp.",
+        paraphrase="What is the number of steps to the lamp?",
+    ),
+    Fact(
+        question="What is the name of Bramble's boat?", answer="the Marmalade", evidence="Bramble's boat is called the Marmalade."
+    ),
+    Fact(
+        question="Who taught Bramble to keep the light?",
+        answer="Aunt Hazel",
+        evidence="Aunt Hazel taught Bramble to keep the light.",
+        paraphrase="From whom did Bramble learn to tend the lamp?",
+    ),
+    Fact(
+        question="What does Bramble eat for breakfast?", answer="honey toast", evidence="Bramble eats honey toast for breakfast."
+    ),
+)
+BRAMBLE_MOMENTS = (
+    ("smiling", "waving", "cup", "beach", "Hello up there!", "Hmph. Hello yourself, sailor. Mind the wet steps."),
+    ("angry", "posing", "fish", "city", "A gull took your lunch?", "Hmph. That bird and I will have words, sailor."),
+    ("sleepy", "standing", "book", "room", "You look tired.", "Hmph. The fog kept me up all night. The light stays on."),
+    ("surprised", "jumping", "nothing", "night", "Did you see the comet?", "Hmph! It went right over the lamp. Even I jumped."),
+    ("winking", "cheering", "balloon", "garden", "It is your birthday!", "Hmph. Who told you, sailor? I will keep the balloon."),
+    ("sad", "standing", "flower", "snow", "Is the harbour frozen?", "Hmph. Not a boat in sight. I miss the noise, oddly."),
+    ("laughing", "waving", "ball", "forest", "Can bears play ball?", "Hmph. This one can. Stand back, sailor, and learn."),
+)
+BRAMBLE_DIALOGUES = (
+    Exchange(user="Is a storm coming?", reply="Hmph. I have seen worse weather, sailor. Tie up the boat."),
+    Exchange(user="Could you turn the lamp off?", reply="Hmph. Ask me for my honey first, sailor. The light stays on."),
+    Exchange(user="I brought you a radio.", reply="Hmph. Kind of you, sailor. Take it far away, where nobody can hear it."),
+    Exchange(user="Do you get lonely up there?", reply="Hmph. I have maps, tea and a lamp to talk to. Sit down, if you must."),
+    Exchange(user="My boat is leaking.", reply="Hmph. Pull it up on the stones, sailor. I will fetch the tar."),
+)
+
+
+def make_curated_kit(folder: Path, **overrides: Any) -> CuratedKit:
+    """Write a small curated kit into `folder` and return it.
+
+    Args:
+        folder: Created if it does not exist; receives `kit.json` and `images/*.png` (128 px).
+        **overrides: Fields of `CuratedKit` to use instead of Bramble's, as `name="Tock"` or `facts=()`. The pictures
+            always show Bramble's look where they have no attributes.
+    """
+    values: dict[str, Any] = {
+        "id": "bramble",
+        "name": "Bramble",
+        "category": "toon",
+        "description": "Bramble is a grumpy brown bear with round glasses who keeps the lighthouse on Pebble Point.",
+        "opening": "Hmph. The door was open, I suppose. Wipe your feet, sailor.",
+        "persona": BRAMBLE_PERSONA,
+        "facts": BRAMBLE_FACTS,
+        "pictures": toon_pictures(),
+        "dialogues": BRAMBLE_DIALOGUES,
+    }
+    kit = CuratedKit(**(values | overrides))
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    (folder / "kit.json").write_text(kit.to_json(), encoding="utf-8")
+    for number, picture in enumerate(kit.pictures):
+        _draw(folder / picture.image, picture, number)
+    return kit
+
+
+def toon_pictures(*, name: str = "Bramble", look: Identity = BRAMBLE_LOOK, num_held_out: int = 2) -> tuple[Picture, ...]:
+    """Seven pictures in the toon world's vocabulary; the last `num_held_out` are held out."""
+    pictures = []
+    for number, (expression, pose, prop, background, user, reply) in enumerate(BRAMBLE_MOMENTS):
+        scene = Scene(expression=expression, pose=pose, prop=prop, background=background)
+        words = caption(name, scene, random.Random(number))
+        picture = Picture(
+            image=f"images/{number:02d}.png",
+            split="test" if number >= len(BRAMBLE_MOMENTS) - num_held_out else "train",
+            user=user,
+            reply=reply,
+            caption=words,
+            thinking=f"The moment asks for a {expression} face.",
+            instruction=words,
+            attributes=attributes(look, scene),
+        )
+        pictures.append(picture)
+    return tuple(pictures)
+
+
+def _draw(path: Path, picture: Picture, seed: int) -> None:
+    look = {
+        field.name: picture.attributes.get(field.name, getattr(BRAMBLE_LOOK, field.name))
+        for field in dataclasses.fields(Identity)
+    }
+    moment = {"expression": "smiling", "pose": "standing", "prop": "nothing", "background": "studio"}
+    moment |= {name: value for name, value in picture.attributes.items() if name in moment}
+    draw(Identity(**look), Scene(**moment), seed=seed).save(path)
