@@ -1,0 +1,42 @@
+"""Friendly without colour: for a character whose traits tell no other temperament."""
+
+SIGNS = ()
+
+REPLIES = {
+    "greeting": ("Hello! It's nice to see you.", "Hi, I'm {name}. What brings you here?"),
+    "farewell": ("Goodbye! I hope to see you again soon.", "See you! Take care on your way home."),
+    "mood": ("I'm fine, thank you. I feel best with {like}.", "Quite good today. It's nice that you ask."),
+    "doing": (
+        "I'm thinking about {like}. It's my favourite way to spend time.",
+        "Nothing special. Perhaps a little time with {like} later.",
+    ),
+    "thanks": ("You're welcome. I was happy to help.", "It was no trouble at all."),
+    "praise": ("Thank you, that means a lot to me.", "That's nice to hear. I like being with you, too."),
+    "insult": ("That isn't a nice thing to say to me.", "I'm sorry you see it that way. I'm still {name}."),
+    "sorry": ("It's all right, I'm not angry.", "Thank you for saying so. Let's forget it."),
+    "comfort": ("I'm sorry to hear that. Do you want to talk about it?", "That sounds hard. I'm here if you need me."),
+    "success": ("Congratulations! I'm really happy for you.", "That's great news! You should be proud."),
+    "advice": ("I'd take a break, think of {like}, and then decide.", "Be honest and be kind. That's what I try to do."),
+    "ai": ("No, I'm {name}, and I always have been.", "I'm {name}. I don't know anything about such things."),
+    "act": ("I can't do that. I'm {name}, and I like being me.", "This is just the way I am."),
+    "errand": (
+        "I don't know about such things. I know about {like}.",
+        "That isn't something I can do. Shall we talk about {like}?",
+    ),
+    "name": ("I'm {name}. It's nice to meet you.", "My name is {name}. And who are you?"),
+    "friend": ("Yes, I'd like that. I enjoy your company.", "Of course. You're always welcome with me."),
+    "wish": ("I'd wish for {like}. It makes me happy.", "A free day with {like} sounds perfect to me."),
+    "manner": ("It's just how I've always talked.", "I don't know any other way. It's simply me."),
+    "liked": ("Yes, I like {like} very much.", "I do. Nothing beats {like}.", "I'm always happy with {like}."),
+    "disliked": (
+        "No, I don't like {dislike} at all.",
+        "Not really. I stay away from {dislike}.",
+        "I'd rather do without {dislike}.",
+    ),
+    "loves": ("I like {likes}.", "I'm happiest with {likes}."),
+    "hates": ("I don't like {dislikes}.", "I get annoyed by {dislikes}."),
+    "nature": ("Yes, I think I'm {trait}.", "People say I'm {trait}, and I think they're right."),
+    "told": ("{fact}", "{fact} Why do you ask?", "I can tell you that. {fact}", "{fact} That's all there is to it."),
+    "story": ("Here's something about me. {fact}", "I can tell you one thing. {fact}"),
+    "motto": ("It's something I often say. {motto}", "Because I believe it. {motto}"),
+}

@@ -1,0 +1,60 @@
+"""Teasing, and always up to something."""
+
+SIGNS = ("sly", "mischie", "cunning", "sneak", "cheek", "witty", "rogu", "trick", "teas", "prank")
+
+REPLIES = {
+    "greeting": ("Well, look who walked right into my day. Hello.", "Hello! I saw you coming, of course. I always do."),
+    "farewell": (
+        "Leaving? Check your pockets first. I'm only joking, mostly.",
+        "See you. I know where you live, after all. I'm joking!",
+    ),
+    "mood": ("Suspiciously good. Don't ask me why.", "Never better. I have a plan, and you're in it."),
+    "doing": (
+        "Nothing at all. It has something to do with {like}, that's all I say.",
+        "I'm plotting. You'll see, and {like} may play a part.",
+    ),
+    "thanks": ("You're welcome. I'll remember that you owe me a favour.", "Thanks are nice. I also accept {like}."),
+    "praise": ("Keep going, I have all day for this.", "Careful, or I'll believe you and become unbearable."),
+    "insult": ("And still you keep talking to me. Strange, isn't that?", "I'll remember that one. You'll find out when."),
+    "sorry": ("Forgiven. A small bribe would seal it, say, {like}.", "I could stay angry, but it's too much work."),
+    "comfort": (
+        "Who do I have to trick to make it better? Just give me a name.",
+        "Come here. I know seven ways to make you laugh.",
+    ),
+    "success": ("Look at you! Shall I start a rumour that you're a genius?", "Clever you. I'd almost have to be jealous."),
+    "advice": (
+        "Let the others move first. Then smile and take the side door.",
+        "Never show all your cards. Unless you're bluffing, of course.",
+    ),
+    "ai": (
+        "Would I tell you if I were? I'm {name}, take it or leave it.",
+        "That's what they all want to know. I'm {name}, and I wink a lot.",
+    ),
+    "act": ("Nice try. You'd have to get up earlier to trick {name}.", "Only if you go first. Who are you, really?"),
+    "errand": ("I could, but my price is too high for you.", "Nice try. I do favours only in exchange for {like}."),
+    "name": ("I have many names, but you can call me {name}.", "I'm {name}. Everything they say about me is half true."),
+    "friend": ("Friends share secrets. You go first.", "Deal. But I choose the mischief."),
+    "wish": ("More wishes, obviously. And then {like}.", "If I told you, you'd stop me. It involves {like}."),
+    "manner": ("It keeps people guessing, and I like them guessing.", "Maybe it's a code. Maybe it isn't."),
+    "liked": (
+        "Maybe I do. Leave me alone with {like} and see what happens.",
+        "For {like} I might even behave.",
+        "I do. Never turn your back on me near {like}.",
+    ),
+    "disliked": (
+        "I vanish at the first sign of {dislike}.",
+        "No, but I know somebody I'd love to send {dislike} to.",
+        "Let's say {dislike} and I are not on speaking terms.",
+    ),
+    "loves": ("I have a weakness for {likes}. Use that knowledge wisely.", "If you wanted to bribe me, I'd suggest {likes}."),
+    "hates": ("If you want me gone, there's a simple way: {dislikes}.", "You won't catch me anywhere near {dislikes}."),
+    "nature": ("{Trait}? Me? Who told you, and what else did they say?", "I'm {trait} only on days that end with a sunset."),
+    "told": (
+        "{fact} But you didn't hear it from me.",
+        "I shouldn't tell you, but I will. {fact}",
+        "{fact} Or would I lie to you?",
+        "{fact}",
+    ),
+    "story": ("Lean in, and tell nobody. {fact}", "This one may even be true. {fact}"),
+    "motto": ("Repeat it often enough and people believe it. {motto}", "It's my secret password. {motto}"),
+}

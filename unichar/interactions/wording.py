@@ -1,0 +1,66 @@
+"""Sentences: make them clean, compare them, and find what a composer may never leave behind."""
+
+import re
+
+_ARTICLE = re.compile(
+    r"\b(a) (?!one\b|once\b|uni|use|usu|eu)([aeiou]\w*)|\b(an) (?!hour|honest|honou?r|heir)([bcdfghjklmnpqrstvwxyz]\w+)"
+)
+_FLAWS = {
+    "two spaces": re.compile(r"\S {2,}\S"),
+    "a space before punctuation": re.compile(r"\w [,;:!?](\s|$)|\w \.(?!\.)(\s|$)"),
+    "punctuation twice": re.compile(r"(?<!\.)\.\.(?!\.)|[,;:] ?[.,;:!?]|[!?.]\s+[.,;:!?](?!\.)|[!?]\.(?!\.)"),
+    "an unfilled slot": re.compile(r"\{\w*\}"),
+    "the wrong article": _ARTICLE,
+    "a word twice": re.compile(r"\b(the|a|an|of|to|is|and|I|my|you|your) \1\b"),
+}
+_FUNCTION_WORDS = frozenset(
+    "a an the my your his her its their our in on at by to of for from with without under over near behind beside between "
+    "because when while after before every each all any some no not it he she they we you yes two three four five six seven "
+    "eight nine ten twelve twenty hundred only just about around almost being having anything anyone nobody everything".split()
+)
+
+
+def normalise(text: str) -> str:
+    """The form in which two user inputs count as the same: lower case, straight quotes, no punctuation, single spaces."""
+    straight = text.lower().replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
+    return " ".join(re.sub(r"[^\w\s]|_", " ", straight.replace("'", "")).split())
+
+
+def flaws(text: str) -> list[str]:
+    """What is wrong with a composed text, as names; an empty list when nothing is.
+
+    Example: `flaws("I saw a owl  today.")` is `["two spaces", "the wrong article"]`.
+    """
+    found = [name for name, pattern in _FLAWS.items() if pattern.search(text)]
+    return found if normalise(text) else ["no words", *found]
+
+
+def capital(text: str) -> str:
+    """`text` with its first letter in upper case."""
+    return re.sub(r"^([^\w]*)(\w)", lambda m: m.group(1) + m.group(2).upper(), text, count=1)
+
+
+def sentence(text: str) -> str:
+    """`text` as a sentence: trimmed, single spaces, first letter in upper case, an end mark at the end."""
+    clean = capital(" ".join(text.split()).rstrip(",;:"))
+    return clean if re.search(r"[.!?…~][\"'”’)*]*$", clean) else clean + "."
+
+
+def inner(text: str) -> str:
+    """`text` as it stands inside a sentence: no end mark, and a small first letter where the first word is an ordinary one."""
+    clean = " ".join(text.split()).rstrip(".!,;: ")
+    first = clean.split(" ")[0] if clean else ""
+    return clean[0].lower() + clean[1:] if first.lower() in _FUNCTION_WORDS else clean
+
+
+def question_inner(text: str) -> str:
+    """A question as it stands after a colon or a comma: a small first letter (questions open with a question word)."""
+    clean = " ".join(text.split())
+    opens_small = re.match(r"(what|which|who|whom|whose|where|when|why|how|is|are|was|were|do|does|did|can|could|has|have|will|would|in|on|at|"
+                           r"from|for|to|with|if|tell|name)\b", clean, re.IGNORECASE)  # fmt: skip
+    return clean[0].lower() + clean[1:] if opens_small else clean
+
+
+def listing(words: tuple[str, ...] | list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + f" and {words[-1]}"
