@@ -61,7 +61,7 @@ def make_kit(
     id: str = "pip",
     *,
     size: int = 128,
-    profile: str = "Pip is a cheerful green frog with a pink bow who runs the Lily Pad Post Office.\n",
+    profile: str | None = None,
     scenes: list[dict[str, Any]] | None = None,
     dialogues: list[dict[str, str]] | None = None,
     **overrides: Any,
@@ -72,7 +72,7 @@ def make_kit(
         parent: Where the folder is made, as `tmp_path` or `data/characters`.
         id: Name of the folder and `id` of the kit.
         size: Side of the pictures in pixels.
-        profile: Text of `profile.md`.
+        profile: Text of `profile.md` to write instead of Pip's, which holds the evidence of all facts.
         scenes: Lines of `scenes.jsonl` to write instead of Pip's ten. The ten pictures are drawn in any case.
         dialogues: Lines of `dialogues.jsonl` to write instead of Pip's five.
         **overrides: Entries of `kit.yaml` to write instead of Pip's, as `name="Tock"` or `facts=[]`; `None` leaves one out.
@@ -81,7 +81,7 @@ def make_kit(
     (folder / "images").mkdir(parents=True)
     values = {key: value for key, value in (pip_values(id) | overrides).items() if value is not None}
     (folder / "kit.yaml").write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    (folder / "profile.md").write_text(profile, encoding="utf-8")
+    (folder / "profile.md").write_text(pip_profile() if profile is None else profile, encoding="utf-8")
     write_lines(folder / "scenes.jsonl", pip_scenes() if scenes is None else scenes)
     write_lines(folder / "dialogues.jsonl", PIP_DIALOGUES if dialogues is None else dialogues)
     for number, moment in enumerate(PIP_MOMENTS):
@@ -108,6 +108,11 @@ def pip_values(id: str = "pip") -> dict[str, Any]:
         "facts": PIP_FACTS,
         "rights": {"basis": "original", "holder": "the test suite", "consent": "", "note": "drawn by unichar.toons"},
     }
+
+
+def pip_profile() -> str:
+    """Pip's `profile.md`."""
+    return "# Pip\n\n" + "\n".join(f"- {fact['evidence']}" for fact in PIP_FACTS) + "\n"
 
 
 def pip_scenes() -> list[dict[str, Any]]:

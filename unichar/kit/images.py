@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP")  # MPO: what many phones write into a .jpg; its first picture is the photo
+_FORMATS = ("PNG", "JPEG", "WEBP")
 WHITE = (255, 255, 255)
 MAX_BITS = 24
 """Of 256 `dhash` bits: more differ between any two pictures of which one is not the other saved again."""
@@ -51,7 +51,7 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Image.Image]:
                 if image.width * image.height > max_pixels:
                     raise UnusablePicture(f"unpacks to {image.width} x {image.height} pixels, more than {max_pixels:,}")
                 num_frames = getattr(image, "n_frames", 1)  # only formats that can be animated have it
-                if image.format != "MPO" and num_frames > 1:
+                if image.format != "MPO" and num_frames > 1:  # MPO: the .jpg of many phones, the photo and a depth map
                     raise UnusablePicture(f"is an animation of {num_frames} frames; save the one you mean")
                 yield image
     except UnusablePicture:

@@ -128,8 +128,8 @@ class Kit:
     """Place -> line, as `scenes.jsonl line 3`."""
     dialogues: dict[str, DialogueRow]
     """Place -> line; empty without a dialogues.jsonl."""
-    images: tuple[str, ...]
-    """Names of the files in images/, sorted, hidden ones left out."""
+    images: dict[str, Path]
+    """Name -> file of images/, sorted, hidden ones left out; names in Unicode form NFC, as a Mac may write another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,9 +172,7 @@ def read_kit(folder: Path) -> tuple[Kit, list[Problem]]:
     dialogues = _read_lines(folder / "dialogues.jsonl", DialogueRow, problems) if has_dialogues else {}
     if not (folder / "images").is_dir():
         problems.append(Problem(file="images", text="there is no folder images with the reference pictures"))
-    kit = Kit(
-        folder=folder, sheet=sheet, profile=profile.strip(), scenes=scenes, dialogues=dialogues, images=_image_names(folder)
-    )
+    kit = Kit(folder=folder, sheet=sheet, profile=profile.strip(), scenes=scenes, dialogues=dialogues, images=_images(folder))
     return kit, problems
 
 
@@ -189,11 +187,11 @@ def _misnamed(folder: Path) -> list[Problem]:
     return problems
 
 
-def _image_names(folder: Path) -> tuple[str, ...]:
+def _images(folder: Path) -> dict[str, Path]:
     if not (folder / "images").is_dir():
-        return ()
-    names = (path.name for path in (folder / "images").iterdir() if not path.name.startswith("."))
-    return tuple(sorted(names))
+        return {}
+    paths = (path for path in (folder / "images").iterdir() if not path.name.startswith("."))
+    return dict(sorted((unicodedata.normalize("NFC", path.name), path) for path in paths))
 
 
 def _read_text(path: Path, problems: list[Problem]) -> str | None:

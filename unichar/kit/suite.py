@@ -1,0 +1,160 @@
+"""What each check measures: the Great Expectations suite over the tables of a kit, run in one pass.
+
+A check is one or more expectations; they carry its name in `meta["check"]`, because results come back in another order. The
+sentence in `meta["says"]` is filled with the offending row.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from unichar.kit.checks import CATEGORIES, CHECKS, RIGHTS_BASES
+from unichar.kit.config import KitConfig
+from unichar.kit.schema import KEY
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONTROL_MARK = r"<\|[^|<>]*\|>|</?(?:think|gen|image|s)>|<(?:start|end)_of_turn>"
+"""What models read as control, not as text."""
+
+Offender = dict[str, str]
+"""`{"where": "images/03.png", "says": "the shorter side has 40 pixels, 64 are needed"}`"""
+
+
+def run_suite(frames: dict[str, "pd.DataFrame"], config: KitConfig) -> dict[str, list[Offender]]:
+    """Name of each check -> what offends against it, in the order of the tables; an empty list where it passes."""
+    import great_expectations as gx  # three to five seconds and 2,400 modules
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)  # they would cover the log
+    source = context.data_sources.add_pandas("kit")
+    found: dict[str, list[Offender]] = {check.name: [] for check in CHECKS}
+    for name, expectations in _expectations(config).items():
+        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+        suite = context.suites.add(gx.ExpectationSuite(name, expectations=expectations))
+        definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
+        wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["where"]}
+        for result in definition.run(batch_parameters={"dataframe": frames[name]}, result_format=wanted).results:
+            check, offenders = _read(result)
+            found[check] += offenders
+    return found
+
+
+def _read(result: Any) -> tuple[str, list[Offender]]:
+    """The check that one result belongs to, and the rows that offend, each with its sentence."""
+    meta, rows = result.expectation_config.meta, result.to_json_dict()["result"].get("unexpected_index_list")
+    # Great Expectations reports an error of its own, as a missing column, like an offence without offenders.
+    assert rows is not None and result.success == (not rows), result.exception_info
+    return meta["check"], [{"where": str(row["where"]), "says": meta["says"].format(**row)[:300]} for row in rows]
+
+
+def _expectations(config: KitConfig) -> dict[str, list[Any]]:
+    """Table -> the expectations over it."""
+    return {
+        "files": [_no_problem("kit_readable", "problem")],
+        "kit": _of_kit(config),
+        "texts": _of_texts(),
+        "pictures": _of_pictures(config),
+        "scenes": [
+            _no_problem("scenes_complete", "picture_problem"),
+            _no_problem("attributes_known", "attribute_problem"),
+            _no_problem("look_constant", "look_problem"),
+            _no_problem("held_out_unseen", "leak_problem", "the same is said in {leak_problem}"),
+        ],
+        "facts": _of_facts(),
+    }
+
+
+def _of_kit(config: KitConfig) -> list[Any]:
+    import great_expectations.expectations as gxe
+
+    bad_key = _as("key_valid", "the id {id!r} is no valid key")
+    other_name = _as("key_valid", "the id is {id!r}, but the folder is called {folder!r}")
+    pictures = "distinct usable pictures with a scene line"
+    return [
+        gxe.ExpectColumnValuesToMatchRegex(column="id", regex=rf"^{KEY.pattern}\Z", **bad_key),
+        gxe.ExpectColumnPairValuesToBeEqual(column_A="id", column_B="folder", **other_name),
+        _in_set("rights_stated", "basis", RIGHTS_BASES, "rights: basis"),
+        _filled("rights_stated", "holder", "rights: holder is empty"),
+        _filled("rights_stated", "consent", "rights: consent is empty"),
+        _in_set("texts_filled", "category", CATEGORIES, "category"),
+        _counted("picture_count", "num_pictures", pictures, config.min_pictures, config.max_pictures),
+        _counted("picture_count", "num_train", "pictures to train on after holding some out", config.min_train),
+        _counted("picture_count", "num_held_out", "held-out pictures that are not in training too", 1),
+        _counted("facts_complete", "num_facts", "facts", config.min_facts),
+    ]
+
+
+def _of_texts() -> list[Any]:
+    import great_expectations.expectations as gxe
+
+    too_long = _as("texts_fit_prompts", "has {length:.0f} characters, {most:.0f} fit")
+    marked = _as("texts_fit_prompts", "contains a control mark of the models")
+    return [
+        _filled("texts_filled", "required", "is empty"),
+        gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="most", column_B="length", or_equal=True, **too_long),
+        gxe.ExpectColumnValuesToNotMatchRegex(column="text", regex=CONTROL_MARK, **marked),
+    ]
+
+
+def _of_pictures(config: KitConfig) -> list[Any]:
+    import great_expectations.expectations as gxe
+
+    side, least = "the shorter side has {short_side:.0f} pixels", config.min_side
+    small = _as("pictures_usable", f"{side}, {least} are needed")
+    blurred = _as("pictures_suit_model", f"{side} and is enlarged to {config.size}")
+    long = _as("pictures_suit_model", "is {ratio:g} times as long as wide, so it gets bars")
+    unpaired = _as("scenes_complete", "has {num_lines} lines in scenes.jsonl instead of one")
+    return [
+        _no_problem("pictures_usable", "problem"),
+        gxe.ExpectColumnValuesToBeBetween(column="short_side", min_value=least, **small),
+        gxe.ExpectColumnValuesToBeBetween(column="short_side", min_value=config.size, **blurred),
+        gxe.ExpectColumnValuesToBeBetween(column="ratio", max_value=config.max_ratio, **long),
+        _no_problem("pictures_distinct", "same_as", "shows the same as {same_as}"),
+        gxe.ExpectColumnValuesToBeInSet(column="num_lines", value_set=[1], **unpaired),
+    ]
+
+
+def _of_facts() -> list[Any]:
+    import great_expectations.expectations as gxe
+
+    twice = _as("facts_complete", "the question is asked more than once: {question}")
+    return [
+        _no_problem("facts_complete", "missing", "no {missing}"),
+        gxe.ExpectColumnValuesToBeUnique(column="question", **twice),
+        _no_problem("facts_complete", "paraphrase_problem"),
+        _no_problem("facts_in_profile", "evidence_problem"),
+    ]
+
+
+def _no_problem(check: str, column: str, says: str = "") -> Any:
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectColumnValuesToBeNull(column=column, **_as(check, says or f"{{{column}}}"))
+
+
+def _filled(check: str, column: str, says: str) -> Any:
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectColumnValueLengthsToBeBetween(column=column, min_value=1, **_as(check, says))
+
+
+def _in_set(check: str, column: str, values: tuple[str, ...], what: str) -> Any:
+    import great_expectations.expectations as gxe
+
+    says = f"{what} is {{{column}!r}}, not one of {', '.join(values)}"
+    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), **_as(check, says))
+
+
+def _counted(check: str, column: str, what: str, least: int, most: int | None = None) -> Any:
+    import great_expectations.expectations as gxe
+
+    wanted = f"{least} to {most}" if most else f"{least} or more"
+    says = f"{{{column}}} {what}; {wanted} are needed"
+    return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=least, max_value=most, **_as(check, says))
+
+
+def _as(check: str, says: str) -> dict[str, Any]:
+    """What ties an expectation to its check."""
+    severity = next(spec.severity for spec in CHECKS if spec.name == check)
+    return {"severity": severity, "meta": {"check": check, "says": says}}

@@ -1,0 +1,76 @@
+"""Stage 1, `validate`: one Great Expectations pass over a kit, and nothing bad gets further.
+
+    python -m unichar validate --character mochi
+    inspect(Path("data/characters/mochi"), KitConfig()).passed
+
+`inspect` never raises for a bad kit: it says everything that is wrong with it at once. `run` is the stage: it raises.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from unichar.files import write_atomic
+from unichar.kit.checks import CHECKS, SUITE_VERSION, CheckSpec
+from unichar.kit.config import KitConfig
+from unichar.kit.content import kit_hash
+from unichar.kit.frames import make_frames
+from unichar.kit.report import validation_html
+from unichar.kit.schema import Problem, read_kit
+from unichar.kit.suite import Offender, run_suite
+from unichar.kit.verdict import MAX_OBSERVED, CheckResult, KitRejected, Verdict, gate, read_verdict
+from unichar.records import StageJob
+
+__all__ = ["CHECKS", "CheckResult", "CheckSpec", "KitRejected", "Verdict", "gate", "inspect", "read_verdict", "run"]
+
+
+def run(job: StageJob) -> dict[str, Any]:
+    """Write `validation.json` and `validation.html` of a good kit.
+
+    Reads `raw_kit`, and `validation` where it is given: a validation.json written by an earlier check of the kit, which is then
+    trusted for this state of the kit instead of checking twice.
+
+    Raises:
+        KitRejected: The kit is bad; the message names every reason.
+    """
+    folder = job.inputs["raw_kit"]
+    evidence = job.inputs.get("validation")
+    verdict = read_verdict(evidence) if evidence else inspect(folder, job.config)
+    gate(verdict, kit_hash(folder))
+    assert verdict is not None  # or the gate had raised
+    write_atomic(job.out / "validation.json", verdict.to_json().encode())
+    write_atomic(job.out / "validation.html", validation_html(verdict).encode())
+    return {
+        "num_checks": len(verdict.results),
+        "num_failed": len(verdict.failed("critical")),
+        "num_warnings": len(verdict.failed("warning")),
+        "kit_hash": verdict.kit_hash,
+    }
+
+
+def inspect(folder: Path, config: KitConfig) -> Verdict:
+    """The verdict on the kit in `folder`; a folder that is missing or cannot be read fails `kit_readable`."""
+    kit, problems = read_kit(folder)
+    try:
+        state = kit_hash(folder)
+    except ValueError as error:
+        state = ""
+        problems.append(Problem(file="images", text=str(error)))
+    found = run_suite(make_frames(kit, problems, config), config)
+    unread = {problem.file for problem in problems}
+    results = tuple(_result(check, found[check.name], unread) for check in CHECKS)
+    return Verdict(character=folder.absolute().name, kit_hash=state, suite=SUITE_VERSION, results=results)
+
+
+def _result(check: CheckSpec, offenders: list[Offender], unread: set[str]) -> CheckResult:
+    missing = [file for file in check.needs if file in unread]
+    if missing:
+        offenders = [{"where": file, "says": "not judged, because this cannot be read"} for file in missing]
+    return CheckResult(
+        name=check.name,
+        passed=not offenders,
+        severity=check.severity,
+        observed=tuple(offenders[:MAX_OBSERVED]),
+        num_offenders=len(offenders),
+        hint=check.hint,
+        skipped=bool(missing),
+    )
