@@ -1,0 +1,19 @@
+"""Stage 6: what the character can do now, beside the base it grew from."""
+
+import dagster as dg
+
+from orchestration import bridge, evidence
+from orchestration.defs import interactions, kit, training
+from orchestration.partitions import CHARACTERS
+
+
+@dg.asset(
+    deps=[kit.curated_kit, interactions.interactions, training.sft_checkpoint, training.grpo_checkpoint],
+    partitions_def=CHARACTERS,
+    group_name="evaluation",
+    kinds={"html", "pytorch"},
+    pool="gpu",
+)
+def eval_report(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
+    """Numbers with intervals for every arm, contact sheets, and one HTML page that shows both."""
+    return bridge.launch(context, "evaluate", config, show=evidence.report)

@@ -1,0 +1,63 @@
+"""What one can ask for.
+
+    customize_character   the whole line for one character, known to Dagster or not
+    onboard_character     the same from a kit folder anywhere, told by run config alone
+    re_evaluate           judge the checkpoints there are with today's evaluation; trains nothing
+
+    dagster job execute -m orchestration.definitions -j customize_character --tags '{"dagster/partition": "mochi"}'
+    dagster job execute -m orchestration.definitions -j onboard_character -c configs/onboard_mochi.yaml
+"""
+
+import dagster as dg
+
+from orchestration import bridge
+from orchestration.defs import evaluation, release
+
+customize_character = dg.define_asset_job(
+    "customize_character",
+    selection=dg.AssetSelection.all(),
+    description="From the user's kit to a released model. What was made before for the same reasons is not made again.",
+)
+
+re_evaluate = dg.define_asset_job(
+    "re_evaluate",
+    selection=dg.AssetSelection.assets(evaluation.eval_report, release.release),
+    description="Evaluate the current checkpoints again and judge the release; trains nothing.",
+)
+
+
+class Onboarding(bridge.StageConfig):
+    """Run config of `onboard_character`."""
+
+    kit: str
+    """The character's folder, anywhere on this machine; it is copied to `data/characters/<id>/` unless it lies there."""
+
+
+def customize_character_job() -> dg.JobDefinition:
+    """The resolved job, for the processes that run it."""
+    from orchestration.definitions import defs
+
+    return defs().resolve_job_def("customize_character")
+
+
+@dg.op
+def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
+    """Bring a kit in, register its character, run its whole partition as a run of its own and wait for it."""
+    character = bridge.bring_in(config.kit, context.instance)
+    with dg.execute_job(
+        dg.reconstructable(customize_character_job),
+        instance=context.instance,
+        run_config=bridge.run_config(config),
+        tags={"dagster/partition": character, "unichar/onboarded_by": context.run_id},
+        raise_on_error=False,
+    ) as result:
+        shown = {"character": character, "run": dg.MetadataValue.dagster_run(result.run_id)}
+        if not result.success:
+            raise dg.Failure(bridge.reasons_of(result), metadata=shown, allow_retries=False)
+    context.add_output_metadata(shown)
+
+
+# In this process: the stages get their own from the run this one waits for.
+@dg.job(executor_def=dg.in_process_executor, description="Bring a kit folder in and make its character.")
+def onboard_character() -> None:
+    onboard()

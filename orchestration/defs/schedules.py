@@ -1,0 +1,34 @@
+"""The weekly look: who would come out different today? Stopped until switched on."""
+
+import dagster as dg
+
+from orchestration import bridge
+from orchestration.defs import jobs
+from orchestration.partitions import CHARACTERS
+from unichar.store import Store
+from unichar.watch import outlook
+
+
+@dg.schedule(job=jobs.customize_character, cron_schedule="0 3 * * 1", default_status=dg.DefaultScheduleStatus.STOPPED)
+def weekly_retrain(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """A run for each character whose kit, settings, code or base changed since its last report, made as it was made last.
+
+    Nobody is retrained for nothing; why a character is left alone is logged.
+    """
+    store = Store.from_env()
+    requests, kept = [], []
+    for character in context.instance.get_dynamic_partitions(CHARACTERS.name or ""):
+        found = outlook(character, store)
+        context.log.info("%s: %s: %s", character, "runs" if found.due else "skipped", found.reason)
+        if not found.due:
+            kept.append(f"{character}: {found.reason}")
+            continue
+        requests.append(
+            dg.RunRequest(
+                run_key=f"{character}@{context.scheduled_execution_time:%Y-%m-%d}",
+                partition_key=character,
+                run_config=bridge.last_run_config(character, store),
+                tags={"unichar/reason": found.reason},
+            )
+        )
+    return requests or dg.SkipReason("; ".join(kept) or "there are no characters yet")

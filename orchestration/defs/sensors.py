@@ -1,0 +1,60 @@
+"""The inbox: a kit that appears or changes under `data/characters/` is customized by itself. Stopped until switched on."""
+
+import json
+
+import dagster as dg
+
+from orchestration import bridge
+from orchestration.defs import jobs
+from orchestration.partitions import CHARACTERS
+from unichar.store import Store
+from unichar.watch import last_report, scan_kits
+
+_MOST_A_SCAN = 20
+
+
+@dg.sensor(job=jobs.customize_character, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.STOPPED)
+def kit_inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """One run for each content version of a kit.
+
+    A kit counts when two scans in a row saw the same content, because a folder that is still being copied changes between
+    scans. Folders that are no kits are named in the log and left alone; nothing is ever deleted.
+    """
+    memory = json.loads(context.cursor) if context.cursor else {"seen": {}, "asked": {}}
+    store = Store.from_env()
+    scan = scan_kits(store)
+    for name, reason in scan.skipped.items():
+        context.log.warning("not a kit: %s: %s", name, reason)
+    settled = {key: version for key, version in scan.versions.items() if memory["seen"].get(key) == version}
+    due = [key for key in settled if settled[key] not in (_asked(memory, key)[0], _made_from(key, store))]
+    requests = []
+    for key in due[:_MOST_A_SCAN]:
+        # The count lets a kit that goes back to an older content run again; without it the old request would be found.
+        count = _asked(memory, key)[1] + 1
+        memory["asked"][key] = [settled[key], count]
+        requests.append(_request(key, settled[key], count, store))
+    cursor = json.dumps(memory | {"seen": scan.versions})
+    if not requests:
+        reason = f"{len(scan.versions)} kits, none new or changed; {len(scan.skipped)} folders are no kits"
+        return dg.SensorResult(skip_reason=reason, cursor=cursor)
+    new = [CHARACTERS.build_add_request([request.partition_key for request in requests if request.partition_key])]
+    return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=new, cursor=cursor)
+
+
+def _asked(memory: dict[str, dict[str, list]], key: str) -> tuple[str, int]:
+    version, count = memory["asked"].get(key, ("", 0))
+    return version, count
+
+
+def _made_from(key: str, store: Store) -> str:
+    report = last_report(key, store)
+    return report.manifest["kit_hash"] if report else ""
+
+
+def _request(key: str, version: str, count: int, store: Store) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{key}@{version}#{count}",
+        partition_key=key,
+        run_config=bridge.last_run_config(key, store),
+        tags={"unichar/kit_version": version},
+    )

@@ -1,0 +1,31 @@
+"""Stages 4 and 5: training, each in a process of its own, one at a time a GPU (pool `gpu`)."""
+
+import dagster as dg
+
+from orchestration import bridge, evidence
+from orchestration.defs import interactions, kit
+from orchestration.partitions import CHARACTERS
+
+
+@dg.asset(
+    deps=[kit.validated_kit, kit.curated_kit, interactions.interactions],
+    partitions_def=CHARACTERS,
+    group_name="training",
+    kinds={"pytorch"},
+    pool="gpu",
+)
+def sft_checkpoint(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
+    """Unified supervised fine-tuning: cross-entropy on the words, flow matching on the pictures, at once."""
+    return bridge.launch(context, "sft", config, show=evidence.curves)
+
+
+@dg.asset(
+    deps=[kit.validated_kit, kit.curated_kit, interactions.interactions, sft_checkpoint],
+    partitions_def=CHARACTERS,
+    group_name="training",
+    kinds={"pytorch"},
+    pool="gpu",
+)
+def grpo_checkpoint(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
+    """Character-GRPO: pictures reinforced by group-relative rewards, starting from the SFT checkpoint."""
+    return bridge.launch(context, "grpo", config, show=evidence.curves)

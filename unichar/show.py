@@ -1,0 +1,133 @@
+"""What people see of outputs at a glance: three lines, a small table, a curve, a thumbnail. No torch.
+
+    python -m unichar.show --character mochi
+
+Everything that comes from a kit or a model is escaped where it is shown as markdown. Not in the paper.
+"""
+
+import argparse
+import base64
+import html
+import io
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unichar.store import Store
+
+ARMS = ("base", "sft", "grpo")
+HEADLINES = {
+    "identity": "share of the face that is the character's, higher is better",
+    "held_out_nll": "nats a token on replies it never saw, lower is better",
+    "alignment": "share of the prompt that is in the picture, higher is better",
+}
+METRICS = (*HEADLINES, "style", "knowledge_accuracy", "vqa_accuracy", "diversity", "copying")
+
+Report = dict[str, Any]
+
+
+def read_report(folder: Path) -> Report:
+    """`report.json` of an `eval_report` folder."""
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def headline(report: Report, metric: str) -> str:
+    """One line, as `identity      base 0.41 -> sft 0.83 -> grpo 0.86  (share of ...)`."""
+    steps = " -> ".join(f"{arm} {_number(report, arm, metric)}" for arm in ARMS)
+    return f"{metric:<13} {steps}  ({HEADLINES[metric]})"
+
+
+def report_table(report: Report) -> str:
+    """A markdown table of the main numbers, arms across, under 1000 characters so that Dagster shows it in place."""
+    rows = [[metric, *(_number(report, arm, metric) for arm in ARMS)] for metric in METRICS]
+    measured = [row for row in rows if set(row[1:]) != {"-"}]
+    lines = [["", *ARMS], ["---"] * (len(ARMS) + 1), *measured]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def curve_picture(name: str, values: Sequence[float]) -> str:
+    """A curve as a markdown picture (SVG inside) under 1000 characters; at most 60 points, each a mean of its neighbours.
+
+    Args:
+        name: Shown when the picture is not; plain text.
+        values: At least one finite number, in order.
+    """
+    points = _thin(values, 60)
+    low, high = min(points), max(points)
+    span = (high - low) or 1.0
+    step = 240 / max(len(points) - 1, 1)
+    line = " ".join(f"{round(i * step)},{round(58 - 56 * (value - low) / span)}" for i, value in enumerate(points))
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="240" height="60">'
+        f'<polyline fill="none" stroke="#46f" points="{line}"/></svg>'
+    )
+    return _picture(name, "svg+xml", svg.encode())
+
+
+def thumbnail(picture: Path, *, name: str, most_bytes: int = 20_000) -> str:
+    """A picture as small JPEG inside markdown, at most `most_bytes` large, since Dagster keeps it in its database twice."""
+    from PIL import Image
+
+    with Image.open(picture) as opened:
+        image = opened.convert("RGB")
+    side = 640
+    while True:
+        image.thumbnail((side, side))
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=60)
+        if buffer.tell() <= most_bytes:
+            return _picture(name, "jpeg", buffer.getvalue())
+        side = side * 3 // 4
+
+
+def escape_markdown(text: str) -> str:
+    """Text that markdown shows as it is: no markup, no HTML, no line breaks."""
+    one_line = " ".join(html.escape(text).split())
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~])", r"\\\1", one_line)
+
+
+def show(character: str, store: Store) -> str:
+    """Where the report of a character is and its three main numbers.
+
+    Raises:
+        MissingOutput: It was never evaluated; the message says which command does it.
+    """
+    output = store.current(character, "eval_report")
+    report = read_report(output.folder)
+    return "\n".join([f"report: {output.folder / 'report.html'}", *(headline(report, metric) for metric in HEADLINES)])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: 0, or 1 with one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m unichar.show", description="Print a character's main numbers.")
+    parser.add_argument("--character", required=True)
+    character = parser.parse_args(arguments).character
+    try:
+        print(show(character, Store.from_env()))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _number(report: Report, arm: str, metric: str) -> str:
+    measured = report["arms"].get(arm, {}).get(metric)
+    return f"{measured['value']:.2f}" if measured else "-"
+
+
+def _thin(values: Sequence[float], most: int) -> list[float]:
+    if len(values) <= most:
+        return list(values)
+    edges = [round(i * len(values) / most) for i in range(most + 1)]
+    return [sum(values[a:b]) / (b - a) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def _picture(name: str, kind: str, data: bytes) -> str:
+    return f"![{name}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
