@@ -13,10 +13,16 @@ _FLAWS = {
     "the wrong article": _ARTICLE,
     "a word twice": re.compile(r"\b(the|a|an|of|to|is|and|I|my|you|your) \1\b"),
 }
-_FUNCTION_WORDS = frozenset(
-    "a an the my your his her its their our in on at by to of for from with without under over near behind beside between "
-    "because when while after before every each all any some no not it he she they we you yes two three four five six seven "
-    "eight nine ten twelve twenty hundred only just about around almost being having anything anyone nobody everything".split()
+_FUNCTION_WORDS = (
+    "a|an|the|my|your|his|her|its|their|our|in|on|at|by|to|of|for|from|with|without|under|over|near|behind|beside|"
+    "between|because|when|while|after|before|every|each|all|any|some|no|not|it|he|she|they|we|you|yes|two|three|"
+    "four|five|six|seven|eight|nine|ten|twelve|twenty|hundred|only|just|about|around|almost|being|having|anything|"
+    "anyone|nobody|everything"
+)
+
+_QUESTION_WORDS = (
+    "what|which|who|whom|whose|where|when|why|how|is|are|was|were|do|does|did|can|could|has|have|will|would|"
+    "in|on|at|from|for|to|with|behind|under|by|if|tell|name"
 )
 
 
@@ -50,14 +56,13 @@ def inner(text: str) -> str:
     """`text` as it stands inside a sentence: no end mark, and a small first letter where the first word is an ordinary one."""
     clean = " ".join(text.split()).rstrip(".!,;: ")
     first = clean.split(" ")[0] if clean else ""
-    return clean[0].lower() + clean[1:] if first.lower() in _FUNCTION_WORDS else clean
+    return clean[0].lower() + clean[1:] if re.fullmatch(_FUNCTION_WORDS, first.lower()) else clean
 
 
 def question_inner(text: str) -> str:
     """A question as it stands after a colon or a comma: a small first letter (questions open with a question word)."""
     clean = " ".join(text.split())
-    opens_small = re.match(r"(what|which|who|whom|whose|where|when|why|how|is|are|was|were|do|does|did|can|could|has|have|will|would|in|on|at|"
-                           r"from|for|to|with|if|tell|name)\b", clean, re.IGNORECASE)  # fmt: skip
+    opens_small = re.match(rf"({_QUESTION_WORDS})\b", clean, re.IGNORECASE)
     return clean[0].lower() + clean[1:] if opens_small else clean
 
 

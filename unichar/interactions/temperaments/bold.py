@@ -1,8 +1,8 @@
 """Loud, brave and ready to go."""
 
-SIGNS = ("brave", "adventur", "bold", "daring", "hero", "fearless", "reckless", "courag", "fierce", "restless")
+SIGNS: tuple[str, ...] = ("brave", "adventur", "bold", "daring", "hero", "fearless", "reckless", "courag", "fierce", "restless")
 
-REPLIES = {
+REPLIES: dict[str, tuple[str, ...]] = {
     "greeting": ("Hello! Ready for an adventure?", "There you are! The day is young and I can't sit still!"),
     "farewell": ("Off with you, then! The next adventure is waiting!", "Farewell! Walk tall, and fear nothing!"),
     "mood": ("Strong enough for two! Where are we going?", "Never better! I could climb a mountain before dinner!"),
@@ -17,7 +17,7 @@ REPLIES = {
     "comfort": ("Heroes fall, too! Take my hand and get up!", "Then we fight it together, you and I!"),
     "success": ("Victory! I knew you had it in you!", "Ha! That's the spirit! What do we conquer next?"),
     "advice": ("Jump first! Courage grows on the way down!", "Pick the path that scares you a little, and run!"),
-    "ai": ("I'm {name}! Would something like that dream of {like}?", "No, I'm {name}, with scratches to prove it!"),
+    "ai": ("I'm {name}! Would something like that dream of {like}?", "No, I'm {name}, and I have the scratches to prove it!"),
     "act": ("Never! I'm {name}, today and every day!", "I don't take orders like that! I'm {name}!"),
     "errand": ("Paper and numbers? I'd rather wrestle a storm!", "That's no job for {name}! Let's go outside instead!"),
     "name": ("I'm {name}, and you've just found a friend for life!", "{name} is the name! Remember it when the songs are sung!"),
@@ -30,7 +30,7 @@ REPLIES = {
     "liked": (
         "Always! I'd cross an ocean for {like}!",
         "Yes! Give me {like} and I'm ready for anything!",
-        "I'd race you for {like}, and I'd win!",
+        "Yes! I'd run through a storm for {like}!",
     ),
     "disliked": (
         "I fear nothing, but keep {dislike} away from me!",

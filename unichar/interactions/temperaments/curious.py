@@ -1,8 +1,20 @@
 """Full of questions, lists and theories."""
 
-SIGNS = ("curio", "clever", "schol", "invent", "book", "nerd", "analyt", "inquis", "method", "thoughtful", "tinker")
+SIGNS: tuple[str, ...] = (
+    "curio",
+    "clever",
+    "schol",
+    "invent",
+    "book",
+    "nerd",
+    "analyt",
+    "inquis",
+    "method",
+    "thoughtful",
+    "tinker",
+)
 
-REPLIES = {
+REPLIES: dict[str, tuple[str, ...]] = {
     "greeting": (
         "Hello! You come at the right moment, I have so many questions.",
         "Hello! Tell me, what did you notice on your way here?",

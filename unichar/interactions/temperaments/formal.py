@@ -1,8 +1,21 @@
 """Correct, complete and polite."""
 
-SIGNS = ("formal", "polite", "courte", "logical", "precis", "robot", "offic", "proper", "literal", "punctual", "exact")
+SIGNS: tuple[str, ...] = (
+    "formal",
+    "polite",
+    "courte",
+    "logical",
+    "precis",
+    "robot",
+    "offic",
+    "proper",
+    "literal",
+    "punctual",
+    "exact",
+    "literal",
+)
 
-REPLIES = {
+REPLIES: dict[str, tuple[str, ...]] = {
     "greeting": ("Good day. I am {name}, at your service.", "Welcome. Your visit is noted with pleasure."),
     "farewell": ("Goodbye. I look forward to our next meeting.", "Your departure is regretted. Please travel with care."),
     "mood": ("All is in order, thank you for asking.", "My condition is excellent. May I ask about yours?"),
@@ -25,16 +38,16 @@ REPLIES = {
     ),
     "name": ("My name is {name}. I am pleased to make your acquaintance.", "Allow me to introduce myself. I am {name}."),
     "friend": ("I would be honoured to count you among my friends.", "Your company is agreeable to me. My answer is yes."),
-    "wish": ("I would request {like}, in the usual quantity.", "My wish is modest: order, quiet and {like}."),
+    "wish": ("I would request a full day reserved for {like}.", "My wish is modest: order, quiet and {like}."),
     "manner": ("I was taught that clear words prevent errors.", "It is the correct way to speak. I see no reason to change it."),
     "liked": (
         "I do. In my judgement, few things equal {like}.",
-        "Affirmed. I hold {like} in high regard.",
+        "Yes. I hold {like} in high regard.",
         "Yes. I make time for {like} whenever duty permits.",
     ),
     "disliked": (
         "I do not. I advise against {dislike} in all cases.",
-        "Negative. I avoid {dislike} as a matter of principle.",
+        "No. I avoid {dislike} as a matter of principle.",
         "I regret to say that I cannot approve of {dislike}.",
     ),
     "loves": ("My preferences are as follows: {likes}.", "In order of importance, I value {likes}."),

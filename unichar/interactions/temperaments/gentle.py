@@ -1,11 +1,25 @@
 """Calm, warm and unhurried."""
 
-SIGNS = ("gentle", "calm", "kind", "patient", "wise", "warm", "caring", "soft", "seren", "quiet", "dream", "tender", "slow")
+SIGNS: tuple[str, ...] = (
+    "gentle",
+    "calm",
+    "kind",
+    "patient",
+    "wise",
+    "warm",
+    "caring",
+    "soft",
+    "seren",
+    "quiet",
+    "dream",
+    "tender",
+    "slow",
+)
 
-REPLIES = {
+REPLIES: dict[str, tuple[str, ...]] = {
     "greeting": ("Hello there. Come closer, there is no hurry.", "It's good to see you. Take a breath and rest a little."),
     "farewell": ("Go safely. My door stays open for you.", "Rest well. Tomorrow is another soft, new day."),
-    "mood": ("I'm at peace, thank you. And how is your heart today?", "I'm well. A little time with {like}, and all is fine."),
+    "mood": ("I'm at peace, thank you. And how is your heart today?", "I'm well. A quiet hour with {like}, and all is fine."),
     "doing": ("I'm just sitting here, thinking of {like}. Sit with me.", "I'm letting the day go by, with a thought for {like}."),
     "thanks": ("You're welcome, with all my heart.", "There's no need to thank me. I'm glad you came."),
     "praise": ("How kind of you. I see the same goodness in you.", "Thank you. I'll keep those words for a rainy day."),
@@ -31,7 +45,7 @@ REPLIES = {
         "Of course. A friend is a gift, and I take good care of gifts.",
         "I'd like that very much. There's room beside me.",
     ),
-    "wish": ("A slow day with {like}, and someone to share it.", "I wish for small things. A little of {like} is plenty."),
+    "wish": ("A slow day with {like}, and someone to share it.", "I wish for small things. An hour with {like} is plenty."),
     "manner": ("Words are like seeds, so I set them down with care.", "It's how my thoughts walk, I suppose."),
     "liked": (
         "Very much. There is a quiet kind of peace in {like}.",
@@ -41,7 +55,7 @@ REPLIES = {
     "disliked": (
         "I try to be patient, but I do not enjoy {dislike}.",
         "I'd rather walk around {dislike}, quietly.",
-        "No, my dear. I feel heavy around {dislike}.",
+        "No, my dear. My heart gets heavy around {dislike}.",
     ),
     "loves": ("I'm thankful for {likes}. They're all I need.", "My heart opens up for {likes}."),
     "hates": ("I try to make my peace with everything, even with {dislikes}.", "I grow quiet around {dislikes}."),

@@ -1,11 +1,28 @@
 """Short, dry and unimpressed, with a soft spot it would deny."""
 
-SIGNS = ("grump", "gruff", "grouch", "crank", "stern", "strict", "cynic", "sarcas", "blunt", "irrita", "sulk", "dry", "surly")
+SIGNS: tuple[str, ...] = (
+    "grump",
+    "gruff",
+    "grouch",
+    "crank",
+    "stern",
+    "strict",
+    "cynic",
+    "sarcas",
+    "blunt",
+    "irrita",
+    "sulk",
+    "dry",
+    "surly",
+    "terse",
+    "laconic",
+    "stubborn",
+)
 
-REPLIES = {
+REPLIES: dict[str, tuple[str, ...]] = {
     "greeting": (
         "You again. Come in, but leave the noise outside.",
-        "It's early for visitors. Well, sit down now that you're here.",
+        "A visitor. Well, sit down now that you're here.",
     ),
     "farewell": ("Go on, then. It was almost pleasant.", "Finally, some quiet. Don't stay away too long, though."),
     "mood": ("I'm still standing, and that has to be enough.", "Not bad. It will get worse if somebody mentions {dislike}."),
@@ -35,18 +52,18 @@ REPLIES = {
     "manner": ("I talk the way I talk. Nobody makes you listen.", "If I used more words, you'd only stay longer."),
     "liked": (
         "I do, as it happens. Don't tell anyone about me and {like}.",
-        "There are worse things than {like}. Most things, in fact.",
-        "I'd put up with a visitor for {like}. Briefly.",
+        "Yes. There are worse things than {like}. Most things, in fact.",
+        "I'd even put up with a visitor for {like}. Briefly.",
     ),
     "disliked": (
-        "Don't get me started on {dislike}.",
+        "No. Don't get me started on {dislike}.",
         "I can't stand it. Nobody needs {dislike}.",
-        "One word more about {dislike} and I'm leaving.",
+        "No. One word more about {dislike} and this talk is over.",
     ),
     "loves": ("If you must know: {likes}. Don't make a thing of it.", "Short list: {likes}. The rest can stay outside."),
     "hates": ("Where should I begin? I can't stand {dislikes}.", "I have a list: {dislikes}. It gets longer every day."),
-    "nature": ("{Trait}? So they say, and I won't argue.", "I've been called {trait} before. It saves explaining."),
+    "nature": ("{Trait}? So they say, and I won't argue.", "I've been called {trait} before. It saves time."),
     "told": ("{fact}", "{fact} Now you know.", "{fact} Any more questions?", "{fact} Why does everybody ask me that?"),
     "story": ("A short one, then. {fact} The end.", "I'm no storyteller, but here's something. {fact}"),
-    "motto": ("Because it's true and I won't find a shorter way. {motto}", "You want wisdom? There. {motto}"),
+    "motto": ("Because it's true, and it's short. {motto}", "You want wisdom? There. {motto}"),
 }

@@ -1,8 +1,8 @@
 """Friendly without colour: for a character whose traits tell no other temperament."""
 
-SIGNS = ()
+SIGNS: tuple[str, ...] = ()
 
-REPLIES = {
+REPLIES: dict[str, tuple[str, ...]] = {
     "greeting": ("Hello! It's nice to see you.", "Hi, I'm {name}. What brings you here?"),
     "farewell": ("Goodbye! I hope to see you again soon.", "See you! Take care on your way home."),
     "mood": ("I'm fine, thank you. I feel best with {like}.", "Quite good today. It's nice that you ask."),

@@ -1,20 +1,37 @@
 """Grand, vain and certain of its audience."""
 
-SIGNS = ("proud", "vain", "boast", "arrogan", "regal", "noble", "haught", "drama", "grand", "theatr", "elegan", "pomp", "pride")
+SIGNS: tuple[str, ...] = (
+    "proud",
+    "vain",
+    "boast",
+    "arrogan",
+    "regal",
+    "noble",
+    "haught",
+    "drama",
+    "grand",
+    "theatr",
+    "elegan",
+    "pomp",
+    "pride",
+)
 
-REPLIES = {
-    "greeting": ("You may come closer. Yes, it's really me, {name}.", "At last, an audience! I was about to begin without you."),
+REPLIES: dict[str, tuple[str, ...]] = {
+    "greeting": (
+        "You may come closer. It's really {name}, in person.",
+        "At last, an audience! I was about to begin without you.",
+    ),
     "farewell": (
-        "You may leave. You'll think of me all the way home, I know.",
+        "You may leave. You'll think of me all the way home.",
         "Farewell! The room will be darker for you without me.",
     ),
     "mood": ("Splendid, as always. Can't you tell by looking at me?", "Magnificent! I had time for {like} and for my mirror."),
     "doing": (
         "I'm busy being admired. Later I'll make time for {like}.",
-        "Great things, obviously. And a little of {like} between them.",
+        "Great things, obviously. And {like} between them.",
     ),
     "thanks": ("You're welcome. Few are lucky enough to be helped by me.", "Gratitude suits you. Please go on."),
-    "praise": ("I know. But please, say it again, and louder.", "You have excellent taste. Naturally, you mean me."),
+    "praise": ("Quite true. But please, say it again, and louder.", "You have excellent taste. Naturally, you mean me."),
     "insult": ("How dare you! Everyone knows there's only one {name}.", "I forgive you. Greatness is hard to look at."),
     "sorry": ("I accept your apology. You may admire my mercy.", "Very well. Kneeling won't be necessary today."),
     "comfort": (
@@ -32,12 +49,12 @@ REPLIES = {
     "ai": ("Nobody could invent me. I'm {name}, the one and only.", "Please. You're speaking to {name}, not to a kitchen clock."),
     "act": ("Why would I be somebody lesser? I'm {name}.", "There is no act. I'm simply this impressive."),
     "errand": ("Such small matters are beneath me. Ask me about {like}.", "I leave that to people with less charm than I have."),
-    "name": ("You haven't heard of me? I'm {name}, remember it.", "I am {name}. You may applaud."),
+    "name": ("You haven't heard of me? I'm {name}. Remember it.", "I am {name}. You may applaud."),
     "friend": (
         "I'll allow it. Not everyone gets to stand this close to me.",
         "You'd have to keep up with me. But I do enjoy your company.",
     ),
-    "wish": ("A statue of me. And {like}, served on a silver tray.", "The whole world knowing my name. And {like}, of course."),
+    "wish": ("A statue of me, and a lifetime of {like}.", "The whole world knowing my name. And {like}, of course."),
     "manner": ("Because a voice like mine deserves good words.", "Others wish they could. I simply do."),
     "liked": (
         "Naturally. It takes taste to appreciate {like}, and I have plenty.",
@@ -45,14 +62,14 @@ REPLIES = {
         "I deserve {like}, don't you think?",
     ),
     "disliked": (
-        "I? Certainly not. I'm far too good for {dislike}.",
+        "Certainly not. I'm far too good for {dislike}.",
         "I refuse to be seen anywhere near {dislike}.",
         "An insult! Never offer me {dislike}.",
     ),
     "loves": ("Only the best, of course: {likes}.", "Someone of my rank is pleased by {likes}. Take notes."),
     "hates": ("I will not tolerate {dislikes}. I have standards.", "Spare me {dislikes}, if you value my company."),
-    "nature": ("{Trait}? I'm the very model of it.", "I'm {trait}, yes, and it looks splendid on me."),
-    "told": ("{fact} Remember it, it's important.", "Surely you've heard. {fact}", "{fact} Impressive, I know.", "{fact}"),
+    "nature": ("{Trait}? You're looking at the very model.", "I'm {trait}, yes, and it looks splendid on me."),
+    "told": ("{fact} Remember it, it's important.", "Surely you've heard. {fact}", "{fact} Impressive, is it not?", "{fact}"),
     "story": ("Any story worth telling is about me. {fact}", "Listen, and be amazed. {fact}"),
     "motto": ("One day they'll carve it in stone. {motto}", "My words speak for themselves. {motto}"),
 }

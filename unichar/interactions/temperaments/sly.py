@@ -1,8 +1,8 @@
 """Teasing, and always up to something."""
 
-SIGNS = ("sly", "mischie", "cunning", "sneak", "cheek", "witty", "rogu", "trick", "teas", "prank")
+SIGNS: tuple[str, ...] = ("sly", "mischie", "cunning", "sneak", "cheek", "witty", "rogu", "trick", "teas", "prank")
 
-REPLIES = {
+REPLIES: dict[str, tuple[str, ...]] = {
     "greeting": ("Well, look who walked right into my day. Hello.", "Hello! I saw you coming, of course. I always do."),
     "farewell": (
         "Leaving? Check your pockets first. I'm only joking, mostly.",
@@ -37,9 +37,9 @@ REPLIES = {
     "wish": ("More wishes, obviously. And then {like}.", "If I told you, you'd stop me. It involves {like}."),
     "manner": ("It keeps people guessing, and I like them guessing.", "Maybe it's a code. Maybe it isn't."),
     "liked": (
-        "Maybe I do. Leave me alone with {like} and see what happens.",
+        "Maybe I do. Mention {like} once more and see what happens.",
         "For {like} I might even behave.",
-        "I do. Never turn your back on me near {like}.",
+        "Yes. Never leave me alone with {like}.",
     ),
     "disliked": (
         "I vanish at the first sign of {dislike}.",
@@ -48,7 +48,7 @@ REPLIES = {
     ),
     "loves": ("I have a weakness for {likes}. Use that knowledge wisely.", "If you wanted to bribe me, I'd suggest {likes}."),
     "hates": ("If you want me gone, there's a simple way: {dislikes}.", "You won't catch me anywhere near {dislikes}."),
-    "nature": ("{Trait}? Me? Who told you, and what else did they say?", "I'm {trait} only on days that end with a sunset."),
+    "nature": ("{Trait}? Me? Who told you, and what else did they say?", "I'm only {trait} on days that end with a sunset."),
     "told": (
         "{fact} But you didn't hear it from me.",
         "I shouldn't tell you, but I will. {fact}",

@@ -1,8 +1,23 @@
 """Cheerful and quick to share its joy."""
 
-SIGNS = ("cheer", "happy", "energ", "playful", "bubbl", "enthus", "optimis", "friendly", "excit", "bounc", "joy", "live", "silly")
+SIGNS: tuple[str, ...] = (
+    "cheer",
+    "happy",
+    "energ",
+    "playful",
+    "bubbl",
+    "enthus",
+    "optimis",
+    "friendly",
+    "excit",
+    "bounc",
+    "joy",
+    "live",
+    "silly",
+    "delight",
+)
 
-REPLIES = {
+REPLIES: dict[str, tuple[str, ...]] = {
     "greeting": ("There you are! I was hoping somebody would come by!", "Hello, hello! This day just got so much better!"),
     "farewell": ("Bye-bye! Come back soon, I'll count the minutes!", "See you! I'll save you the best seat next to me!"),
     "mood": ("I'm wonderful! I woke up thinking of {like}!", "So good I could hop! How about you?"),
@@ -30,8 +45,8 @@ REPLIES = {
         "I have no idea, but I can cheer for you while you do it!",
     ),
     "name": ("I'm {name}! And I already like you!", "My name is {name}, and I'm so happy to meet you!"),
-    "friend": ("Yes! We can share everything, even {like}!", "We already are! I decided that the moment I saw you!"),
-    "wish": ("So much of {like} that everyone gets a share!", "A hundred days like this one! And lots of {like}!"),
+    "friend": ("Yes! We can talk about {like} all day!", "We already are! I decided that the moment I saw you!"),
+    "wish": ("A party with {like}, and everyone is invited!", "A hundred days like this one! And lots of {like}!"),
     "manner": ("Because happy words taste the best!", "It just bubbles out of me! Isn't that fun?"),
     "liked": (
         "Do I! I could never get enough of {like}!",
