@@ -5,6 +5,7 @@ all is well: for rules that no standard expectation says. The others are plain f
 """
 
 import difflib
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -171,13 +172,14 @@ def _facts(kit: Kit) -> Table:
     for number, fact in enumerate(kit.sheet.facts, 1):
         missing = [name for name in ("question", "answer", "evidence") if not getattr(fact, name)]
         same = questions.get(bare(fact.paraphrase))
+        quoted = all(bare(part) in profile for part in re.split(r"\.\.\.|…", fact.evidence))
         rows.append(
             {
                 "where": f"fact {number} of kit.yaml",
                 "missing": ", ".join(missing) or None,
                 "question": bare(fact.question) or None,
                 "paraphrase_problem": f"paraphrase is the question of fact {same}" if fact.paraphrase and same else None,
-                "evidence_problem": None if bare(fact.evidence) in profile else f"not in profile.md: {fact.evidence}",
+                "evidence_problem": None if quoted else f"not in profile.md: {fact.evidence}",
             }
         )
     return rows
