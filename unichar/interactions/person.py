@@ -40,7 +40,7 @@ _SAME_IN_THIRD = (
 )
 _CONTRACTIONS = {
     r"\bcan't\b": "cannot", r"\bwon't\b": "will not", r"\bshan't\b": "shall not", r"n't\b": " not", r"\bI'm\b": "I am",
-    r"'re\b": " are", r"'ve\b": " have", r"'ll\b": " will", r"\bI'd\b": "I would", r"\b(you|they|we)'d\b": r"\1 would",
+    r"'re\b": " are", r"'ve\b": " have", r"'ll\b": " will", r"\bI'd\b": "I would", r"\b([Yy]ou|[Tt]hey|[Ww]e)'d\b": r"\1 would",
     r"\b([Ii]t|[Tt]hat|[Tt]here|[Hh]ere|[Ww]hat|[Hh]e|[Ss]he|[Nn]obody)'s\b": r"\1 is", r"\b([Ll])et's\b": r"\1et us",
 }  # fmt: skip
 
@@ -69,7 +69,7 @@ def first_person(text: str, name: str, pronoun: str) -> str | None:
     """
     who = re.escape(name)
     shared = rf"\b{who}\b,? (who|which|and|or)\b|\b(and|or) {who}\b(?!['’]|(?: {_ADVERB})* [a-z]+s\b)"
-    if re.search(shared, text) or _points_back(text, pronoun):
+    if re.search(shared, text) or points_back(text, pronoun):
         return None
     text = _possessives(text, who, pronoun, "my", "me")
     subject = rf"(?:{who}|{pronoun})" if pronoun else who
@@ -123,6 +123,8 @@ def without_i(text: str) -> str | None:
         None when an "I" stands where it cannot be left out.
     """
     text = re.sub(r"^I do\b", "Yes", text)
+    text = re.sub(r"(^|[.!?]\s+)I(?:'ve| have) (?=(?:a|an|the|my|no|some|two|three|standards)\b)", r"\1Got ", text)
+    text = re.sub(r"(^|[.!?]\s+)I (?:have|was (?=born|built|made|raised|found|named|called|taught)) ?", r"\1", text)
     kept = {"'m": "", "'ve": "", "'ll": "will ", "'d": "would "}
     text = re.sub(r"(^|[.!?]\s+)I('m|'ve|'ll|'d)? (?:(?<=I )am )?", lambda m: m[1] + kept.get(m[2] or "", ""), text)
     text = re.sub(r"(^|[.!?]\s+)(\w)", lambda m: m[1] + m[2].upper(), text)
@@ -136,8 +138,8 @@ def expand(text: str) -> str:
     return text
 
 
-def _points_back(text: str, pronoun: str) -> bool:
-    """Whether the text opens with a pronoun whose owner the reader cannot know."""
+def points_back(text: str, pronoun: str) -> bool:
+    """Whether a text opens with a pronoun whose owner the reader cannot know."""
     opening = [word.strip(",.;").lower() for word in text.split()[:4]]
     others = {"he", "she", "it", "they", "them", "him", "this", "these", "those"} - ({pronoun} if pronoun != "it" else set())
     if pronoun == "it":

@@ -113,7 +113,8 @@ def small_talk_topics(kit: CuratedKit, voice: Voice, rng: random.Random) -> list
     likes, dislikes = things(kit, voice)
     topics = []
     for name, users in QUESTIONS.items():
-        replies = [_filled(phrase, voice, likes, dislikes, rng) for phrase in voice.phrases(name) * 2]
+        phrases = rng.sample(voice.phrases(name), len(voice.phrases(name)))
+        replies = [_filled(phrase, voice, likes, dislikes, rng) for phrase in phrases * 2]
         topics.append(topic(name, "small_talk", [user.replace("{name}", kit.name) for user in users], replies))
     return topics
 
@@ -121,8 +122,7 @@ def small_talk_topics(kit: CuratedKit, voice: Voice, rng: random.Random) -> list
 def _filled(phrase: str, voice: Voice, likes: list[str], dislikes: list[str], rng: random.Random) -> str | None:
     """A phrase with its slots filled; None when the kit has nothing to fill them with."""
     for slot, values in (("{like}", likes), ("{dislike}", dislikes)):
-        if slot in phrase:
-            if not values:
-                return None
-            phrase = phrase.replace(slot, rng.choice(values))
+        if slot in phrase and not values:
+            return None
+        phrase = phrase.replace(slot, rng.choice(values)) if slot in phrase else phrase
     return voice.own(phrase.replace("{name}", voice.name))

@@ -9,17 +9,12 @@ from unichar.interactions.voice import NO, YES, Voice
 from unichar.interactions.wording import capital, inner, listing, normalise
 from unichar.records import CuratedKit
 
-_LIKED = (
-    "Do you like {like}?",
-    "Is it true that you like {like}?",
-    "Are you fond of {like}?",
-    "Could you ever do without {like}?",
-)
+_LIKED = ("Do you like {like}?", "Is it true that you like {like}?", "Do you enjoy {like}?", "Do you really like {like}?")
 _DISLIKED = (
     "Do you like {dislike}?",
-    "Are you fond of {dislike}?",
-    "Would you be happy with {dislike}?",
-    "Are you a friend of {dislike}?",
+    "Do you enjoy {dislike}?",
+    "Do you secretly like {dislike}?",
+    "Is it true that you like {dislike}?",
 )
 _LOVES = ("What do you like best?", "What makes you happy?", "Tell me what you love, {name}.", "What are your favourite things?")
 _HATES = ("What annoys you most?", "What can't you stand?", "What spoils your mood, {name}?", "What do you dislike?")
@@ -29,32 +24,33 @@ _NATURE = (
     "People say that you are {trait}.",
     "Would your friends call you {trait}?",
 )
-_MOTTO = ('Why do you say "{motto}" so often?', 'I heard you say "{motto}" again.', 'Is "{motto}" your motto?')
+_MOTTO = ('Why do you say "{motto}" so often?', 'Why do you keep saying "{motto}"?', 'Why is "{motto}" your motto?')
 _NO_ADJECTIVE = re.compile(r"(?!.*(ous|less|ss)\b)\w+s\b|\w+(ity|ness|tion|ism|ship)$")
 
 
 def taste_topics(kit: CuratedKit, voice: Voice, rng: random.Random) -> list[Topic]:
     """One topic a like, a dislike, a trait and a catchphrase, and one each for all likes and all dislikes together."""
-    likes = [_thing(text, kit, voice, "moments") for text in kit.persona.likes]
-    dislikes = [_thing(text, kit, voice, "moments") for text in kit.persona.dislikes]
+    likes, dislikes = things(kit, voice)
     topics = [_single("like", thing, _LIKED, "liked", voice, {"dislike": dislikes}, rng) for thing in likes]
     topics += [_single("dislike", thing, _DISLIKED, "disliked", voice, {"like": likes}, rng) for thing in dislikes]
     topics += [_all("like", likes, _LOVES, "loves", voice, rng)] if likes else []
     topics += [_all("dislike", dislikes, _HATES, "hates", voice, rng)] if dislikes else []
-    topics += [_trait(trait, voice) for trait in kit.persona.traits if not _NO_ADJECTIVE.match(trait) and len(trait.split()) <= 5]
-    topics += [_motto(text, voice) for text in kit.persona.catchphrases if normalise(text) not in (*YES, *NO)]
+    topics += [
+        _trait(trait, voice, rng) for trait in kit.persona.traits if not _NO_ADJECTIVE.match(trait) and len(trait.split()) <= 5
+    ]
+    topics += [_motto(text, voice, rng) for text in kit.persona.catchphrases if normalise(text) not in (*YES, *NO)]
     return topics
 
 
 def things(kit: CuratedKit, voice: Voice) -> tuple[list[str], list[str]]:
     """(likes, dislikes) as the character names them inside a sentence."""
     return (
-        [_thing(text, kit, voice, "moments") for text in kit.persona.likes],
-        [_thing(text, kit, voice, "moments") for text in kit.persona.dislikes],
+        [_thing(text, kit, voice) for text in kit.persona.likes],
+        [_thing(text, kit, voice) for text in kit.persona.dislikes],
     )
 
 
-def _thing(text: str, kit: CuratedKit, voice: Voice, clause: str) -> str:
+def _thing(text: str, kit: CuratedKit, voice: Voice) -> str:
     """A like or dislike as a noun phrase: small first letter, own person, `when ...` -> `moments when ...`."""
     phrase = inner(text)
     everything = " ".join([kit.description, *(fact.evidence for fact in kit.facts), *(d.reply for d in kit.dialogues)])
@@ -66,7 +62,7 @@ def _thing(text: str, kit: CuratedKit, voice: Voice, clause: str) -> str:
         and not re.search(rf"[a-z,] {re.escape(first)}\b", everything)
     ):
         phrase = phrase[0].lower() + phrase[1:]
-    phrase = re.sub(r"^when\b", f"{clause} when", phrase)
+    phrase = re.sub(r"^when\b", "moments when", phrase)
     phrase = re.sub(r"^to\b", "the chance to", phrase)
     if voice.says_i == "name":
         return phrase
@@ -76,32 +72,35 @@ def _thing(text: str, kit: CuratedKit, voice: Voice, clause: str) -> str:
 def _single(
     kind: str, thing: str, users: tuple[str, ...], key: str, voice: Voice, other: dict[str, list[str]], rng: random.Random
 ) -> Topic:
-    fill = {kind: thing} | {name: rng.choice(values) for name, values in other.items() if values}
+    fill = {kind: thing, "Like": capital(thing)} | {name: rng.choice(values) for name, values in other.items() if values}
     replies = [voice.own(_filled(phrase, fill)) for phrase in voice.phrases(key)]
     slug = normalise(thing).replace(" ", "-")
     asked = {kind: re.sub(r"\bmy\b", "your", thing)}
+    rng.shuffle(replies)
     return topic(f"{kind}-{slug}", "taste", [_filled(user, asked) for user in users], replies)
 
 
 def _all(kind: str, found: list[str], users: tuple[str, ...], key: str, voice: Voice, rng: random.Random) -> Topic:
     replies = []
-    for phrase in voice.phrases(key) * 2:
+    for phrase in rng.sample(voice.phrases(key), len(voice.phrases(key))) * 2:
         some = rng.sample(found, min(3, len(found)))
         replies.append(voice.own(_filled(phrase, {f"{kind}s": listing(some)})))
     return topic(f"{kind}s", "taste", [_filled(user, {"name": voice.name}) for user in users], replies)
 
 
-def _trait(trait: str, voice: Voice) -> Topic:
+def _trait(trait: str, voice: Voice, rng: random.Random) -> Topic:
     word = inner(trait)
     replies = [voice.own(_filled(phrase, {"trait": word, "Trait": capital(word)})) for phrase in voice.phrases("nature")]
+    rng.shuffle(replies)
     return topic(
         f"trait-{normalise(word).replace(' ', '-')}", "taste", [_filled(user, {"trait": word}) for user in _NATURE], replies
     )
 
 
-def _motto(text: str, voice: Voice) -> Topic:
+def _motto(text: str, voice: Voice, rng: random.Random) -> Topic:
     quoted = text.strip().rstrip(".!?…")
     replies = [own.replace("{motto}", text.strip()) for phrase in voice.phrases("motto") if (own := voice.own(phrase))]
+    rng.shuffle(replies)
     slug = normalise(text).replace(" ", "-")
     return topic(f"motto-{slug}", "taste", [_filled(user, {"motto": quoted}) for user in _MOTTO], list(replies))
 

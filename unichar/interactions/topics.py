@@ -8,6 +8,8 @@ from unichar.interactions.wording import flaws, normalise
 from unichar.records import Exchange
 
 MAX_WORDS = 45
+EXCITEMENT = {"comfort": 0.0, "sorry": 0.0, "farewell": 0.0, "motto": 0.0, "fact": 0.4}
+"""How fitting an exclamation is as an opening, by the first word of the topic; 1 where nothing is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +40,15 @@ def topic(name: str, form: str, users: list[str], replies: list[str | None]) -> 
 
 
 def exchanges(topic: Topic, voice: Voice, rng: random.Random) -> list[Exchange]:
-    """As many exchanges as the topic has user texts, in random pairing; replies repeat only in another dress."""
-    users = rng.sample(topic.users, len(topic.users))
-    replies = rng.sample(topic.replies, len(topic.replies))
+    """As many exchanges as the topic has user texts; the replies in their order, repeating only in another dress."""
     found: list[Exchange] = []
     said: set[str] = set()
-    for number, user in enumerate(users if replies else []):
-        for attempt in range(len(replies)):
-            reply = voice.speak(replies[(number + attempt) % len(replies)], rng)
+    turn = 0
+    excitement = EXCITEMENT.get(topic.name.split("-")[0], 1.0)
+    for user in rng.sample(topic.users, len(topic.users)) if topic.replies else []:
+        for _ in topic.replies:
+            reply = voice.speak(topic.replies[turn % len(topic.replies)], rng, excitement=excitement)
+            turn += 1
             if normalise(reply) not in said and not flaws(reply) and len(reply.split()) <= MAX_WORDS:
                 said.add(normalise(reply))
                 found.append(Exchange(user=user, reply=reply))

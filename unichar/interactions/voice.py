@@ -31,6 +31,7 @@ TEMPERAMENTS = {
 YES = ("yes", "aye", "yep", "yup", "yeah", "affirmative", "indeed", "certainly")
 NO = ("no", "nay", "nope", "nah", "negative", "never")
 _NO_OPENERS = frozenset((*YES, *NO, "maybe", "perhaps", "hello", "hi", "morning", "night", "thanks", "thank you", "of course"))
+_INTERJECTION = re.compile(r"(o+h|ah|ha|hello|hi|hey|um|hm+|well|brr|bravo|goodbye|farewell|good day)\b", re.IGNORECASE)
 _END = r"[.!?…~]+[\"'”’)*]*"
 
 
@@ -74,17 +75,21 @@ class Voice:
         if own is None:
             return None
         own = own if self.contracts else person.expand(own)
-        own = re.sub(r"^(Yes|No)\b", lambda m: self.yes if m[1] == "Yes" else self.no, own)
+        own = re.sub(r"^(Yes|No)(?=[,.!])", lambda m: self.yes if m[1] == "Yes" else self.no, own)
         return own if self.exclaims >= 0.03 else own.replace("!", ".")
 
-    def speak(self, text: str, rng: random.Random) -> str:
-        """`text` (from `own`) with the openings, closings and forms of address that this character uses as often as it does."""
+    def speak(self, text: str, rng: random.Random, *, excitement: float = 1.0) -> str:
+        """`text` (from `own`) with the openings, closings and forms of address that this character uses as often as it does.
+
+        Args:
+            excitement: How fitting an exclamation is as an opening: 1 as often as in its own lines, 0 never.
+        """
         text = self._punctuated(text, rng)
         if self.address and self.address not in text and rng.random() < self.address_rate:
             text = _addressed(text, self.address)
-        opener = _drawn(self.openers, rng)
+        opener = _drawn({o: share * (excitement if o.endswith("!") else 1.0) for o, share in self.openers.items()}, rng)
         closer = _drawn(self.closers, rng)
-        if opener and not re.match(r"(oh|ah|ha|hello|hi|hey|um|hm+|well)\b", text, re.IGNORECASE):
+        if opener and normalise(opener) not in normalise(text) and not _INTERJECTION.match(text):
             text = _opened(text, opener)
         if closer and normalise(closer) not in normalise(text):
             text = f"{text} {closer}"
@@ -93,7 +98,7 @@ class Voice:
     def _punctuated(self, text: str, rng: random.Random) -> str:
         def mark(m: re.Match[str]) -> str:
             draw = rng.random()
-            if draw < self.trails:
+            if draw < self.trails * (self.trails > 0.03):
                 return m[1] + "..."
             return m[1] + ("!" if draw < self.trails + self.exclaims / 2 else ".")
 
@@ -149,7 +154,7 @@ def _says_i(name: str, lines: list[str], habits: str) -> str:
 
 def _openers(lines: list[str]) -> dict[str, float]:
     """Interjections that at least two replies begin with, and that carry no answer of their own."""
-    found = Counter()
+    found: Counter[str] = Counter()
     for line in lines:
         m = re.match(r"((?:[A-Z][\w'’-]*)(?:,? [\w'’-]+){0,2}(?:!|\.\.\.|…))\s|([A-Z][a-z]{0,4}[,.])\s", line)
         if m and normalise(m[0]) not in _NO_OPENERS:

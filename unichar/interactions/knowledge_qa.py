@@ -1,0 +1,102 @@
+"""Questions about the character's facts, without any card: what it is must be in the weights.
+
+Every fact is trained; what the test holds out is the wording (`fact-07/paraphrase` against `fact-07`). Distractors are
+answers of the same kit's other facts, so an option cannot be ruled out by style alone.
+
+Departs from the paper, where 37 of 200 test questions repeat a training question and one letter is right 58 % of the time.
+"""
+
+import random
+import re
+
+from unichar.interactions.config import InteractionsConfig
+from unichar.interactions.wording import capital, normalise, question_inner
+from unichar.records import CuratedKit, Fact, Interaction, Segment, Split
+
+_TRAINED = (
+    "{question}",
+    "A question about {name}: {inner}",
+    "Do you know this? {question}",
+    "Please answer in a few words: {inner}",
+)
+_TESTED = "Here is a quiz. {question}"
+_NUM_OPTIONS = 4
+_YES_NO = re.compile(r"(yes|no)\b", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|hundred|thousand)\b"
+)
+
+
+def knowledge_qa(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -> list[Interaction]:
+    """The training wordings of every fact, then one four-option test item for every fact that allows three fair distractors."""
+    items = []
+    for number, fact in enumerate(kit.facts):
+        asked = _named(fact.question, kit.name)
+        fill = {"question": asked, "inner": question_inner(asked), "name": kit.name}
+        wordings = dict.fromkeys(form.format(**fill) for form in _TRAINED[: config.num_knowledge_wordings])
+        items += [_item(number, "train", text, fact, ()) for text in wordings]
+    for number, fact in enumerate(kit.facts):
+        options = _options(fact, kit.facts, rng)
+        if options:
+            text = fact.paraphrase or _TESTED.format(question=_named(fact.question, kit.name))
+            items.append(_item(number, "test", _named(text, kit.name), fact, options))
+    return items
+
+
+def _named(question: str, name: str) -> str:
+    """The question so that one can tell whom it is about."""
+    if re.search(rf"\b{re.escape(name)}\b", question):
+        return question
+    if re.search(r"\byour?\b", question, re.IGNORECASE):
+        return f"{name}, {question_inner(question)}"
+    return f"About {name}: {question_inner(question)}"
+
+
+def _options(fact: Fact, facts: tuple[Fact, ...], rng: random.Random) -> tuple[str, ...]:
+    """The right answer, then three wrong ones of the nearest type and length; empty when the kit has no three.
+
+    Facts with the same evidence are left out: their answers could be right as well.
+    """
+    if _YES_NO.match(fact.answer):
+        return ()
+    others = [f for f in facts if f.evidence != fact.evidence and not _YES_NO.match(f.answer)]
+    rng.shuffle(others)
+    others.sort(key=lambda other: _distance(fact, other))
+    chosen = [fact.answer]
+    for other in others:
+        if len(chosen) < _NUM_OPTIONS and not any(_overlaps(other.answer, answer) for answer in chosen):
+            chosen.append(other.answer)
+    return tuple(capital(answer.strip()) for answer in chosen) if len(chosen) == _NUM_OPTIONS else ()
+
+
+def _distance(fact: Fact, other: Fact) -> float:
+    """How easily an answer to `other` is ruled out as an answer to `fact`, in words of length."""
+    far = abs(len(fact.answer.split()) - len(other.answer.split()))
+    return far + 3 * (_kind(fact) != _kind(other)) + 2 * (_asks_for(fact) != _asks_for(other))
+
+
+def _kind(fact: Fact) -> str:
+    if _NUMBER.search(fact.answer.lower()):
+        return "number"
+    words = re.sub(r"^(the|a|an|in|on|at|with|by|to) ", "", fact.answer.strip())
+    return "name" if words[:1].isupper() and fact.answer.strip() != capital(fact.answer.strip().lower()) else "thing"
+
+
+def _asks_for(fact: Fact) -> str:
+    found = re.search(r"\b(who|whom|where|when|why|how many|how|which|what)\b", fact.question.lower())
+    return found[1] if found else ""
+
+
+def _overlaps(one: str, two: str) -> bool:
+    a, b = f" {normalise(one)} ", f" {normalise(two)} "
+    return a in b or b in a
+
+
+def _item(number: int, split: Split, text: str, fact: Fact, options: tuple[str, ...]) -> Interaction:
+    segments = (
+        Segment(type="text", value=text, role="user"),
+        Segment(type="text", value=capital(fact.answer.strip()), role="assistant", loss=True),
+    )
+    group = f"fact-{number:02d}" + ("/paraphrase" if split == "test" else "")
+    form = "question" if split == "train" else ("paraphrase" if fact.paraphrase else "quiz")
+    return Interaction(id="", kind="knowledge_qa", form=form, split=split, group=group, segments=segments, options=options)
