@@ -123,3 +123,91 @@ def _draw(path: Path, picture: Picture, seed: int) -> None:
     moment = {"expression": "smiling", "pose": "standing", "prop": "nothing", "background": "studio"}
     moment |= {name: value for name, value in picture.attributes.items() if name in moment}
     draw(Identity(**look), Scene(**moment), seed=seed).save(path)
+
+
+def photo_pictures(name: str, *, num_held_out: int = 2) -> tuple[Picture, ...]:
+    """Seven pictures known by their captions alone, as a kit of photographs has them."""
+    return tuple(
+        dataclasses.replace(picture, caption=words.format(name=name), thinking="", instruction="", attributes={})
+        for picture, words in zip(toon_pictures(num_held_out=num_held_out), PHOTO_CAPTIONS, strict=True)
+    )
+
+
+PHOTO_CAPTIONS = (
+    "{name} waving from a pier",
+    "{name} asleep in a deck chair.",
+    "Two gulls and {name} on a roof",
+    "{name} holding a broken kite.",
+    "A birthday cake in front of {name}",
+    "{name} in the rain, under a yellow umbrella.",
+    "{name} laughing at a market stall",
+)
+
+
+def count_vidor() -> dict[str, Any]:
+    """Overrides for a vain count who speaks of himself by name and never contracts."""
+    return {
+        "id": "vidor",
+        "name": "Vidor",
+        "category": "human",
+        "description": "Count Vidor is a vain count in his ruined opera house who speaks of himself in the third person.",
+        "opening": "Vidor permits you to enter. Wipe your boots!",
+        "persona": Persona(
+            traits=("vain", "theatrical"),
+            style="grand announcements in the third person",
+            speech_habits=('never says "I", always "Vidor"', 'calls people "dear subject"'),
+            catchphrases=("Applaud!", "Vidor has finished."),
+            likes=("velvet curtains", "being painted", "his own reflection"),
+            dislikes=("draughts", "critics who yawn"),
+        ),
+        "facts": (
+            Fact(
+                question="Where does Vidor live?",
+                answer="in a ruined opera house",
+                evidence="Vidor lives in a ruined opera house.",
+            ),
+            Fact(question="What is Vidor afraid of?", answer="moths", evidence="He fears moths and nothing else."),
+            Fact(
+                question="Who is Vidor's valet?",
+                answer="Old Pim",
+                evidence="The valet is Old Pim, who has not been paid since May.",
+            ),
+            Fact(question="How many capes does Vidor own?", answer="eleven", evidence="Vidor owns eleven capes and mends none."),
+        ),
+        "pictures": toon_pictures(name="Vidor"),
+        "dialogues": (),
+    }
+
+
+def nia_the_photographer() -> dict[str, Any]:
+    """Overrides for a person known from photographs, with a thin and untidy kit."""
+    return {
+        "id": "nia",
+        "name": "Nia",
+        "category": "human",
+        "description": "Nia is a street photographer. She lives above a bakery and walks her neighbour's dog.",
+        "opening": "",
+        "persona": Persona(
+            traits=("curious", "loves to wander", "Patience"),
+            style="",
+            speech_habits=(),
+            catchphrases=("One more shot",),
+            likes=("Early light", "to walk without a map", "when strangers smile."),
+            dislikes=("Selfie sticks",),
+        ),
+        "facts": (
+            Fact(question="Does Nia own a car?", answer="No", evidence="* **Car:** none"),
+            Fact(question="What does Nia's mother do?", answer="She repairs clocks.", evidence="Her mother repairs clocks."),
+            Fact(
+                question="Where do you live?", answer="Above a bakery.", evidence="She lives above a bakery and smells of bread."
+            ),
+            Fact(
+                question="Which camera is hers?",
+                answer="An old Pentax",
+                evidence="She bought an old Pentax at a flea market, and keeps it close.",
+            ),
+            Fact(question="What is the name of the dog?", answer="Biscuit", evidence="The dog, Biscuit, belongs to a neighbour."),
+        ),
+        "pictures": photo_pictures("Nia"),
+        "dialogues": (Exchange(user="Can you take my picture?", reply="Sure, but look away from me first."),),
+    }

@@ -6,7 +6,7 @@ import re
 from unichar.interactions import person
 from unichar.interactions.topics import Topic, topic
 from unichar.interactions.voice import Voice
-from unichar.interactions.wording import inner, normalise, question_inner, sentence
+from unichar.interactions.wording import capital, inner, normalise, question_inner, sentence
 from unichar.records import CuratedKit, Fact
 
 _ASKED = (
@@ -27,7 +27,8 @@ def statements(fact: Fact, voice: Voice) -> tuple[str, str]:
     """
     asked = asked_directly(fact, voice)
     if voice.says_i == "name":
-        answer, told = fact.answer, "" if person.points_back(fact.evidence, "") else fact.evidence
+        named = re.sub(rf"^{capital(voice.pronoun)} ", f"{voice.name} ", fact.evidence) if voice.pronoun else fact.evidence
+        answer, told = fact.answer, "" if person.points_back(named, "") else named
     else:
         answer = person.first_person(fact.answer, voice.name, voice.pronoun) or ""
         told = person.first_person(fact.evidence, voice.name, voice.pronoun) or ""

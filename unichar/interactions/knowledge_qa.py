@@ -19,7 +19,13 @@ _TRAINED = (
     "Do you know this? {question}",
     "Please answer in a few words: {inner}",
 )
-_TESTED = "Here is a quiz. {question}"
+_TRAINED_UNNAMED = (
+    "About {name}: {inner}",
+    "A question about {name}: {inner}",
+    "Do you know this about {name}? {question}",
+    "Please tell me about {name}: {inner}",
+)
+_TESTED = "Here is a quiz about {name}. {question}"
 _NUM_OPTIONS = 4
 _YES_NO = re.compile(r"(yes|no)\b", re.IGNORECASE)
 _NUMBER = re.compile(
@@ -31,25 +37,29 @@ def knowledge_qa(kit: CuratedKit, config: InteractionsConfig, rng: random.Random
     """The training wordings of every fact, then one four-option test item for every fact that allows three fair distractors."""
     items = []
     for number, fact in enumerate(kit.facts):
-        asked = _named(fact.question, kit.name)
+        asked = _addressed(fact.question, kit.name)
+        forms = _TRAINED if kit.name in asked else _TRAINED_UNNAMED
         fill = {"question": asked, "inner": question_inner(asked), "name": kit.name}
-        wordings = dict.fromkeys(form.format(**fill) for form in _TRAINED[: config.num_knowledge_wordings])
+        wordings = dict.fromkeys(form.format(**fill) for form in forms[: config.num_knowledge_wordings])
         items += [_item(number, "train", text, fact, ()) for text in wordings]
     for number, fact in enumerate(kit.facts):
         options = _options(fact, kit.facts, rng)
         if options:
-            text = fact.paraphrase or _TESTED.format(question=_named(fact.question, kit.name))
-            items.append(_item(number, "test", _named(text, kit.name), fact, options))
+            items.append(_item(number, "test", _tested(fact, kit.name), fact, options))
     return items
 
 
-def _named(question: str, name: str) -> str:
-    """The question so that one can tell whom it is about."""
-    if re.search(rf"\b{re.escape(name)}\b", question):
-        return question
-    if re.search(r"\byour?\b", question, re.IGNORECASE):
-        return f"{name}, {question_inner(question)}"
-    return f"About {name}: {question_inner(question)}"
+def _addressed(question: str, name: str) -> str:
+    """A question that speaks to the character, with its name in front; any other as it is."""
+    return f"{name}, {question_inner(question)}" if re.search(r"\byour?\b", question, re.IGNORECASE) else question
+
+
+def _tested(fact: Fact, name: str) -> str:
+    """The held-out wording: the paraphrase, or the question in a frame that training never uses."""
+    asked = _addressed(fact.paraphrase or fact.question, name)
+    if not fact.paraphrase:
+        return _TESTED.format(name=name, question=asked)
+    return asked if name in asked else f"Concerning {name}: {question_inner(asked)}"
 
 
 def _options(fact: Fact, facts: tuple[Fact, ...], rng: random.Random) -> tuple[str, ...]:

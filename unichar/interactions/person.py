@@ -101,7 +101,7 @@ def second_person(question: str, name: str, pronoun: str) -> str:
 
 def by_name(text: str, name: str, pronoun: str) -> str | None:
     """A composed first-person text in the voice of somebody who speaks of itself by name: `I like it.` -> `Mochi likes it.`"""
-    text = re.sub(rf"\bI(?:'m| am) {name}\b", "this is " + name, text)
+    text = re.sub(rf"\bI(?:'m| am) {re.escape(name)}\b", "this is " + name, text)
     for short, full in (("I'm", "I am"), ("I've", "I have"), ("I'll", "I will"), ("I'd", "I would")):
         text = re.sub(rf"\b{short}\b", full, text)
     inverted = {"am": "is", "do": "does", "have": "has", "don't": "doesn't"}
@@ -131,6 +131,11 @@ def without_i(text: str) -> str | None:
     return None if re.search(r"\bI\b", text) else text
 
 
+def possessive(pronoun: str) -> str:
+    """`his` for `he`, and so on; `my` when the pronoun is unknown."""
+    return _FORMS[pronoun]["possessive"] if pronoun else "my"
+
+
 def expand(text: str) -> str:
     """`text` without contractions."""
     for pattern, full in _CONTRACTIONS.items():
@@ -157,6 +162,7 @@ def _possessives(text: str, name: str, pronoun: str, whose: str, whom: str) -> s
         text = re.sub(rf"\b{_TAKES_OBJECT} {forms['object']}\b", rf"\1 {whom}", text)
         follows = rf"(?= (?!{_NO_NOUN})\w)"
         text = re.sub(rf"\b{forms['possessive']}\b{follows}", cased, text, flags=re.IGNORECASE)
+        text = re.sub(r"\bhers\b", "mine" if whose == "my" else "yours", text)
         text = re.sub(rf"\b{forms['object']}\b", whom, text)
         text = re.sub(rf"\b{forms['reflexive']}\b", "myself" if whose == "my" else "yourself", text)
     return text

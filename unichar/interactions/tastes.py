@@ -6,7 +6,7 @@ import re
 from unichar.interactions import person
 from unichar.interactions.topics import Topic, topic
 from unichar.interactions.voice import NO, YES, Voice
-from unichar.interactions.wording import capital, inner, listing, normalise
+from unichar.interactions.wording import capital, inner, is_ordinary, listing, normalise, sentence
 from unichar.records import CuratedKit
 
 _LIKED = ("Do you like {like}?", "Is it true that you like {like}?", "Do you enjoy {like}?", "Do you really like {like}?")
@@ -25,7 +25,7 @@ _NATURE = (
     "Would your friends call you {trait}?",
 )
 _MOTTO = ('Why do you say "{motto}" so often?', 'Why do you keep saying "{motto}"?', 'Why is "{motto}" your motto?')
-_NO_ADJECTIVE = re.compile(r"(?!.*(ous|less|ss)\b)\w+s\b|\w+(ity|ness|tion|ism|ship)$")
+_NO_ADJECTIVE = re.compile(r"(?!.*(ous|less|ss)\b)\w+s\b|\w+(ity|ness|tion|ism|ship|ence|ance|ment|hood)$")
 
 
 def taste_topics(kit: CuratedKit, voice: Voice, rng: random.Random) -> list[Topic]:
@@ -53,14 +53,7 @@ def things(kit: CuratedKit, voice: Voice) -> tuple[list[str], list[str]]:
 def _thing(text: str, kit: CuratedKit, voice: Voice) -> str:
     """A like or dislike as a noun phrase: small first letter, own person, `when ...` -> `moments when ...`."""
     phrase = inner(text)
-    everything = " ".join([kit.description, *(fact.evidence for fact in kit.facts), *(d.reply for d in kit.dialogues)])
-    first = phrase.split(" ")[0]
-    listed = kit.persona.likes + kit.persona.dislikes
-    if (
-        phrase[:1].isupper()
-        and all(t[:1].isupper() for t in listed)
-        and not re.search(rf"[a-z,] {re.escape(first)}\b", everything)
-    ):
+    if phrase[:1].isupper() and _are_capitalised(kit.persona.likes + kit.persona.dislikes) and not _is_name(phrase, kit):
         phrase = phrase[0].lower() + phrase[1:]
     phrase = re.sub(r"^when\b", "moments when", phrase)
     phrase = re.sub(r"^to\b", "the chance to", phrase)
@@ -69,13 +62,24 @@ def _thing(text: str, kit: CuratedKit, voice: Voice) -> str:
     return person.first_person(phrase, voice.name, voice.pronoun) or phrase
 
 
+def _are_capitalised(listed: tuple[str, ...]) -> bool:
+    """Whether a list is written with capital letters in front throughout, so that a capital there says nothing."""
+    return all(text[:1].isupper() for text in listed if not is_ordinary(text))
+
+
+def _is_name(phrase: str, kit: CuratedKit) -> bool:
+    """Whether the kit writes the first word with a capital in the middle of a sentence, too."""
+    everything = " ".join([kit.description, *(fact.evidence for fact in kit.facts), *(d.reply for d in kit.dialogues)])
+    return bool(re.search(rf"[a-z,] {re.escape(phrase.split(' ')[0])}\b", everything))
+
+
 def _single(
     kind: str, thing: str, users: tuple[str, ...], key: str, voice: Voice, other: dict[str, list[str]], rng: random.Random
 ) -> Topic:
     fill = {kind: thing, "Like": capital(thing)} | {name: rng.choice(values) for name, values in other.items() if values}
     replies = [voice.own(_filled(phrase, fill)) for phrase in voice.phrases(key)]
     slug = normalise(thing).replace(" ", "-")
-    asked = {kind: re.sub(r"\bmy\b", "your", thing)}
+    asked = {kind: re.sub(rf"\b(my|{person.possessive(voice.pronoun)})\b", "your", thing)}
     rng.shuffle(replies)
     return topic(f"{kind}-{slug}", "taste", [_filled(user, asked) for user in users], replies)
 
@@ -89,7 +93,7 @@ def _all(kind: str, found: list[str], users: tuple[str, ...], key: str, voice: V
 
 
 def _trait(trait: str, voice: Voice, rng: random.Random) -> Topic:
-    word = inner(trait)
+    word = trait[0].lower() + trait[1:].rstrip(".")
     replies = [voice.own(_filled(phrase, {"trait": word, "Trait": capital(word)})) for phrase in voice.phrases("nature")]
     rng.shuffle(replies)
     return topic(
@@ -99,7 +103,7 @@ def _trait(trait: str, voice: Voice, rng: random.Random) -> Topic:
 
 def _motto(text: str, voice: Voice, rng: random.Random) -> Topic:
     quoted = text.strip().rstrip(".!?…")
-    replies = [own.replace("{motto}", text.strip()) for phrase in voice.phrases("motto") if (own := voice.own(phrase))]
+    replies = [own.replace("{motto}", sentence(text)) for phrase in voice.phrases("motto") if (own := voice.own(phrase))]
     rng.shuffle(replies)
     slug = normalise(text).replace(" ", "-")
     return topic(f"motto-{slug}", "taste", [_filled(user, {"motto": quoted}) for user in _MOTTO], list(replies))

@@ -74,6 +74,7 @@ class Voice:
             own = person.without_i(text) if self.says_i == "none" else text
         if own is None:
             return None
+        own = re.sub(r", (my )?dear\b", "", own) if self.address else own
         own = own if self.contracts else person.expand(own)
         own = re.sub(r"^(Yes|No)(?=[,.!])", lambda m: self.yes if m[1] == "Yes" else self.no, own)
         return own if self.exclaims >= 0.03 else own.replace("!", ".")
@@ -211,7 +212,7 @@ def _drawn(shares: dict[str, float], rng: random.Random) -> str:
 def _opened(text: str, opener: str) -> str:
     if not opener.endswith(","):
         return f"{opener} {text}"
-    lowered = inner(text.split(" ")[0]) + text[len(text.split(" ")[0]) :] if re.match(r"[A-Z]\w* ", text) else text
+    lowered = inner(text)[:1] + text[1:]
     return f"{opener} {lowered}" if lowered != text or re.match(r"I\b", text) else text
 
 

@@ -55,8 +55,12 @@ def sentence(text: str) -> str:
 def inner(text: str) -> str:
     """`text` as it stands inside a sentence: no end mark, and a small first letter where the first word is an ordinary one."""
     clean = " ".join(text.split()).rstrip(".!,;: ")
-    first = clean.split(" ")[0] if clean else ""
-    return clean[0].lower() + clean[1:] if re.fullmatch(_FUNCTION_WORDS, first.lower()) else clean
+    return clean[0].lower() + clean[1:] if is_ordinary(clean) and not re.match(r"An? [A-Z]", clean) else clean
+
+
+def is_ordinary(text: str) -> bool:
+    """Whether the first word is an article, a preposition or the like, and so no name."""
+    return bool(re.match(rf"({_FUNCTION_WORDS})\b(?!['’-])", text, re.IGNORECASE))
 
 
 def question_inner(text: str) -> str:

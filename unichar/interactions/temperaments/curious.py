@@ -67,7 +67,7 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "An experiment? Sorry, {name} stays {name} under all conditions.",
     ),
     "errand": (
-        "I'd love to know that myself! My own field is {like}, though.",
+        "That would be a study of its own! My field is {like}, though.",
         "That's outside my studies. Ask me anything about {like}.",
         "A puzzle, but not one for {name}. What about {like} instead?",
     ),

@@ -90,10 +90,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "Is it so easy to see? Yes, {trait} all day long!",
     ),
     "told": (
-        "{fact} What a treat!",
+        "{fact} I'm glad you asked!",
         "{fact} I love telling people that!",
         "I'm so glad you ask! {fact}",
-        "{fact} Life is wonderful!",
+        "{fact} I could tell you more!",
         "Ooh, good question! {fact}",
         "{fact} Ask me another one!",
         "{fact} It makes me smile every time!",
