@@ -67,15 +67,15 @@ def first_person(text: str, name: str, pronoun: str) -> str | None:
     Returns:
         None when the sentence cannot be turned with certainty.
     """
-    who = re.escape(name)
-    shared = rf"\b{who}\b,? (who|which|and|or)\b|\b(and|or) {who}\b(?!['’]|(?: {_ADVERB})* [a-z]+s\b)"
+    who = _literally(name)
+    shared = rf"{who},? (who|which|and|or)\b|\b(and|or) {who}(?!['’]|(?: {_ADVERB})* [a-z]+s\b)"
     if re.search(shared, text) or points_back(text, pronoun):
         return None
     text = _possessives(text, who, pronoun, "my", "me")
-    subject = rf"(?:{who}|{pronoun})" if pronoun else who
-    found = re.compile(rf"({_CLAUSE}|^{_LEADING}){subject}\b((?:\s+{_ADVERB})*)\s+([\w']+)", re.IGNORECASE)
+    subject = rf"(?:{who}|\b{pronoun}\b)" if pronoun else who
+    found = re.compile(rf"({_CLAUSE}|^{_LEADING}){subject}((?:\s+{_ADVERB})*)\s+([\w']+)", re.IGNORECASE)
     turned = found.sub(lambda m: f"{m[1]}I{m[2]} {_plain_form(m[3], pronoun)}", text)
-    turned = re.sub(rf"\b{who}\b", "me", turned)
+    turned = re.sub(who, "me", turned)
     if pronoun and re.search(rf"\b({pronoun}|{_FORMS[pronoun]['possessive']})\b", turned, re.IGNORECASE):
         return None
     return _agree(turned) if re.search(r"\bI\b", turned) else turned
@@ -83,25 +83,25 @@ def first_person(text: str, name: str, pronoun: str) -> str | None:
 
 def second_person(question: str, name: str, pronoun: str) -> str:
     """A question about the character as a question to it. Example: `Where does Mochi live?` -> `Where do you live?`"""
-    own = re.escape(name)
-    text = re.sub(rf"\bthe ((?:\w+ ){{1,3}})of {own}\b(?!['’])", r"your \1", question).replace("  ", " ")
+    own = _literally(name)
+    text = re.sub(rf"\bthe ((?:\w+ ){{1,3}})of {own}(?!['’])", r"your \1", question).replace("  ", " ")
     text = _possessives(text, own, pronoun, "your", "you")
     text = re.sub(r"\b(your (?:\w+ ){1,3})(?=[?.,])", lambda m: m[1].rstrip(), text)
-    who = rf"(?:{own}|{pronoun})" if pronoun else own
+    who = rf"(?:{own}|\b{pronoun}\b)" if pronoun else own
     forms = {"does": "do", "is": "are", "was": "were", "has": "have", "doesn't": "don't", "isn't": "aren't"}
-    inverted = re.compile(rf"\b(does|is|was|has|doesn't|isn't) {who}\b", re.IGNORECASE)
+    inverted = re.compile(rf"\b(does|is|was|has|doesn't|isn't) {who}", re.IGNORECASE)
     text = inverted.sub(lambda m: _cased(forms[m[1].lower()], m[1]) + " you", text)
     opens = "what|where|when|why|how|that|which|whom|because|if|while"
     straight = re.compile(rf"\b({opens}) {who}((?: {_ADVERB})*) ([\w']+)", re.IGNORECASE)
     text = straight.sub(lambda m: f"{m[1]} you{m[2]} {_you_form(m[3], pronoun)}", text)
-    bare = re.compile(rf"\b{who}((?: {_ADVERB})*) ({_KNOWN_VERBS})\b")
+    bare = re.compile(rf"{who}((?: {_ADVERB})*) ({_KNOWN_VERBS})\b")
     text = bare.sub(lambda m: f"you{m[1]} {_you_form(m[2], pronoun)}", text)
-    return capital(re.sub(rf"\b{who if pronoun in ('', 'he', 'she') else own}\b", "you", text))
+    return capital(re.sub(who if pronoun in ("", "he", "she") else own, "you", text))
 
 
 def by_name(text: str, name: str, pronoun: str) -> str | None:
     """A composed first-person text in the voice of somebody who speaks of itself by name: `I like it.` -> `Mochi likes it.`"""
-    text = re.sub(rf"\bI(?:'m| am) {re.escape(name)}\b", "this is " + name, text)
+    text = re.sub(rf"\bI(?:'m| am) {_literally(name)}", "this is " + name, text)
     for short, full in (("I'm", "I am"), ("I've", "I have"), ("I'll", "I will"), ("I'd", "I would")):
         text = re.sub(rf"\b{short}\b", full, text)
     inverted = {"am": "is", "do": "does", "have": "has", "don't": "doesn't"}
@@ -152,11 +152,16 @@ def points_back(text: str, pronoun: str) -> bool:
     return bool(others & set(opening))
 
 
+def _literally(name: str) -> str:
+    """A pattern for the name as a word of its own, whatever characters it has."""
+    return rf"(?<!\w){re.escape(name)}(?!\w)"
+
+
 def _possessives(text: str, name: str, pronoun: str, whose: str, whom: str) -> str:
     def cased(m: re.Match[str]) -> str:
         return _cased(whose, m[0])
 
-    text = re.sub(rf"\b{name}['’](?:s\b|(?!\w))", lambda m: whose if m.start() else whose.capitalize(), text)
+    text = re.sub(rf"{name}['’](?:s\b|(?!\w))", lambda m: whose if m.start() else whose.capitalize(), text)
     if pronoun in ("he", "she"):
         forms = _FORMS[pronoun]
         text = re.sub(rf"\b{_TAKES_OBJECT} {forms['object']}\b", rf"\1 {whom}", text)
