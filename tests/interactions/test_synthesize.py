@@ -285,3 +285,32 @@ def test_a_tiny_setting_makes_a_tiny_stage(tmp_path):
     items, _ = compose(make_curated_kit(tmp_path), tiny, 0)
     assert len([i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns")]) == 20
     assert len(items) < 160
+
+
+def test_a_kit_with_plenty_of_its_own_still_practises_refusals(tmp_path):
+    plenty = tuple(Exchange(user=f"What is number {n}?", reply=f"Hmph. Number {n} is none of my business.") for n in range(250))
+    items, _ = compose(make_curated_kit(tmp_path, dialogues=plenty), InteractionsConfig(num_role_play=100), 0)
+    single = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns")]
+    assert len(single) == 250 + 7 + 5
+    assert {i.group for i in single if i.form == "small_talk"} == {
+        "talk-ai",
+        "talk-act",
+        "talk-errand",
+        "talk-greeting",
+        "talk-name",
+    }
+
+
+def test_two_wordings_of_one_answer_are_never_options_of_one_question(tmp_path):
+    told = (
+        "a quiet place by the sea to read old maps",
+        "a very quiet place by the sea to read her old maps",
+        "tea",
+        "gulls",
+        "rope",
+    )
+    facts = tuple(Fact(question=f"What is wish {n}?", answer=answer, evidence=f"Wish {n}.") for n, answer in enumerate(told))
+    items, _ = compose(make_curated_kit(tmp_path, facts=facts), InteractionsConfig(), 0)
+    assert of(items, "knowledge_qa", "test")
+    for item in of(items, "knowledge_qa", "test"):
+        assert sum("old maps" in option for option in item.options) <= 1

@@ -98,8 +98,11 @@ def _asks_for(fact: Fact) -> str:
 
 
 def _overlaps(one: str, two: str) -> bool:
-    a, b = f" {normalise(one)} ", f" {normalise(two)} "
-    return a in b or b in a
+    """Whether two answers say much the same: one holds the other, or two long ones share half of their words."""
+    a, b = normalise(one), normalise(two)
+    words, others = set(a.split()), set(b.split())
+    similar = min(len(words), len(others)) >= 5 and len(words & others) >= 0.5 * len(words | others)
+    return similar or f" {a} " in f" {b} " or f" {b} " in f" {a} "
 
 
 def _item(number: int, split: Split, text: str, fact: Fact, options: tuple[str, ...]) -> Interaction:

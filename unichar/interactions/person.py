@@ -48,12 +48,15 @@ _CONTRACTIONS = {
 def pronoun_of(texts: list[str]) -> str:
     """The pronoun a character's own texts use for it: `he`, `she`, `it` or `they`; empty when they do not tell."""
     text = " ".join(texts).lower()
+    counts = {p: len(re.findall(rf"\b(?:{p}|{_FORMS[p]['possessive']}|{_FORMS[p]['object']})\b", text)) for p in ("he", "she")}
+    best = max(counts, key=lambda p: counts[p])
+    clear = counts[best] > 2 * min(counts.values())
+    if clear and counts[best] > 2:
+        return best
     for pronoun, forms in _FORMS.items():
         if re.search(rf"\b{forms['reflexive']}\b", text):
             return pronoun
-    counts = {p: len(re.findall(rf"\b(?:{p}|{_FORMS[p]['possessive']}|{_FORMS[p]['object']})\b", text)) for p in ("he", "she")}
-    best = max(counts, key=lambda p: counts[p])
-    return best if counts[best] > 0 and counts["he"] != counts["she"] else ""
+    return best if clear else ""
 
 
 def first_person(text: str, name: str, pronoun: str) -> str | None:

@@ -45,7 +45,7 @@ def role_play(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -
     training = [s for s in training if normalise(s.exchange.user) not in {normalise(t.exchange.user) for t in held_out}]
     asked |= {normalise(s.exchange.user) for s in [*held_out, *training]}
     room = config.num_role_play - len(held_out) - len(training) - len(free)
-    free += _composed(kit, hear(kit), room, asked, rng)
+    free += _composed(kit, hear(kit), max(room, len(KEPT_FOR_TRAINING)), asked, rng)
     total = len(free) + len(held_out) + len(training)
     tested = _test_groups(free, round(config.test_share * total) - len(held_out), rng)
     by_split: dict[Split, list[Single]] = {
@@ -81,11 +81,16 @@ def _own_exchanges(kit: CuratedKit, taken: set[str]) -> tuple[list[Single], set[
 
 
 def _composed(kit: CuratedKit, voice: Voice, room: int, asked: set[str], rng: random.Random) -> list[Single]:
-    """Up to `room` composed exchanges: one of every topic, then another of every topic, and so on; facts come first."""
+    """Up to `room` composed exchanges: one of every topic, then another of every topic, and so on.
+
+    What every character must have practised comes first, then the facts.
+    """
     others = [*taste_topics(kit, voice, rng), *small_talk_topics(kit, voice, rng), story_topic(kit, voice, rng)]
     rng.shuffle(others)
+    others.sort(key=lambda topic: topic.name not in KEPT_FOR_TRAINING)
+    practised, others = others[: len(KEPT_FOR_TRAINING)], others[len(KEPT_FOR_TRAINING) :]
     queues = []
-    for topic in [*fact_topics(kit, voice, rng), *others]:
+    for topic in [*practised, *fact_topics(kit, voice, rng), *others]:
         found = [e for e in exchanges(topic, voice, rng) if normalise(e.user) not in asked]
         asked |= {normalise(e.user) for e in found}
         queues.append([Single(exchange=e, group=f"talk-{topic.name}", form=topic.form) for e in found])

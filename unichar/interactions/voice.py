@@ -30,6 +30,8 @@ TEMPERAMENTS = {
 
 YES = ("yes", "aye", "yep", "yup", "yeah", "affirmative", "indeed", "certainly")
 NO = ("no", "nay", "nope", "nah", "negative", "never")
+EMPHASIS = 1.6
+"""How much more often than in its own lines: composed sentences carry less of a voice in their words."""
 _NO_OPENERS = frozenset((*YES, *NO, "maybe", "perhaps", "hello", "hi", "morning", "night", "thanks", "thank you", "of course"))
 _INTERJECTION = re.compile(r"(o+h|ah|ha|hello|hi|hey|um|hm+|well|brr|bravo|goodbye|farewell|good day)\b", re.IGNORECASE)
 _END = r"[.!?…~]+[\"'”’)*]*"
@@ -86,10 +88,10 @@ class Voice:
             excitement: How fitting an exclamation is as an opening: 1 as often as in its own lines, 0 never.
         """
         text = self._punctuated(text, rng)
-        if self.address and self.address not in text and rng.random() < self.address_rate:
+        if self.address and self.address not in text and rng.random() < EMPHASIS * self.address_rate:
             text = _addressed(text, self.address)
-        opener = _drawn({o: share * (excitement if o.endswith("!") else 1.0) for o, share in self.openers.items()}, rng)
-        closer = _drawn(self.closers, rng)
+        fitting = {o: share * (excitement if o.endswith("!") else 1.0) for o, share in self.openers.items()}
+        opener, closer = _drawn(fitting, rng), _drawn(self.closers, rng)
         if opener and normalise(opener) not in normalise(text) and not _INTERJECTION.match(text):
             text = _opened(text, opener)
         if closer and normalise(closer) not in normalise(text):
@@ -201,7 +203,7 @@ def _share(pattern: str, texts: list[str]) -> float:
 
 
 def _drawn(shares: dict[str, float], rng: random.Random) -> str:
-    draw = rng.random()
+    draw = rng.random() / EMPHASIS
     for text, share in shares.items():
         draw -= share
         if draw < 0:

@@ -15,7 +15,7 @@ _FLAWS = {
 }
 _FUNCTION_WORDS = (
     "a|an|the|my|your|his|her|its|their|our|in|on|at|by|to|of|for|from|with|without|under|over|near|behind|beside|"
-    "between|because|when|while|after|before|every|each|all|any|some|no|not|it|he|she|they|we|you|yes|two|three|"
+    "between|because|when|while|after|before|once|twice|every|each|all|any|some|no|not|it|he|she|they|we|you|yes|two|three|"
     "four|five|six|seven|eight|nine|ten|twelve|twenty|hundred|only|just|about|around|almost|being|having|anything|"
     "anyone|nobody|everything"
 )
