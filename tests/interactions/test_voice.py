@@ -1,6 +1,7 @@
 """A voice is heard from the kit: what a character never does, composed replies do not do either."""
 
 import random
+from pathlib import Path
 
 import pytest
 from factories_interactions import BRAMBLE_PERSONA, count_vidor, make_curated_kit
@@ -59,7 +60,7 @@ def test_every_temperament_speaks_on_every_topic(name):
 
 
 def test_no_temperament_file_is_forgotten():
-    files = {path.stem for folder in temperaments.__path__ for path in __import__("pathlib").Path(folder).glob("[a-z]*.py")}
+    files = {path.stem for folder in temperaments.__path__ for path in Path(folder).glob("[a-z]*.py")}
     assert files == {*TEMPERAMENTS, "plain"}
 
 
