@@ -5,7 +5,6 @@ written beside its final name, flushed to the disk and renamed, so a reader sees
 """
 
 import json
-import os
 from pathlib import Path
 
 from safetensors import safe_open
@@ -13,19 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that it appears whole or not at all, even across a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+from unichar.files import write_atomic
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -41,7 +28,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 class TrainState:
-    """Saves and restores modules (only what trains, plus extra modules whole) and optimizers at a step.
+    """Saves and restores modules (what trains, and buffers) and optimizers at a step.
 
     Example: `state = TrainState(folder / "state.safetensors", {"expert": expert}, {"adamw": optimizer}, key=fingerprint)`
     """
@@ -52,17 +39,17 @@ class TrainState:
         self._modules = modules
         self._optimizers = optimizers
 
-    def _parameters(self) -> dict[str, Tensor]:
-        named = {}
+    def _moving(self) -> dict[str, Tensor]:
+        """What training changes: trainable parameters, and buffers such as running means."""
+        named: dict[str, Tensor] = {}
         for prefix, module in self._modules.items():
-            for name, parameter in module.named_parameters():
-                if parameter.requires_grad:
-                    named[f"{prefix}.{name}"] = parameter
+            frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+            named |= {f"{prefix}.{name}": t for name, t in module.state_dict(keep_vars=True).items() if name not in frozen}
         return named
 
     def save(self, step: int) -> None:
         """Write the state reached after `step` steps."""
-        tensors = dict(self._parameters())
+        tensors = self._moving()
         for prefix, optimizer in self._optimizers.items():
             for index, slots in optimizer.state_dict()["state"].items():
                 for slot, value in slots.items():
@@ -83,8 +70,8 @@ class TrainState:
                 f"{self.path} was saved by another configuration ({metadata['key']}, now {self.key}): "
                 "delete the file to start over, or run with the settings it was saved with"
             )
-        for name, parameter in self._parameters().items():
-            parameter.data.copy_(tensors[name])
+        for name, tensor in self._moving().items():
+            tensor.data.copy_(tensors[name])
         for prefix, optimizer in self._optimizers.items():
             self._load_optimizer(prefix, optimizer, tensors)
         return json.loads(metadata["step"])

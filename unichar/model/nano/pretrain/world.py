@@ -3,7 +3,6 @@
 import random
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -26,12 +25,6 @@ def sample_toon(rng: random.Random, size: int) -> Toon:
     """A random toon whose identity is not reserved for characters."""
     identity, scene = random_identity(rng), random_scene(rng)
     return Toon(identity=identity, scene=scene, image=draw(identity, scene, size=size, seed=rng.randrange(2**31)))
-
-
-def to_pixels(images: list[Image.Image]) -> Tensor:
-    """[B, 3, H, W] in [-1, 1] of RGB pictures of one size."""
-    stacked = np.stack([np.asarray(image) for image in images])
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def roughen(pixels: Tensor, rng: random.Random, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,39 @@
+"""The DiffusionNFT objective: reinforce on the forward process, no likelihoods, no trajectories (method: section 4)."""
+
+import torch
+from torch import Tensor
+
+_DIMS = (1, 2, 3)
+
+
+def nft_loss(
+    v: Tensor, v_old: Tensor, v_ref: Tensor, *, x0: Tensor, x_t: Tensor, t: Tensor, r: Tensor, beta: float, kl: float, scale: float
+) -> tuple[Tensor, dict[str, float]]:
+    """Scalar loss and its parts.
+
+    Args:
+        v, v_old, v_ref: [B, C, h, w] velocities of the policy that learns, the one that sampled, and the SFT model.
+        x0, x_t: [B, C, h, w] the sampled latents, and the same noised to t [B].
+        r: [B] optimality in [0, 1].
+        beta: Distance of the implicit positive and negative policies from the old one.
+        kl: Weight of the squared distance to the reference.
+        scale: The advantage clip, by which the policy part is multiplied.
+
+    Returns:
+        `loss`, and `{"policy": ..., "kl": ...}`.
+    """
+    old = v_old.detach()
+    positive = beta * v + (1 - beta) * old
+    negative = (1 + beta) * old - beta * v
+    policy = (r * _weighted_error(positive, x0, x_t, t) + (1 - r) * _weighted_error(negative, x0, x_t, t)) / beta
+    drift = (v - v_ref.detach()).square().mean(dim=_DIMS)
+    loss = scale * policy.mean() + kl * drift.mean()
+    return loss, {"policy": policy.mean().item(), "kl": drift.mean().item()}
+
+
+def _weighted_error(v: Tensor, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+    """[B] squared error of the predicted x0, divided by its own mean absolute error (no gradient through that weight)."""
+    error = x_t - t.view(-1, 1, 1, 1) * v - x0
+    with torch.no_grad():
+        weight = error.double().abs().mean(dim=_DIMS).clamp(min=1e-5).float()
+    return error.square().mean(dim=_DIMS) / weight

@@ -1,0 +1,38 @@
+"""Policies as sets of adapter weights: the one that learns, the one that samples, the one to stay near.
+
+Adapters are small, so a policy is a copy of their tensors, put in place for a forward pass and taken out again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class Snapshot(nn.Module):
+    """A copy of parameters, kept as buffers so that it is saved with the training state."""
+
+    def __init__(self, parameters: dict[str, Tensor]) -> None:
+        super().__init__()
+        self._live = parameters
+        self._keys = {name: name.replace(".", "/") for name in parameters}
+        for name, parameter in parameters.items():
+            self.register_buffer(self._keys[name], parameter.detach().clone())
+
+    @torch.no_grad()
+    def follow(self, keep: float) -> None:
+        """Move toward the live parameters: s <- keep s + (1 - keep) p."""
+        for name, parameter in self._live.items():
+            self.get_buffer(self._keys[name]).lerp_(parameter, 1 - keep)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Within it the live parameters hold this policy's values; gradients are off."""
+        kept = {name: parameter.detach().clone() for name, parameter in self._live.items()}
+        with torch.no_grad():
+            for name, parameter in self._live.items():
+                parameter.copy_(self.get_buffer(self._keys[name]))
+            yield
+            for name, parameter in self._live.items():
+                parameter.copy_(kept[name])

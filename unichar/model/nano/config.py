@@ -1,0 +1,56 @@
+"""Sizes of the nano model. They are stored with the base weights, so a base always loads as it was trained."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class NanoConfig:
+    """Everything that fixes the shape of a nano base. The backbone is SmolLM2-135M-Instruct: 30 layers, 3 key/value heads of 64."""
+
+    image_size: int = 128
+    """Pixels on a side; a multiple of 16."""
+    vae_widths: tuple[int, int, int] = (48, 96, 160)
+    """Channels of the VAE at a half, a quarter and an eighth of the picture's side."""
+    every: int = 3
+    """The generation expert reads the keys and values of every `every`-th backbone layer, the last one included."""
+    backbone_layers: int = 30
+    kv_heads: int = 3
+    head_dim: int = 64
+    expert_width: int = 320
+    """Hidden width of the generation expert."""
+    expert_heads: int = 6
+    """Query heads of the expert; a multiple of `kv_heads`."""
+    expert_mlp: int = 960
+    """Width of the expert's SwiGLU."""
+    vision_width: int = 192
+    vision_layers: int = 4
+    vision_heads: int = 4
+    backbone_width: int = 576
+
+    def __post_init__(self) -> None:
+        if self.image_size % 16:
+            raise ValueError(f"image_size is {self.image_size}, expected a multiple of 16 (8x VAE, 2x2 patches)")
+        if self.expert_heads % self.kv_heads:
+            raise ValueError(f"expert_heads is {self.expert_heads}, expected a multiple of kv_heads ({self.kv_heads})")
+
+    @property
+    def attached(self) -> tuple[int, ...]:
+        """Indices of the backbone layers the expert reads, one a layer of the expert."""
+        return tuple(range(self.every - 1, self.backbone_layers, self.every))
+
+    @property
+    def latent_side(self) -> int:
+        """Latent cells on a side."""
+        return self.image_size // 8
+
+    def to_json(self) -> str:
+        """For the metadata of the base file."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "NanoConfig":
+        """The inverse of `to_json`."""
+        raw = json.loads(text)
+        return cls(**{**raw, "vae_widths": tuple(raw["vae_widths"])})

@@ -1,0 +1,211 @@
+"""Nano: SmolLM2-135M, a narrow generation expert, a small VAE and a vision tower, as one unified model.
+
+Departures from BAGEL, each for the sake of two CPU cores: see `expert.py` (attention), `vae.py`, `vision.py`; and prompts
+for pictures are read by the text backbone *without* its adapters, so that a character's pictures do not change while its
+voice is still being learned, and a prompt's keys and values can be kept for a whole run.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from peft import PeftModel
+from PIL import Image
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from unichar.kit.images import load_picture
+from unichar.learning.seeds import derive, torch_rng
+from unichar.model.nano.backbone import encode_prompts, load_backbone
+from unichar.model.nano.config import NanoConfig
+from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
+from unichar.model.flow import integrate
+from unichar.model.pixels import to_pixels
+from unichar.model.nano.vae import LATENT_CHANNELS, Vae
+from unichar.model.nano.vision import NUM_TOKENS, Connector, VisionTower
+from unichar.model.protocol import Turn
+from unichar.model.tokens import IMAGE, TokenBatch, collate, render
+from unichar.records import Segment
+
+PARTS = ("vae", "vision", "connector", "expert")
+END = "<|im_end|>"
+
+
+class NanoModel(nn.Module):
+    """See `unichar.model.protocol.UnifiedModel` for what the methods promise."""
+
+    def __init__(self, config: NanoConfig, und: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__()
+        self.config = config
+        self.image_size = config.image_size
+        self.tokenizer = tokenizer
+        self.und: LlamaForCausalLM | PeftModel = und
+        self.gen: GenerationExpert | PeftModel = GenerationExpert(config)
+        self.vae = Vae(config.vae_widths)
+        self.vision = VisionTower(config)
+        self.connector = Connector(config)
+        self._contexts: dict[str, TextContext] = {}
+
+    @contextmanager
+    def base_text(self) -> Iterator[None]:
+        """Text adapters off; nothing to do where there are none."""
+        with self.und.disable_adapter() if isinstance(self.und, PeftModel) else nullcontext():
+            yield
+
+    def _llama(self) -> LlamaForCausalLM:
+        """The backbone under its adapters, if it has any."""
+        return self.und.get_base_model() if isinstance(self.und, PeftModel) else self.und
+
+    @torch.no_grad()
+    def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Latents [B, C, h, w] of RGB pictures."""
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.vae.encode(to_pixels(images)).float()
+
+    @torch.no_grad()
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        """Pixels [B, 3, H, W] in [-1, 1]."""
+        with torch.autocast("cpu", torch.bfloat16):
+            return torch.cat([self.vae.decode(chunk).float() for chunk in latents.split(16)])
+
+    @torch.no_grad()
+    def read(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Attribute logits of the vision tower: what rewards look at."""
+        return self.vision.read(pixels)
+
+    @torch.no_grad()
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """Feature maps of the vision tower, [B, D, h, w]."""
+        features = self.vision(pixels)
+        side = int(features.shape[1] ** 0.5)
+        return [features.transpose(1, 2).unflatten(2, (side, side))]
+
+    @torch.no_grad()
+    def prompt_context(self, prompts: Sequence[str]) -> TextContext:
+        """Context of P prompts. Prompts seen before cost nothing: their keys and values are kept for the life of the model."""
+        missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._contexts]
+        with self.base_text():
+            for start in range(0, len(missing), 16):
+                chunk = missing[start : start + 16]
+                encoded = encode_prompts(self._llama(), self.tokenizer, chunk, self.config)
+                for row, prompt in enumerate(chunk):
+                    self._contexts[prompt] = encoded.select(torch.tensor([row]))
+        return join_contexts([self._contexts[prompt] for prompt in prompts])
+
+    def velocity(self, latents: Tensor, t: Tensor, context: TextContext) -> Tensor:
+        """v [B, C, h, w]."""
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.gen(latents, t, context)
+
+    @torch.no_grad()
+    def sample_latents(self, context: TextContext, seeds: Sequence[int], *, steps: int, guidance: float, shift: float) -> Tensor:
+        """Latents [B, C, h, w], one seed a picture. `guidance` 1 runs the prompts alone; above, an empty prompt as well."""
+        side = self.config.latent_side
+        shape = (LATENT_CHANNELS, side, side)
+        noise = torch.stack([torch.randn(shape, generator=torch_rng(seed, "noise")) for seed in seeds])
+        nothing = self.prompt_context([""])
+
+        def guided(x: Tensor, t: Tensor) -> Tensor:
+            v = self.velocity(x, t, context)
+            if guidance <= 1:
+                return v
+            unconditional = self.velocity(x, t, nothing)
+            return unconditional + guidance * (v - unconditional)
+
+        return integrate(guided, noise, steps=steps, shift=shift)
+
+    def _embed(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
+        embedding = self._llama().get_input_embeddings()
+        embedded = embedding(batch.ids.clamp(min=0))
+        if pixels is None:
+            return embedded
+        tokens = self.connector(self.vision(pixels)).to(embedded.dtype).flatten(0, 1)
+        return embedded.masked_scatter((batch.ids == IMAGE).unsqueeze(-1), tokens)
+
+    def text_loss(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> tuple[Tensor, int]:
+        """(summed cross-entropy, number of tokens that carry a loss)."""
+        sequences = [render(segments, self.tokenizer, image_tokens=NUM_TOKENS) for segments in conversations]
+        batch = collate(sequences, pad=self.tokenizer.pad_token_id)
+        images = [load_picture(folder / name, self.image_size) for name in batch.images]
+        per_token = self.token_losses(batch, to_pixels(images) if images else None)
+        return per_token.sum(), len(per_token)
+
+    def token_losses(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
+        """Cross-entropy of every token that carries a loss, in reading order, [number of them]."""
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = self._llama().model(
+                inputs_embeds=self._embed(batch, pixels), attention_mask=batch.mask.long(), use_cache=False
+            ).last_hidden_state
+            targets = batch.labels[:, 1:]
+            wanted = targets >= 0
+            logits = self._llama().lm_head(hidden[:, :-1][wanted])  # the vocabulary is wide: only where a loss asks for it
+        return F.cross_entropy(logits.float(), targets[wanted], reduction="none")
+
+    @torch.no_grad()
+    def reply(
+        self, conversations: Sequence[Sequence[Turn]], *, max_tokens: int = 60, temperature: float = 0.0, seed: int = 0
+    ) -> list[str]:
+        """The next assistant message of each conversation; greedy at temperature 0.
+
+        Conversations run one by one: the words then do not depend on what else is asked, and on two cores a batch of
+        different lengths gains little.
+        """
+        return [
+            self._reply(turns, max_tokens, temperature, torch_rng(derive(seed, "reply", row)))
+            for row, turns in enumerate(conversations)
+        ]
+
+    def _reply(self, turns: Sequence[Turn], max_tokens: int, temperature: float, generator: torch.Generator) -> str:
+        segments = [
+            Segment(type="image" if turn.image is not None else "text", value=turn.text, role=turn.role)  # type: ignore[arg-type]
+            for turn in turns
+        ]
+        sequence = render(segments, self.tokenizer, image_tokens=NUM_TOKENS, open_reply=True)
+        images = [turn.image for turn in turns if turn.image is not None]
+        batch = collate([sequence], pad=self.tokenizer.pad_token_id)
+        end = self.tokenizer.convert_tokens_to_ids(END)
+        cache, written = DynamicCache(), []
+        with torch.autocast("cpu", torch.bfloat16):
+            embedded = self._embed(batch, to_pixels(images) if images else None)
+            for _ in range(max_tokens):
+                hidden = self._llama().model(inputs_embeds=embedded, past_key_values=cache, use_cache=True).last_hidden_state
+                token = _pick(self._llama().lm_head(hidden[:, -1])[0].float(), temperature, generator)
+                if token == end:
+                    break
+                written.append(token)
+                embedded = self._llama().get_input_embeddings()(torch.tensor([[token]]))
+        return self.tokenizer.decode(written, skip_special_tokens=True).strip()
+
+
+def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
+    if temperature <= 0:
+        return int(logits.argmax())
+    return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
+
+
+def load_nano(path: Path) -> NanoModel:
+    """The nano base of a safetensors file, on the CPU, everything frozen.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Tensors are missing, unknown or of another shape; all are named.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"the base model {path} is missing: run `make data` (dvc pull), or `python -m unichar base`")
+    with safe_open(str(path), framework="pt") as file:
+        config = NanoConfig.from_json((file.metadata() or {})["config"])
+        stored = {name: file.get_tensor(name).float() for name in file.keys() if name.split(".")[0] in PARTS}  # noqa: SIM118
+    und, tokenizer = load_backbone()
+    model = NanoModel(config, und, tokenizer)
+    modules = {"vae": model.vae, "vision": model.vision, "connector": model.connector, "expert": model.gen}
+    own = {f"{part}.{name}": tensor for part in PARTS for name, tensor in modules[part].state_dict().items()}
+    wrong = sorted(own.keys() ^ stored.keys())
+    wrong += [f"{n} {tuple(stored[n].shape)}, expected {tuple(own[n].shape)}" for n in own if n in stored and own[n].shape != stored[n].shape]
+    if wrong:
+        raise ValueError(f"{path} does not fit this version of nano, {len(wrong)} tensors differ: {', '.join(wrong[:8])}")
+    for name, tensor in own.items():
+        tensor.copy_(stored[name])
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,88 @@
+"""Image understanding of nano: a small vision transformer, attribute heads, and the connector into the backbone.
+
+Letters: B pictures, H/W pixels, D width. A picture becomes 16 tokens of the backbone: 8 x 8 patches, 2 x 2 of them joined.
+Convolutions before the transformer ("early convolutions") let it learn in minutes what patch embeddings learn in hours.
+The attribute heads give the tower something exact to learn from in the toon world; afterwards they serve as the reader
+that rewards prompt-following. Reports never use them: `unichar/judges/examiner.py` is another network.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unichar.model.nano.config import NanoConfig
+from unichar.toons.spec import ATTRIBUTES
+
+NUM_TOKENS = 16
+
+
+class VisionLayer(nn.Module):
+    """Pre-norm self-attention and MLP."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x_bnd: Tensor) -> Tensor:
+        b, n, d = x_bnd.shape
+        q, k, v = self.qkv(self.norm1(x_bnd)).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        weights = (q @ k.transpose(2, 3) * (d // self.heads) ** -0.5).softmax(-1)
+        x_bnd = x_bnd + self.out((weights @ v).transpose(1, 2).reshape(b, n, d))
+        return x_bnd + self.fc2(F.gelu(self.fc1(self.norm2(x_bnd))))
+
+
+class VisionTower(nn.Module):
+    """Pixels [B, 3, H, W] in [-1, 1] -> patch features [B, 64, D] at 128 px."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        width = config.vision_width
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(4),
+            nn.Conv2d(48, 96, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(96, 128, 3, stride=2, padding=1),
+            nn.GroupNorm(8, 128),
+            nn.GELU(),
+            nn.Conv2d(128, width, 3, stride=2, padding=1),
+        )
+        self.position = nn.Parameter(0.02 * _positions((config.image_size // 16) ** 2, width))
+        self.layers = nn.ModuleList(VisionLayer(width, config.vision_heads) for _ in range(config.vision_layers))
+        self.norm = nn.LayerNorm(width)
+        self.heads = nn.ModuleDict({name: nn.Linear(width, len(values)) for name, values in ATTRIBUTES.items()})
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.stem(pixels).flatten(2).transpose(1, 2) + self.position
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x)
+
+    def read(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Logits [B, values] of every attribute of the toon world."""
+        pooled = self(pixels).mean(dim=1)
+        return {name: head(pooled).float() for name, head in self.heads.items()}
+
+
+def _positions(count: int, width: int) -> Tensor:
+    """Distinct fixed start values, [count, width], without drawing random numbers."""
+    index = Tensor([[i * (j + 1) for j in range(width)] for i in range(1, count + 1)])
+    return (index * 12.9898).sin()
+
+
+class Connector(nn.Module):
+    """Patch features [B, 64, D] -> 16 backbone tokens [B, 16, backbone width]."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        self.side = config.image_size // 16
+        self.fc1 = nn.Linear(4 * config.vision_width, config.backbone_width)
+        self.fc2 = nn.Linear(config.backbone_width, config.backbone_width)
+
+    def forward(self, x_bnd: Tensor) -> Tensor:
+        b, _, d = x_bnd.shape
+        grid = x_bnd.transpose(1, 2).reshape(b, d, self.side, self.side)
+        joined = F.pixel_unshuffle(grid, 2).flatten(2).transpose(1, 2)
+        return self.fc2(F.gelu(self.fc1(joined), approximate="tanh"))

@@ -1,0 +1,84 @@
+"""Conversation -> token ids with the loss mask beside them, so that what is trained on is visible at a glance.
+
+Every message is `<|im_start|>role\\n text <|im_end|>\\n`, the form SmolLM2-Instruct knows. A picture is a run of `IMAGE`
+placeholders inside its message, filled with the connector's tokens. The loss covers the text of segments that ask for it
+and the `<|im_end|>` after it, so that the model also learns to stop.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from unichar.records import Segment
+
+IMAGE = -1
+IGNORED = -100
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSequence:
+    """One conversation as tokens: `ids[i]` is predicted where `loss[i]`; `images` in the order of their placeholders."""
+
+    ids: list[int]
+    loss: list[bool]
+    images: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBatch:
+    """Right-padded sequences: ids [B, L] with IMAGE placeholders, labels [B, L] (IGNORED where no loss), mask [B, L]."""
+
+    ids: Tensor
+    labels: Tensor
+    mask: Tensor
+    images: list[str]
+
+
+def render(
+    segments: Sequence[Segment], tokenizer: PreTrainedTokenizerBase, *, image_tokens: int, open_reply: bool = False
+) -> TokenSequence:
+    """Tokens of one conversation; with `open_reply` an assistant message is begun for the model to write."""
+    ids: list[int] = []
+    loss: list[bool] = []
+    images: list[str] = []
+
+    def add(text: str, learned: bool) -> None:
+        tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids.extend(tokens)
+        loss.extend([learned] * len(tokens))
+
+    for role, message in groupby(segments, key=lambda segment: segment.role):
+        add(f"<|im_start|>{role}\n", False)
+        learned = False
+        for segment in message:
+            if segment.type == "image":
+                ids.extend([IMAGE] * image_tokens)
+                loss.extend([False] * image_tokens)
+                images.append(segment.value)
+            else:
+                add(segment.value, segment.loss)
+                learned = segment.loss
+        add("<|im_end|>", learned)
+        add("\n", False)
+    if open_reply:
+        add("<|im_start|>assistant\n", False)
+    return TokenSequence(ids=ids, loss=loss, images=images)
+
+
+def collate(sequences: Sequence[TokenSequence], *, pad: int) -> TokenBatch:
+    """Pad to the longest; the label at i is the token at i where it carries a loss (the model shifts by one)."""
+    longest = max(len(sequence.ids) for sequence in sequences)
+    ids = torch.full((len(sequences), longest), pad)
+    labels = torch.full((len(sequences), longest), IGNORED)
+    mask = torch.zeros((len(sequences), longest), dtype=torch.bool)
+    for row, sequence in enumerate(sequences):
+        length = len(sequence.ids)
+        tokens = torch.tensor(sequence.ids)
+        ids[row, :length] = tokens
+        labels[row, :length] = torch.where(torch.tensor(sequence.loss), tokens, IGNORED)
+        mask[row, :length] = True
+    return TokenBatch(ids=ids, labels=labels, mask=mask, images=[image for s in sequences for image in s.images])

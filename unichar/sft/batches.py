@@ -1,0 +1,57 @@
+"""What each step learns from, as a pure function of (seed, step): resuming repeats the very same batches."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from unichar.kit.images import load_picture
+from unichar.learning.seeds import derive, python_rng
+from unichar.model.protocol import UnifiedModel
+from unichar.records import Interaction
+from unichar.toons.draw import draw
+from unichar.toons.spec import random_identity, random_scene
+from unichar.toons.words import caption, describe
+
+
+def shuffled(count: int, take: int, step: int, seed: int) -> list[int]:
+    """`take` of `count` indices for `step`: walks through seeded permutations, so every item is seen before any repeats.
+
+    Example: `shuffled(3, 2, 0, 0)`, then step 1, covers three different items before the fourth draw repeats one.
+    """
+    picks = []
+    for position in range(step * take, (step + 1) * take):
+        epoch, place = divmod(position, count)
+        order = list(range(count))
+        random.Random(derive(seed, "epoch", epoch)).shuffle(order)
+        picks.append(order[place])
+    return picks
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturePool:
+    """Prompts, each with the latents [C, h, w] of the picture it stands for."""
+
+    prompts: tuple[str, ...]
+    latents: Tensor
+    """[number of prompts, C, h, w]."""
+
+
+def character_pool(model: UnifiedModel, portraits: Sequence[Interaction], folder: Path) -> PicturePool:
+    """Every training portrait; a picture is encoded once, however many prompts it has."""
+    names = sorted({item.target.value for item in portraits})
+    encoded = model.encode_images([load_picture(folder / name, model.image_size) for name in names])
+    rows = torch.tensor([names.index(item.target.value) for item in portraits])
+    return PicturePool(prompts=tuple(item.prompt for item in portraits), latents=encoded[rows])
+
+
+def prior_pool(model: UnifiedModel, count: int, seed: int) -> PicturePool:
+    """`count` strangers of the toon world, described exactly: what the model must not forget."""
+    rng = python_rng(seed, "prior")
+    toons = [(random_identity(rng), random_scene(rng)) for _ in range(count)]
+    images = [draw(identity, scene, size=model.image_size, seed=rng.randrange(2**31)) for identity, scene in toons]
+    prompts = tuple(caption(describe(identity), scene, rng) for identity, scene in toons)
+    return PicturePool(prompts=prompts, latents=model.encode_images(images))
