@@ -46,8 +46,8 @@ def scan_pictures(kit: Kit, config: KitConfig) -> tuple[Scan, ...]:
 
 def _scan(kit: Kit, name: str, config: KitConfig) -> Scan:
     path = kit.images[name]
-    if not name.lower().endswith(SUFFIXES):
-        return Scan(name=name, problem=f"is not one of {', '.join(SUFFIXES)}")
+    if not name.lower().endswith(SUFFIXES) or not path.is_file():
+        return Scan(name=name, problem=f"is not a file of the kinds {', '.join(SUFFIXES)}")
     try:
         with opened(path, max_pixels=config.max_pixels) as image:
             look = Look(prepare(image, 128, max_ratio=config.max_ratio))
