@@ -14,10 +14,12 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from orchestration.evidence import Evidence
 from orchestration.partitions import CHARACTERS
 from orchestration.process_group import explain, run_in_group
 from unichar.kit.content import kit_files
@@ -25,11 +27,10 @@ from unichar.kit.ingest import ingest
 from unichar.kit.schema import check_key
 from unichar.kit.verdict import CheckResult, KitRejected, gate
 from unichar.pipeline import check_kit, run_stage
+from unichar.presets import get_preset
 from unichar.recipe import hash_kit
 from unichar.store import STAGES, Output, Store, stage_of
 from unichar.watch import last_settings
-
-Evidence = Callable[[Output], dict[str, dg.MetadataValue]]
 
 
 _CONFIGURED = ("kit_checks", *(stage.noun for stage in STAGES if stage.verb))
@@ -61,7 +62,7 @@ def character_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionConte
         dg.Failure: The run has no partition, or its key is no character id.
     """
     if not context.has_partition_key:
-        raise dg.Failure("say which character: --tags '{\"dagster/partition\": \"<id>\"}'", allow_retries=False)
+        raise dg.Failure('say which character: --tags \'{"dagster/partition": "<id>"}\'', allow_retries=False)
     with user_errors():
         check_key(context.partition_key)
     return context.partition_key
@@ -90,11 +91,11 @@ def admit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     )
 
 
-def bring_in(kit: str, instance: dg.DagsterInstance) -> str:
-    """Copy a kit folder into `data/characters/` and register its character; the id. Both happen or neither."""
-    store = Store.from_env()
+def bring_in(kit: str, config: StageConfig, instance: dg.DagsterInstance) -> str:
+    """Copy a kit folder into `data/characters/` and register its character; the id. When something is wrong, neither is done."""
     with user_errors():
-        character = ingest(kit, store.data)
+        get_preset(config.preset)
+        character = ingest(Path(kit).expanduser(), Store.from_env().data)
     _register(character, instance)
     return character
 
@@ -125,7 +126,7 @@ def check(context: dg.AssetCheckExecutionContext, config: StageConfig) -> Iterat
 
 
 def call(
-    context: dg.AssetExecutionContext, verb: str, config: StageConfig, *, show: Evidence | None = None
+    context: dg.AssetExecutionContext, verb: str, config: StageConfig, *, show: Callable[[Output], Evidence] | None = None
 ) -> dg.MaterializeResult:
     """Run a stage in this process, or find what it would make."""
     with user_errors():
@@ -135,7 +136,7 @@ def call(
 
 
 def launch(
-    context: dg.AssetExecutionContext, verb: str, config: StageConfig, *, show: Evidence | None = None
+    context: dg.AssetExecutionContext, verb: str, config: StageConfig, *, show: Callable[[Output], Evidence] | None = None
 ) -> dg.MaterializeResult:
     """Run a stage in a process group of its own, so that its memory is given back and a cancelled run leaves nothing behind."""
     character = character_of(context)
@@ -183,9 +184,9 @@ def _register(character: str, instance: dg.DagsterInstance) -> None:
     instance.add_dynamic_partitions(CHARACTERS.name, [character])
 
 
-def _result(output: Output, show: Evidence | None) -> dg.MaterializeResult:
+def _result(output: Output, show: Callable[[Output], Evidence] | None) -> dg.MaterializeResult:
     numbers = {name: value for name, value in output.summary.items() if isinstance(value, int | float | str)}
-    metadata = {"output": dg.MetadataValue.path(str(output.folder)), "fingerprint": output.fingerprint}
+    metadata: dict[str, Any] = {"output": dg.MetadataValue.path(str(output.folder)), "fingerprint": output.fingerprint}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(output.version),
         tags={"unichar/fingerprint": output.fingerprint},

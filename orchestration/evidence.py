@@ -1,4 +1,8 @@
-"""What an asset shows of its output in the Dagster UI, beyond its numbers. Markdown under 1000 characters is shown in place."""
+"""What an asset shows of its output in the Dagster UI, beyond its numbers.
+
+Markdown under 1000 characters is shown in place, longer one behind a link. It is made of numbers and pictures only: words of a
+kit or a model stay in the files whose paths are given.
+"""
 
 import dagster as dg
 
@@ -6,10 +10,28 @@ from unichar.learning.curves import read_curve
 from unichar.show import curve_picture, read_report, report_table, thumbnail
 from unichar.store import Output
 
+Evidence = dict[str, dg.MetadataValue]
+
 _CURVES_SHOWN = 4
 
 
-def curves(output: Output) -> dict[str, dg.MetadataValue]:
+def verdict(output: Output) -> Evidence:
+    """The page with every check of a kit."""
+    return {"report": dg.MetadataValue.path(str(output.folder / "validation.html"))}
+
+
+def pictures(output: Output) -> Evidence:
+    """The contact sheets of an output, small."""
+    sheets = sorted(output.folder.glob("contact_sheet*.png"))
+    return {sheet.stem: dg.MetadataValue.md(thumbnail(sheet, name=sheet.stem)) for sheet in sheets}
+
+
+def preview(output: Output) -> Evidence:
+    """A page with examples of what will be learned."""
+    return {"preview": dg.MetadataValue.path(str(output.folder / "preview.md"))}
+
+
+def curves(output: Output) -> Evidence:
     """The loss and reward curves of a training."""
     rows = read_curve(output.folder / "curve.jsonl")
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if "loss" in name or "reward" in name]
@@ -19,13 +41,10 @@ def curves(output: Output) -> dict[str, dg.MetadataValue]:
     }
 
 
-def report(output: Output) -> dict[str, dg.MetadataValue]:
-    """The main numbers as a table, the contact sheet as a thumbnail, the full report as a path."""
-    numbers = read_report(output.folder)
-    shown: dict[str, dg.MetadataValue] = {
+def report(output: Output) -> Evidence:
+    """The main numbers as a table, contact sheets as thumbnails, the full report as a path."""
+    shown: Evidence = {
         "report": dg.MetadataValue.path(str(output.folder / "report.html")),
-        "main_numbers": dg.MetadataValue.md(report_table(numbers)),
+        "main_numbers": dg.MetadataValue.md(report_table(read_report(output.folder))),
     }
-    for sheet in sorted(output.folder.glob("contact_sheet*.png")):
-        shown[sheet.stem] = dg.MetadataValue.md(thumbnail(sheet, name=sheet.stem))
-    return shown
+    return shown | pictures(output)

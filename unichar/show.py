@@ -2,15 +2,14 @@
 
     python -m unichar.show --character mochi
 
-Everything that comes from a kit or a model is escaped where it is shown as markdown. Not in the paper.
+Markdown here is made of numbers and pictures only; words of a kit or a model never become markup. Not in the paper.
 """
 
 import argparse
 import base64
-import html
 import io
+import itertools
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,12 +82,6 @@ def thumbnail(picture: Path, *, name: str, most_bytes: int = 20_000) -> str:
         side = side * 3 // 4
 
 
-def escape_markdown(text: str) -> str:
-    """Text that markdown shows as it is: no markup, no HTML, no line breaks."""
-    one_line = " ".join(html.escape(text).split())
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~])", r"\\\1", one_line)
-
-
 def show(character: str, store: Store) -> str:
     """Where the report of a character is and its three main numbers.
 
@@ -122,7 +115,7 @@ def _thin(values: Sequence[float], most: int) -> list[float]:
     if len(values) <= most:
         return list(values)
     edges = [round(i * len(values) / most) for i in range(most + 1)]
-    return [sum(values[a:b]) / (b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    return [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
 
 
 def _picture(name: str, kind: str, data: bytes) -> str:

@@ -1,22 +1,29 @@
 """What one can ask for.
 
-    customize_character   the whole line for one character, known to Dagster or not
-    onboard_character     the same from a kit folder anywhere, told by run config alone
-    re_evaluate           judge the checkpoints there are with today's evaluation; trains nothing
+customize_character   the whole line for one character, known to Dagster or not
+onboard_character     the same from a kit folder anywhere, told by run config alone
+prepare_character     the stages before training: check a kit and see what would be learned from it, in seconds
+re_evaluate           judge the checkpoints there are with today's evaluation; trains nothing
 
-    dagster job execute -m orchestration.definitions -j customize_character --tags '{"dagster/partition": "mochi"}'
-    dagster job execute -m orchestration.definitions -j onboard_character -c configs/onboard_mochi.yaml
+dagster job execute -m orchestration.definitions -j customize_character --tags '{"dagster/partition": "mochi"}'
+dagster job execute -m orchestration.definitions -j onboard_character -c configs/onboard_mochi.yaml
 """
 
 import dagster as dg
 
 from orchestration import bridge
-from orchestration.defs import evaluation, release
+from orchestration.defs import evaluation, interactions, release
 
 customize_character = dg.define_asset_job(
     "customize_character",
     selection=dg.AssetSelection.all(),
     description="From the user's kit to a released model. What was made before for the same reasons is not made again.",
+)
+
+prepare_character = dg.define_asset_job(
+    "prepare_character",
+    selection=dg.AssetSelection.assets(interactions.interactions).upstream(),
+    description="Check a kit and make its interactions; trains nothing.",
 )
 
 re_evaluate = dg.define_asset_job(
@@ -43,7 +50,7 @@ def customize_character_job() -> dg.JobDefinition:
 @dg.op
 def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
     """Bring a kit in, register its character, run its whole partition as a run of its own and wait for it."""
-    character = bridge.bring_in(config.kit, context.instance)
+    character = bridge.bring_in(config.kit, config, context.instance)
     with dg.execute_job(
         dg.reconstructable(customize_character_job),
         instance=context.instance,
@@ -51,7 +58,7 @@ def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
         tags={"dagster/partition": character, "unichar/onboarded_by": context.run_id},
         raise_on_error=False,
     ) as result:
-        shown = {"character": character, "run": dg.MetadataValue.dagster_run(result.run_id)}
+        shown: dict[str, str | dg.MetadataValue] = {"character": character, "run": dg.MetadataValue.dagster_run(result.run_id)}
         if not result.success:
             raise dg.Failure(bridge.reasons_of(result), metadata=shown, allow_retries=False)
     context.add_output_metadata(shown)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration import bridge
+from orchestration import bridge, evidence
 from orchestration.partitions import CHARACTERS
 from unichar.kit.checks import CHECKS
 
@@ -38,10 +38,10 @@ def kit_checks(context: dg.AssetCheckExecutionContext, config: bridge.StageConfi
 @dg.asset(deps=[raw_kit], partitions_def=CHARACTERS, group_name="kit", kinds={"greatexpectations"})
 def validated_kit(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
     """The verdict on a kit. Exists only for a kit that passed, as it is now."""
-    return bridge.call(context, "validate", config)
+    return bridge.call(context, "validate", config, show=evidence.verdict)
 
 
 @dg.asset(deps=[raw_kit, validated_kit], partitions_def=CHARACTERS, group_name="kit", kinds={"python"})
 def curated_kit(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
     """Pictures normalised and de-duplicated, captions and attributes filled in, train and held-out pictures apart."""
-    return bridge.call(context, "curate", config)
+    return bridge.call(context, "curate", config, show=evidence.pictures)

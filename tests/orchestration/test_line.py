@@ -1,0 +1,123 @@
+"""The line under Dagster: a new character runs by one command, a bad kit stops it, and nothing is left behind."""
+
+import dagster as dg
+import pytest
+from factories_kit import make_kit
+from factories_orchestration import Line, dagster, failures
+
+from orchestration.defs import training
+
+KIT_STAGES = ("raw_kit", "validated_kit", "curated_kit")
+
+
+def test_a_plain_run_registers_a_character_dagster_never_heard_of(line: Line) -> None:
+    make_kit(line.characters, "pip")
+    done = dagster("job", "execute", "-m", "orchestration.definitions", "-j", "prepare_character", "--tags", tag("pip"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert line.registered() == ["pip"]
+    assert all(line.made(noun) == {"pip"} for noun in (*KIT_STAGES, "interactions"))
+    assert check_partitions(line, "kit_readable") == {"pip": True}
+
+
+def test_a_rejected_kit_stops_the_line_with_every_reason(line: Line) -> None:
+    make_kit(line.characters, "pip", rights=None, facts=[], profile="")
+    done = dagster("job", "execute", "-m", "orchestration.definitions", "-j", "customize_character", "--tags", tag("pip"))
+    assert done.returncode == 1
+    for reason in ("rights_stated", "texts_filled", "profile.md", "facts"):
+        assert reason in done.stderr
+    assert line.made("raw_kit") == {"pip"}
+    assert not any(line.made(noun) for noun in ("validated_kit", "curated_kit", "interactions", "sft_checkpoint", "release"))
+    assert not (line.store.runs / "pip" / "4_sft_checkpoint").exists()
+    assert check_partitions(line, "rights_stated") == {"pip": False}
+    assert check_partitions(line, "kit_readable") == {"pip": True}
+
+
+def test_training_alone_refuses_a_rejected_kit(line: Line) -> None:
+    make_kit(line.characters, "pip", rights=None)
+    line.instance.add_dynamic_partitions("characters", ["pip"])
+    assert not line.run("prepare_character", "pip").success
+    result = train(line, "pip")
+    assert not result.success
+    assert "validate" in failures(result)["sft_checkpoint"]
+    assert not line.made("sft_checkpoint")
+
+
+def test_training_alone_refuses_a_kit_that_changed_after_it_passed(line: Line) -> None:
+    kit = make_kit(line.characters, "pip")
+    assert line.run("prepare_character", "pip").success
+    (kit / "profile.md").write_text("Pip is somebody else now.\n")
+    result = train(line, "pip")
+    assert not result.success
+    assert "changed since validation" in failures(result)["sft_checkpoint"]
+
+
+def test_a_second_run_makes_nothing_again(line: Line) -> None:
+    make_kit(line.characters, "pip")
+    assert line.run("prepare_character", "pip").success
+    made = sorted(line.store.runs.glob("pip/*/*/manifest.json"))
+    times = [path.stat().st_mtime_ns for path in made]
+    assert line.run("prepare_character", "pip").success
+    assert sorted(line.store.runs.glob("pip/*/*/manifest.json")) == made
+    assert [path.stat().st_mtime_ns for path in made] == times
+
+
+def test_outputs_carry_their_version_and_where_they_lie(line: Line) -> None:
+    make_kit(line.characters, "pip")
+    assert line.run("prepare_character", "pip").success
+    for noun in ("validated_kit", "curated_kit", "interactions"):
+        output, shown = line.store.current("pip", noun), latest(line, noun)
+        assert shown.metadata["output"].value == str(output.folder)
+        assert shown.tags["unichar/fingerprint"] == output.fingerprint
+        assert shown.tags["dagster/data_version"] == output.version
+    assert latest(line, "curated_kit").metadata["contact_sheet"].value.startswith("![contact_sheet](data:image/jpeg;base64,")
+    assert latest(line, "raw_kit").tags["dagster/data_version"] == line.store.current("pip", "curated_kit").manifest["kit_hash"]
+
+
+@pytest.mark.parametrize("key", ["Pip", "../pip", "pip,tock", "pip/a", "a" * 49])
+def test_a_wrong_key_registers_nothing(line: Line, key: str) -> None:
+    result = line.run("prepare_character", key)
+    assert "cannot be a character's id" in failures(result)["raw_kit"]
+    assert line.registered() == []
+    assert not line.store.runs.exists()
+
+
+def test_a_missing_kit_registers_nothing(line: Line) -> None:
+    result = line.run("prepare_character", "nobody")
+    assert str(line.characters / "nobody") in failures(result)["raw_kit"]
+    assert line.registered() == []
+
+
+def test_a_run_without_a_character_says_how_to_name_one(line: Line) -> None:
+    from orchestration.definitions import defs
+
+    result = defs().resolve_job_def("prepare_character").execute_in_process(instance=line.instance, raise_on_error=False)
+    assert "--tags" in failures(result)["raw_kit"]
+
+
+def test_an_unknown_preset_is_one_clear_message(line: Line) -> None:
+    make_kit(line.characters, "pip")
+    config = {"ops": {"kit_checks": {"config": {"preset": "huge"}}}}
+    result = line.run("prepare_character", "pip", config)
+    assert "there is no preset 'huge'" in failures(result)["kit_checks"]
+
+
+def train(line: Line, character: str) -> dg.ExecuteInProcessResult:
+    """Only the training asset, in a run of its own."""
+    return dg.materialize([training.sft_checkpoint], instance=line.instance, partition_key=character, raise_on_error=False)
+
+
+def tag(character: str) -> str:
+    return f'{{"dagster/partition": "{character}"}}'
+
+
+def latest(line: Line, noun: str) -> dg.AssetMaterialization:
+    event = line.instance.get_latest_materialization_event(dg.AssetKey(noun))
+    assert event is not None and event.asset_materialization is not None
+    return event.asset_materialization
+
+
+def check_partitions(line: Line, name: str) -> dict[str, bool]:
+    """Character -> whether this check of its kit passed last."""
+    key = dg.AssetCheckKey(dg.AssetKey("raw_kit"), name)
+    records = line.instance.event_log_storage.get_asset_check_execution_history(key, limit=20)
+    return {r.partition: r.event.dagster_event.event_specific_data.passed for r in reversed(records) if r.partition and r.event}

@@ -1,0 +1,60 @@
+"""What is shown of outputs is small and true."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unichar.show import METRICS, curve_picture, headline, main, report_table, thumbnail
+
+
+def report(**arms: dict[str, float]) -> dict:
+    return {"arms": {arm: {name: {"value": value} for name, value in metrics.items()} for arm, metrics in arms.items()}}
+
+
+def test_a_headline_walks_from_the_base_to_the_reinforced_model() -> None:
+    full = report(base={"identity": 0.412}, sft={"identity": 0.8}, grpo={"identity": 0.857})
+    assert headline(full, "identity").startswith("identity      base 0.41 -> sft 0.80 -> grpo 0.86  (")
+    assert "base 0.41 -> sft 0.80 -> grpo -" in headline(report(base={"identity": 0.412}, sft={"identity": 0.8}), "identity")
+
+
+def test_the_table_has_what_was_measured_and_fits_in_place() -> None:
+    full = report(**{arm: dict.fromkeys(METRICS, 0.12345) for arm in ("base", "sft", "grpo")})
+    assert len(report_table(full)) < 1000
+    table = report_table(report(base={"style": 0.5}, sft={"style": 0.75}))
+    assert table.splitlines()[2:] == ["| style | 0.50 | 0.75 | - |"]
+
+
+@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], list(np.sin(np.arange(5000) / 300)), [1e9, -1e9] * 40])
+def test_a_curve_fits_in_place_whatever_its_length(values: list[float]) -> None:
+    picture = curve_picture("loss", values)
+    assert len(picture) < 1000
+    svg = base64.b64decode(picture.split("base64,")[1].rstrip(")")).decode()
+    points = [tuple(map(int, point.split(","))) for point in svg.split('points="')[1].split('"')[0].split()]
+    assert len(points) == min(len(values), 60)
+    assert all(0 <= x <= 240 and 0 <= y <= 60 for x, y in points)
+
+
+def test_a_falling_loss_falls_on_the_picture() -> None:
+    svg = base64.b64decode(curve_picture("loss", [3.0, 2.0, 1.0]).split("base64,")[1].rstrip(")")).decode()
+    assert 'points="0,2 120,30 240,58"' in svg
+
+
+def test_a_thumbnail_stays_small(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (1500, 2000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "sheet.png")
+    shown = thumbnail(tmp_path / "sheet.png", name="contact sheet")
+    assert shown.startswith("![contact sheet](data:image/jpeg;base64,")
+    assert len(base64.b64decode(shown.split("base64,")[1].rstrip(")"))) <= 20_000
+
+
+def test_a_character_without_a_report_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNICHAR_HOME", str(tmp_path))
+    assert main(["--character", "nobody"]) == 1
+    assert capsys.readouterr().err == (
+        "error: nobody has no eval_report yet: run `python -m unichar evaluate --character nobody` first\n"
+    )
