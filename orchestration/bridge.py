@@ -32,7 +32,6 @@ from unichar.recipe import hash_kit
 from unichar.store import STAGES, Output, Store, stage_of
 from unichar.watch import last_settings
 
-
 _CONFIGURED = ("kit_checks", *(stage.noun for stage in STAGES if stage.verb))
 
 
