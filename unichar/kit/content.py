@@ -2,8 +2,7 @@
 
 It follows the rule by which DVC names a folder, so a kit put under DVC by itself has this very value in its pointer file:
 md5 of the JSON list `[{"md5": ..., "relpath": ...}, ...]` sorted by relpath, plus ".dir". Hidden files, as `.DS_Store`, are left
-out, because opening a folder must not retrain a character; a `.dvcignore` with the line `.*` says the
-same to DVC.
+out, because looking at a folder must not retrain a character; a `.dvcignore` with the line `.*` says the same to DVC.
 """
 
 import hashlib

@@ -30,11 +30,10 @@ def run_suite(frames: dict[str, "pd.DataFrame"], config: KitConfig) -> dict[str,
     source = context.data_sources.add_pandas("kit")
     found: dict[str, list[Offender]] = {check.name: [] for check in CHECKS}
     for name, expectations in _expectations(config).items():
-        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
-        suite = context.suites.add(gx.ExpectationSuite(name, expectations=expectations))
-        definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
+        asset = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+        batch = asset.get_batch({"dataframe": frames[name]})
         wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["where"]}
-        for result in definition.run(batch_parameters={"dataframe": frames[name]}, result_format=wanted).results:
+        for result in batch.validate(gx.ExpectationSuite(name, expectations=expectations), result_format=wanted).results:
             check, offenders = _read(result)
             found[check] += offenders
     return found
