@@ -1,0 +1,189 @@
+"""READ THIS FIRST. One character, from a folder to a released model: `customize` runs every stage in order.
+
+    python -m unichar customize --character mochi --preset cpu --seed 0
+
+Each stage is `run_stage`: find what it reads, compute the fingerprint of what would come out, and when that is not
+published yet, call the stage's `run(job)` in a temporary folder and publish it. The same runs under Dagster, one asset a
+stage; nothing here knows about Dagster. No torch is loaded until a stage that needs it runs.
+
+Departs from the paper: it has no line. Its scripts train from a path and write to a path; nothing is checked, found again
+or skipped.
+"""
+
+import dataclasses
+import math
+import platform
+import resource
+import shutil
+import time
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unichar.files import json_bytes, locked, write_atomic
+from unichar.fingerprint import code_version, fingerprint
+from unichar.manifest import read_json
+from unichar.presets import get_preset
+from unichar.recipe import Plan, hash_kit, plan_stage
+from unichar.records import StageJob
+from unichar.store import STAGES, Output, Store, stage_of
+
+if TYPE_CHECKING:
+    from unichar.kit.validate import Verdict
+
+_TOOLS = ("torch", "transformers", "safetensors", "great-expectations", "numpy", "pillow")
+
+
+def customize(character: str, *, preset: str = "cpu", seed: int = 0, store: Store | None = None) -> list[Output]:
+    """Run the whole line for one character; what is already made for the same reasons is not made again.
+
+    Raises:
+        KitRejected: The kit failed its checks; the message has every reason.
+        ValueError: Anything else a user can mend, in one message.
+    """
+    store = store or Store.from_env()
+    outputs = []
+    for stage in STAGES[1:]:
+        began = time.monotonic()
+        output = run_stage(stage.verb, character, preset=preset, seed=seed, store=store)
+        did = f"{time.monotonic() - began:.1f} s" if output.fresh else "already there"
+        print(f"{stage.verb:<10} -> {stage.noun:<15} {output.fingerprint}  {did}", flush=True)
+        outputs.append(output)
+    return outputs
+
+
+def run_stage(
+    verb: str, character: str, *, preset: str = "cpu", seed: int = 0, store: Store | None = None, force: bool = False
+) -> Output:
+    """Make one stage's output, or return the one that the same code, settings, seed and inputs have made already.
+
+    Inputs are the current outputs of the stages before. `force` makes it again and replaces it.
+
+    Raises:
+        MissingOutput: A stage before it was never run; the message names the command.
+        StaleInput: A stage before it must run again first; the message names the command.
+        KitRejected: The kit failed its checks, or changed since it passed them.
+        FileNotFoundError: There is no such kit or base model.
+        BrokenOutput: A file of an input is damaged.
+        StoreError: The disk refused.
+    """
+    from unichar.kit.schema import check_key
+
+    check_key(character)
+    store, stage = store or Store.from_env(), stage_of(verb)
+    if stage.own_process:
+        check_gate(character, store)
+    plan = plan_stage(stage, character, preset=get_preset(preset), seed=seed, store=store)
+    for output in plan.inputs.values():
+        store.verify(output)
+    with locked(store.lock_file(character, stage.noun, plan.key), waiting=f"another {verb} of {character} is running: waiting"):
+        found = None if force else store.find(character, stage.noun, plan.key)
+        if found:
+            store.verify(found)
+            output = store.use(found)
+        else:
+            output = _make(plan, store, force=force)
+    if stage.noun == "release" and output.summary["passed"]:
+        store.crown(output)
+    return output
+
+
+def check_kit(character: str, *, preset: str = "cpu", store: Store | None = None) -> "Verdict":
+    """Check a user's kit and put the verdict on record, good or bad: `0_raw_kit/<kit hash>/validation.json`.
+
+    Raises:
+        FileNotFoundError: There is no such kit.
+    """
+    from unichar.kit.schema import check_key
+    from unichar.kit.validate import inspect
+
+    check_key(character)
+    store, config = store or Store.from_env(), get_preset(preset).kit
+    evidence = _evidence(character, hash_kit(character, store), store)
+    verdict = inspect(store.kit(character), config)
+    write_atomic(evidence, verdict.to_json().encode())
+    write_atomic(evidence.with_name("checked_by.json"), json_bytes(_checker(preset)))
+    return verdict
+
+
+def check_gate(character: str, store: Store) -> None:
+    """Refuse to train on a kit that did not pass its checks as it is now, whatever else has run since.
+
+    Raises:
+        KitRejected: The kit failed, or changed since it passed.
+        MissingOutput: It was never checked.
+    """
+    from unichar.kit.validate import Verdict, gate
+
+    validated = store.current(character, "validated_kit")
+    store.verify(validated)
+    verdict = Verdict.from_json((validated.folder / "validation.json").read_text(encoding="utf-8"))
+    gate(verdict, hash_kit(character, store))
+
+
+def _make(plan: Plan, store: Store, *, force: bool) -> Output:
+    """Run a stage in a temporary folder and publish what it wrote."""
+    stage, character = plan.stage, plan.character
+    work = store.work_folder(character, stage.noun, plan.key)
+    if force:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    with store.staging(character, stage.noun, plan.key) as out:
+        inputs = {noun: output.folder for noun, output in plan.inputs.items()} | _kit_inputs(plan, store)
+        config = plan.preset.config_of(stage)
+        job = StageJob(character=character, config=config, seed=plan.seed, inputs=inputs, base=plan.base, work=work, out=out)
+        began = time.monotonic()
+        summary = import_module(stage.module).run(job)
+        summary = {**summary, "seconds": round(time.monotonic() - began, 2), "peak_rss_mb": _peak_rss_mb()}
+        _check_finite(stage.verb, summary)
+        write_atomic(out / "summary.json", json_bytes(summary))
+        about = {"character": character, "verb": stage.verb, "preset": plan.preset.name, "seed": plan.seed}
+        write_atomic(out / "config.json", json_bytes(about | {"config": plan.recipe["config"]}))
+        return store.publish(out, _manifest(plan), force=force)
+
+
+def _manifest(plan: Plan) -> dict[str, Any]:
+    return {
+        "character": plan.character,
+        "noun": plan.stage.noun,
+        "preset": plan.preset.name,
+        "recipe": plan.recipe,
+        "inputs": {noun: output.fingerprint for noun, output in plan.inputs.items()},
+        "kit_hash": plan.kit_hash,
+        "tools": {"python": platform.python_version()} | {name: version(name) for name in _TOOLS},
+    }
+
+
+def _kit_inputs(plan: Plan, store: Store) -> dict[str, Path]:
+    """The user's folder, for the stages that read it, and the verdict on it when the checks were already run on just this kit."""
+    if "raw_kit" not in plan.stage.needs:
+        return {}
+    evidence = _evidence(plan.character, plan.kit_hash, store)
+    checked_by = evidence.with_name("checked_by.json")
+    known = plan.stage.verb == "validate" and checked_by.exists() and read_json(checked_by) == _checker(plan.preset.name)
+    return {"raw_kit": store.kit(plan.character)} | ({"validation": evidence} if known else {})
+
+
+def _evidence(character: str, kit: str, store: Store) -> Path:
+    return store.stage_folder(character, "raw_kit") / kit / "validation.json"
+
+
+def _checker(preset: str) -> dict[str, str]:
+    """What a verdict depends on besides the kit: evidence by other code or settings is not evidence."""
+    stage = stage_of("validate")
+    settings = dataclasses.asdict(get_preset(preset).kit)
+    return {"code_version": code_version(stage.rooms), "config": fingerprint(settings)}
+
+
+def _check_finite(verb: str, summary: dict[str, Any]) -> None:
+    bad = [name for name, value in summary.items() if isinstance(value, float) and not math.isfinite(value)]
+    if bad:
+        raise ValueError(
+            f"{verb} ended with {', '.join(bad)} not a number: it diverged; lower its learning rate or change the seed"
+        )
+
+
+def _peak_rss_mb() -> float:
+    """Peak memory of this process so far, which under Dagster is this stage's alone."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
