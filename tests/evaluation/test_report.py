@@ -1,0 +1,215 @@
+"""What is written for machines keeps the contract; what is written for people is whole, harmless and honest."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from factories_evaluation import make_report_input
+from PIL import Image
+
+from unichar.evaluation.page import amount, duration, report_html
+from unichar.evaluation.report import ChatSample, RolePlaySample, headline, report_json, write_report
+from unichar.evaluation.statistics import Estimate
+
+HOSTILE = "\"'><script>alert(1)</script></style></title><img src=http://evil.example/x onerror=alert(2)>\ud800\x00"
+
+
+class Page(HTMLParser):
+    """Reads a page, checks that tags are balanced, and remembers what it met."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.words)
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(report_html(make_report_input()))
+
+
+def test_json_keeps_the_contract():
+    report = make_report_input()
+    made = report_json(report)
+    assert set(made) == {"character", "preset", "base", "arms", "cost", "data"}
+    assert made["character"] == "mochi" and made["base"] == {"name": "nano", "sha256": "9f2c" * 16}
+    assert list(made["arms"]) == ["base", "sft", "grpo"]
+    assert set(made["arms"]["sft"]["identity"]) == {"value", "low", "high", "n"}
+    assert set(made["cost"]) == {"seconds", "tokens", "images", "flops", "peak_rss_mb"}
+    assert set(made["data"]) == {"images", "interactions", "held_out"}
+
+
+def test_three_files_are_written(tmp_path):
+    report = make_report_input()
+    write_report(report, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["contact_sheet.png", "report.html", "report.json"]
+    assert json.loads((tmp_path / "report.json").read_text()) == report_json(report)
+    with Image.open(tmp_path / "contact_sheet.png") as sheet:
+        assert report.sheet is not None and sheet.size == report.sheet.size
+    assert (tmp_path / "report.html").stat().st_size < 3_000_000
+
+
+def test_the_page_loads_nothing_and_runs_nothing(page):
+    policy = next(a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a)
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert not {"script", "link", "iframe", "object", "form", "base", "a"} & {tag for tag, _ in page.tags}
+    for _, attributes in page.tags:
+        assert not any(name.startswith("on") or name in ("href", "srcset", "xlink:href") for name in attributes)
+        assert (attributes.get("src") or "data:image/").startswith("data:image/")
+    style = re.search("<style>(.*)</style>", report_html(make_report_input()), re.DOTALL)
+    assert style and not re.search(r"url\(|@import|http", style[1])
+
+
+def test_the_page_shows_every_part_from_top_to_bottom(page):
+    wanted = ["Mochi", "Identity", "Held-out NLL", "Alignment", "All metrics", "Pictures", "Conversation", "Role play"]
+    wanted += ["Training", "Cost and data", "Notes", "Provenance"]
+    body = page.text[page.text.index("Character report") :]
+    places = [body.index(f"\n{word}\n") for word in wanted]
+    assert places == sorted(places)
+    for words in ("Rain? On MY roof?", "Thinking", "2 min 19 s", "5d0a1c7e22b4", "Red smears", "2.1 × 10¹⁴", "1.3 million"):
+        assert words in page.text
+    assert page.count("img") == 4 + 1 + 3, "references, the sheet, one chain of three arms"
+
+
+def test_pictures_and_drawings_are_described(page):
+    assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
+    assert all(attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg")
+
+
+def test_losses_have_charts_of_their_own_and_rewards_share_one(page):
+    charts = [str(attributes["aria-label"]) for tag, attributes in page.tags if attributes.get("class") == "chart"]
+    titles = [chart.split(":")[0] + ":" + chart.split(":")[1] for chart in charts]
+    assert titles == ["SFT: text loss", "SFT: image loss", "GRPO: reward", "SFT: learning rate", "GRPO: kl"]
+    assert "alignment from" in charts[2] and "identity from" in charts[2] and "realism from" in charts[2]
+
+
+def test_the_first_cards_say_what_is_better_and_what_is_not_clear(page):
+    text = page.text
+    card = text[text.index("\nHeld-out NLL\n") : text.index("\nAlignment\n")]
+    assert "Base → SFT: −1.71, \nbetter" in card
+    assert "SFT → GRPO: −0.03, \nintervals overlap" in card
+
+
+def test_worse_is_called_worse():
+    sft = {"held_out_nll": Estimate(value=5.0, low=4.9, high=5.1, n=9), "identity": Estimate(value=0.2, low=0.1, high=0.25, n=9)}
+    base = {"held_out_nll": Estimate(value=3.0, low=2.9, high=3.1, n=9), "identity": Estimate(value=0.4, low=0.3, high=0.5, n=9)}
+    text = Page(report_html(make_report_input(arms={"base": base, "sft": sft}))).text
+    assert text.count("\nworse") == 2 and "\nbetter" not in text
+
+
+def test_words_of_kits_and_models_stay_words(tmp_path):
+    chain = (HOSTILE, HOSTILE, HOSTILE, None)
+    report = make_report_input(
+        name=HOSTILE,
+        description=HOSTILE,
+        preset=HOSTILE,
+        base_name=HOSTILE,
+        base_sha256="0" * 64,
+        notes=[HOSTILE],
+        chats=[ChatSample(user=HOSTILE, replies={HOSTILE: HOSTILE}, reference=HOSTILE)],
+        role_plays=[RolePlaySample(user=HOSTILE, arms={HOSTILE: chain})],
+        curves={HOSTILE: [{"step": 0, "loss" + HOSTILE: 1.0, "reward" + HOSTILE: 1.0, HOSTILE: 2.0}]},
+        arms={HOSTILE: {"identity": Estimate(value=0.5, low=0.4, high=0.6, n=3)}},
+        fingerprint=HOSTILE,
+    )
+    text = report_html(report)
+    page = Page(text)
+    assert page.count("script") == 0 and page.count("style") == 1 and page.count("title") == 1
+    assert not any("onerror" in attributes for _, attributes in page.tags)
+    assert page.text.count("<script>alert(1)</script>") >= 15
+    text.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"arms": {}},
+        {"arms": {"sft": {"style": Estimate(value=1.0, low=1.0, high=1.0, n=1)}}},
+        {"arms": {"base": {"held_out_nll": Estimate(value=0.0, low=0.0, high=0.0, n=1)}}},
+        {"curves": {}},
+        {"curves": {"sft": [], "grpo": [{"step": 0, "reward": float("nan"), "note": "text"}]}},
+        {"sheet": None, "references": []},
+        {"chats": [], "role_plays": [], "notes": [], "fingerprint": ""},
+        {"cost": {"seconds": {}, "tokens": None, "images": None, "flops": None, "peak_rss_mb": None}},
+        {"data": {"images": 0, "interactions": {}, "held_out": {}}},
+    ],
+)
+def test_what_was_not_measured_may_be_missing(tmp_path, missing):
+    write_report(make_report_input(**missing), tmp_path)
+    Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert len(headline(json.loads((tmp_path / "report.json").read_text()))) == 3
+
+
+def test_nothing_is_written_when_a_number_is_no_number(tmp_path):
+    bad = {"sft": {"identity": Estimate(value=float("nan"), low=0.0, high=1.0, n=1)}}
+    with pytest.raises(ValueError):
+        write_report(make_report_input(arms=bad), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"cost": {"seconds": {}}}, "ReportInput.cost must have the keys seconds, tokens"),
+        ({"data": {}}, "ReportInput.data must have the keys"),
+        ({"arms": {"sft": {"charm": Estimate(value=1.0, low=1.0, high=1.0, n=1)}}}, "arm sft has charm"),
+    ],
+)
+def test_content_off_the_contract_is_refused(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        make_report_input(**wrong)
+
+
+def test_headline_for_a_terminal():
+    report = make_report_input()
+    assert headline(report_json(report)) == [
+        "identity       0.31 -> 0.87 -> 0.89   (base -> SFT -> GRPO, higher is better)",
+        "held_out_nll   4.58 -> 2.87 -> 2.84   (base -> SFT -> GRPO, lower is better)",
+        "alignment      0.58 -> 0.70 -> 0.83   (base -> SFT -> GRPO, higher is better)",
+    ]
+    without = dataclasses.replace(report, arms={arm: report.arms[arm] for arm in ("base", "sft")})
+    assert headline(report_json(without))[0] == "identity       0.31 -> 0.87   (base -> SFT, higher is better)"
+    assert headline({"arms": {}})[1] == "held_out_nll   not measured"
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(3.21, "3.2 s"), (48, "48 s"), (139, "2 min 19 s"), (11_100, "3 h 05 min")])
+def test_durations(seconds, shown):
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(None, "–"), (812, "812"), (12_400, "12,400"), (1_284_000, "1.3 million"), (2.13e15, "2.1 × 10¹⁵")]
+)
+def test_amounts(number, shown):
+    assert amount(number) == shown
+
+
+def test_no_torch_is_loaded():
+    code = "import sys, unichar.evaluation.report, unichar.evaluation.sheets; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
