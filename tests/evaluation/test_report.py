@@ -155,7 +155,7 @@ def test_words_of_kits_and_models_stay_words(tmp_path):
         {"curves": {}},
         {"curves": {"sft": [], "grpo": [{"step": 0, "reward": float("nan"), "note": "text"}]}},
         {"sheet": None, "references": []},
-        {"chats": [], "role_plays": [], "notes": [], "fingerprint": ""},
+        {"chats": [], "role_plays": [], "notes": [], "fingerprint": "", "preset": ""},
         {"cost": {"seconds": {}, "tokens": None, "images": None, "flops": None, "peak_rss_mb": None}},
         {"data": {"images": 0, "interactions": {}, "held_out": {}}},
     ],

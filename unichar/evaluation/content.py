@@ -49,6 +49,7 @@ class ReportInput:
     name: str
     description: str
     preset: str
+    """Its name; empty where the run does not know it, then the page does not speak of it."""
     base_name: str
     base_sha256: str
     arms: dict[str, dict[str, Estimate]]

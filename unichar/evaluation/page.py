@@ -50,7 +50,7 @@ def _hero(report: ReportInput) -> Markup:
         "header",
         element(
             "div",
-            element("p", f"Character report · {report.preset} preset", class_="kicker"),
+            element("p", "Character report" + (f" · {report.preset} preset" if report.preset else ""), class_="kicker"),
             element("h1", report.name, dir="auto"),
             element("p", report.description, class_="about", dir="auto"),
         ),
