@@ -1,0 +1,34 @@
+"""What an asset shows: small pictures of curves, the main numbers, where the full pages lie."""
+
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from orchestration import evidence
+from unichar.store import Output
+
+
+def output(folder: Path) -> Output:
+    return Output(character="pip", noun="any", folder=folder, fingerprint="f", summary={}, manifest={})
+
+
+def test_loss_and_reward_curves_are_drawn_and_fit_in_place(tmp_path: Path) -> None:
+    rows = [{"step": step, "loss_text": 3 / (step + 1), "reward": step, "lr": 0.1} for step in range(200)]
+    (tmp_path / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shown = evidence.curves(output(tmp_path))
+    assert set(shown) == {"curve_loss_text", "curve_reward"}
+    assert all(str(value.value).startswith("![") and len(str(value.value)) < 1000 for value in shown.values())
+
+
+def test_a_training_without_a_logged_step_shows_no_curve(tmp_path: Path) -> None:
+    assert evidence.curves(output(tmp_path)) == {}
+
+
+def test_a_report_shows_numbers_pictures_and_where_the_page_is(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(json.dumps({"arms": {"base": {"identity": {"value": 0.5}}}}))
+    Image.new("RGB", (2000, 3000), "teal").save(tmp_path / "contact_sheet.png")
+    shown = evidence.report(output(tmp_path))
+    assert shown["report"].value == str(tmp_path / "report.html")
+    assert "| identity | 0.50 | - | - |" in str(shown["main_numbers"].value)
+    assert str(shown["contact_sheet"].value).startswith("![contact_sheet](data:image/jpeg;base64,")
