@@ -30,7 +30,7 @@ from unichar.records import StageJob
 from unichar.store import STAGES, Output, Store, stage_of
 
 if TYPE_CHECKING:
-    from unichar.kit.validate import Verdict
+    from unichar.kit.verdict import Verdict
 
 _TOOLS = ("torch", "transformers", "safetensors", "great-expectations", "numpy", "pillow")
 
@@ -72,6 +72,7 @@ def run_stage(
 
     check_key(character)
     store, stage = store or Store.from_env(), stage_of(verb)
+    hash_kit(character, store)  # a kit that is not there is said first
     if stage.own_process:
         check_gate(character, store)
     plan = plan_stage(stage, character, preset=get_preset(preset), seed=seed, store=store)
@@ -114,12 +115,11 @@ def check_gate(character: str, store: Store) -> None:
         KitRejected: The kit failed, or changed since it passed.
         MissingOutput: It was never checked.
     """
-    from unichar.kit.validate import Verdict, gate
+    from unichar.kit.verdict import gate, read_verdict
 
     validated = store.current(character, "validated_kit")
     store.verify(validated)
-    verdict = Verdict.from_json((validated.folder / "validation.json").read_text(encoding="utf-8"))
-    gate(verdict, hash_kit(character, store))
+    gate(read_verdict(validated.folder / "validation.json"), hash_kit(character, store))
 
 
 def _make(plan: Plan, store: Store, *, force: bool) -> Output:
@@ -132,7 +132,16 @@ def _make(plan: Plan, store: Store, *, force: bool) -> Output:
     with store.staging(character, stage.noun, plan.key) as out:
         inputs = {noun: output.folder for noun, output in plan.inputs.items()} | _kit_inputs(plan, store)
         config = plan.preset.config_of(stage)
-        job = StageJob(character=character, config=config, seed=plan.seed, inputs=inputs, base=plan.base, work=work, out=out)
+        job = StageJob(
+            character=character,
+            config=config,
+            seed=plan.seed,
+            inputs=inputs,
+            base=plan.base,
+            work=work,
+            out=out,
+            preset=plan.preset.name,
+        )
         began = time.monotonic()
         summary = import_module(stage.module).run(job)
         summary = {**summary, "seconds": round(time.monotonic() - began, 2), "peak_rss_mb": _peak_rss_mb()}

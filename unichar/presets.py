@@ -43,21 +43,23 @@ class Preset:
 
 
 def smoke() -> Preset:
-    """Everything tiny."""
+    """Everything tiny: it proves that the line works, not that the character is any good."""
     return Preset(
         name="smoke",
         model="nano",
         kit=KitConfig(),
         interactions=InteractionsConfig(),
-        sft=SftConfig(),
-        grpo=GrpoConfig(),
-        evaluation=EvaluationConfig(),
+        sft=SftConfig(steps=3, conversations=2, pictures=4, prompts=2, prior_pictures=2, prior_pool=4),
+        grpo=GrpoConfig(rounds=2, prompts=2, group=2, sample_steps=2, inner_steps=1, watch_every=2, watch_prompts=2),
+        evaluation=EvaluationConfig(
+            prompts=3, pictures=2, sample_steps=3, text_items=3, chats=1, role_plays=1, max_reply_tokens=8, max_plan_tokens=12
+        ),
         release=ReleaseConfig(),
     )
 
 
 def cpu() -> Preset:
-    """The embedded default: two cores, ten minutes."""
+    """The embedded default: two cores, under ten minutes a character."""
     return Preset(
         name="cpu",
         model="nano",
@@ -71,15 +73,15 @@ def cpu() -> Preset:
 
 
 def bagel() -> Preset:
-    """Production: the paper's settings on GPUs."""
+    """Production: BAGEL-7B-MoT on GPUs, 1024 px, the paper's steps and weights with adapters instead of full tuning."""
     return Preset(
         name="bagel",
         model="bagel",
-        kit=KitConfig(),
+        kit=KitConfig(size=1024, min_side=256),
         interactions=InteractionsConfig(),
-        sft=SftConfig(),
-        grpo=GrpoConfig(),
-        evaluation=EvaluationConfig(),
+        sft=SftConfig(steps=501, und_lr=2e-4, gen_lr=2e-4, prior_pictures=0, shift=1.0),
+        grpo=GrpoConfig(rounds=101, prompts=6, group=8, sample_steps=14, shift=3.0, kl=1e-4, lr=3e-4),
+        evaluation=EvaluationConfig(sample_steps=49, guidance=4.0, shift=3.0, max_reply_tokens=200, max_plan_tokens=400),
         release=ReleaseConfig(),
     )
 

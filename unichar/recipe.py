@@ -139,11 +139,13 @@ def upstream(stage: Stage) -> set[str]:
 
 
 def why(plan: Plan, store: Store) -> str:
-    """In words, what a stage would make its output for; empty when that output is the current one already."""
+    """In words, why a stage would make its output anew; empty when what it would make is the current one."""
     try:
         current = store.current(plan.character, plan.stage.noun)
     except MissingOutput:
         return "never made"
+    if current.fingerprint == plan.key:
+        return ""
     old = current.manifest["recipe"]
     reasons = [f"{noun} changed" for noun in plan.recipe["inputs"] if plan.recipe["inputs"][noun] != old["inputs"].get(noun)]
     if old["code_version"] != plan.recipe["code_version"]:
@@ -152,7 +154,7 @@ def why(plan: Plan, store: Store) -> str:
         reasons.append("another base model")
     if old["seed"] != plan.seed:
         reasons.append(f"seed {old['seed']} -> {plan.seed}")
-    return ", ".join(reasons + changes(old["config"], plan.recipe["config"]))
+    return ", ".join(reasons + changes(old["config"], plan.recipe["config"])) or "its recipe changed"
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

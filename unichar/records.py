@@ -34,6 +34,8 @@ class StageJob:
     """The base model: one safetensors file (nano) or a folder (BAGEL)."""
     work: Path
     out: Path
+    preset: str = ""
+    """Name of the preset the settings come from, for what is shown to people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,7 @@ class CuratedKit:
     @classmethod
     def read(cls, folder: Path) -> "CuratedKit":
         """Read `folder/kit.json`."""
-        raw = json.loads((folder / "kit.json").read_text(encoding="utf-8"))
+        raw: dict[str, Any] = json.loads((folder / "kit.json").read_text(encoding="utf-8"))
         raw["persona"] = Persona(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw["persona"].items()})
         raw["facts"] = tuple(Fact(**fact) for fact in raw["facts"])
         raw["pictures"] = tuple(Picture(**picture) for picture in raw["pictures"])

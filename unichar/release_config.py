@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+METRICS = ("identity", "held_out_nll", "alignment", "style", "copying")
+"""What the gate can compare."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseConfig:
@@ -31,6 +34,6 @@ class ReleaseConfig:
                 raise ValueError(f"ReleaseConfig.{name} must be in 0..1, not {getattr(self, name)}")
         if not 0 <= self.nll_loss < float("inf"):
             raise ValueError(f"ReleaseConfig.nll_loss must be 0 or more, not {self.nll_loss}")
-        unknown = set(self.required) - {"identity", "alignment", "held_out_nll", "copying", "style"}
+        unknown = set(self.required) - set(METRICS)
         if unknown:
             raise ValueError(f"ReleaseConfig.required names {', '.join(sorted(unknown))}, which the gate does not compare")

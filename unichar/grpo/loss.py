@@ -7,7 +7,17 @@ _DIMS = (1, 2, 3)
 
 
 def nft_loss(
-    v: Tensor, v_old: Tensor, v_ref: Tensor, *, x0: Tensor, x_t: Tensor, t: Tensor, r: Tensor, beta: float, kl: float, scale: float
+    v: Tensor,
+    v_old: Tensor,
+    v_ref: Tensor,
+    *,
+    x0: Tensor,
+    x_t: Tensor,
+    t: Tensor,
+    r: Tensor,
+    beta: float,
+    kl: float,
+    scale: float,
 ) -> tuple[Tensor, dict[str, float]]:
     """Scalar loss and its parts.
 

@@ -20,7 +20,9 @@ class Prompt:
     """Photographs: the picture of the same scene, inside the curated kit."""
 
 
-def practice_prompts(kit: CuratedKit, train: Sequence[Interaction], test: Sequence[Interaction], *, count: int, seed: int) -> list[Prompt]:
+def practice_prompts(
+    kit: CuratedKit, train: Sequence[Interaction], test: Sequence[Interaction], *, count: int, seed: int
+) -> list[Prompt]:
     """`count` prompts to learn from.
 
     Toons: new scenes, none of them in a test item or a held-out picture. Photographs: the plain training prompts in turn, since

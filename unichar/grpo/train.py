@@ -106,9 +106,7 @@ class Trainer:
         """(latents [P * G, C, h, w], their rewards)."""
         names = [(prompt.text, g) for prompt in prompts for g in range(group)]
         seeds = [derive(self.job.seed, title, index, text, g) for text, g in names]
-        latents = self.model.sample_latents(
-            context, seeds, steps=self.config.sample_steps, guidance=1.0, shift=self.config.shift
-        )
+        latents = self.model.sample_latents(context, seeds, steps=self.config.sample_steps, guidance=1.0, shift=self.config.shift)
         return latents, self.rubric.score(self.model.decode_latents(latents), prompts, group=group)
 
     def _learn(self, x0: Tensor, r: Tensor, context: PromptContext, index: int) -> dict[str, float]:

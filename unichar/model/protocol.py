@@ -75,8 +75,8 @@ class UnifiedModel(Protocol):
         """v = eps - x0 at times t [B]; the G pictures of a prompt stand together, in the order of the context's prompts."""
         ...
 
-    def text_loss(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> tuple[Tensor, int]:
-        """(summed cross-entropy over the tokens that carry a loss, their number); pictures are read from `folder`."""
+    def text_losses(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> list[Tensor]:
+        """Cross-entropy of every token that carries a loss, one tensor a conversation; pictures are read from `folder`."""
         ...
 
     def sample_latents(

@@ -45,4 +45,6 @@ class SftConfig:
         if self.pictures % self.prompts:
             raise ValueError(f"SftConfig.pictures is {self.pictures}; expected a multiple of prompts ({self.prompts})")
         if self.prior_pictures > self.prior_pool:
-            raise ValueError(f"SftConfig.prior_pictures is {self.prior_pictures}; expected at most prior_pool ({self.prior_pool})")
+            raise ValueError(
+                f"SftConfig.prior_pictures is {self.prior_pictures}; expected at most prior_pool ({self.prior_pool})"
+            )

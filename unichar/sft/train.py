@@ -49,7 +49,9 @@ def run(job: StageJob) -> dict[str, float]:
     add_adapters(model, und=und, gen=gen, seed=job.seed)
     trainer = Trainer(model, job)
     began = time.monotonic()
-    run_loop("sft", trainer.step, total=config.steps, state=trainer.state(base_sha256), save_seconds=config.save_seconds, log_every=5)
+    run_loop(
+        "sft", trainer.step, total=config.steps, state=trainer.state(base_sha256), save_seconds=config.save_seconds, log_every=5
+    )
     seconds = time.monotonic() - began
     save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
     shutil.copyfile(job.work / "curve.jsonl", job.out / "curve.jsonl")
@@ -85,16 +87,14 @@ class Trainer:
         factor = trapezoid(index, config.steps, warmup=0.05, decay=0.5)
         set_factor(self.optimizer.optimizer, factor)
         chosen = shuffled(len(self.conversations), config.conversations, index, self.job.seed)
-        ce_sum, ce_tokens = self.model.text_loss([self.conversations[i].segments for i in chosen], self.folder)
-        loss, parts = unified_loss(
-            ce_sum, ce_tokens, self._picture_losses(index), ce_weight=config.ce_weight, mse_weight=config.mse_weight
-        )
+        ce = torch.cat(self.model.text_losses([self.conversations[i].segments for i in chosen], self.folder))
+        loss, parts = unified_loss(ce, self._picture_losses(index), ce_weight=config.ce_weight, mse_weight=config.mse_weight)
         self.accelerator.backward(loss)
         for side in (self.und, self.gen):
             self.accelerator.clip_grad_norm_(side, config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.tokens += ce_tokens
+        self.tokens += len(ce)
         self.images += config.pictures + config.prior_pictures
         return {"loss": loss.item(), **parts, "lr_factor": factor}
 

@@ -8,6 +8,9 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import sys
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import torch
@@ -55,9 +58,10 @@ def _stamp(path: Path) -> str:
 
 
 def _unpack(gguf: Path, folder: Path) -> None:
-    logging.disable_progress_bar()
+    print("unpacking the text backbone (once, about half a minute)", file=sys.stderr, flush=True)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    packed = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+    with redirect_stderr(StringIO()):  # its progress bar ignores every switch
+        packed = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     del packed.config.quantization_config
     plain = LlamaForCausalLM(packed.config).to(torch.bfloat16)  # what came out of a GGUF refuses to be saved itself
     plain.load_state_dict(packed.state_dict())
@@ -78,7 +82,9 @@ def load_backbone() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
 
 
 @torch.no_grad()
-def encode_prompts(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, texts: list[str], config: NanoConfig) -> TextContext:
+def encode_prompts(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, texts: list[str], config: NanoConfig
+) -> TextContext:
     """Keys and values of P prompts, padded to the longest.
 
     Raises:
@@ -88,7 +94,9 @@ def encode_prompts(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, 
     ids = [tokenizer(f"<|im_start|>{text}<|im_end|>")["input_ids"] for text in texts]
     for text, tokens in zip(texts, ids, strict=True):
         if len(tokens) > limit:
-            raise ValueError(f"the prompt starting {text[:60]!r} has {len(tokens)} tokens, the model reads at most {limit}: shorten it")
+            raise ValueError(
+                f"the prompt starting {text[:60]!r} has {len(tokens)} tokens, the model reads at most {limit}: shorten it"
+            )
     longest = max(len(tokens) for tokens in ids)
     batch = torch.tensor([tokens + [tokenizer.pad_token_id] * (longest - len(tokens)) for tokens in ids])
     mask = torch.tensor([[i < len(tokens) for i in range(longest)] for tokens in ids])

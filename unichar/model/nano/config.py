@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class NanoConfig:
-    """Everything that fixes the shape of a nano base. The backbone is SmolLM2-135M-Instruct: 30 layers, 3 key/value heads of 64."""
+    """All that fixes the shape of a nano base. The backbone is SmolLM2-135M-Instruct: 30 layers, 3 key/value heads of 64."""
 
     image_size: int = 128
     """Pixels on a side; a multiple of 16."""

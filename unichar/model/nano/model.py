@@ -19,13 +19,13 @@ from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from unichar.kit.images import load_picture
 from unichar.learning.seeds import derive, torch_rng
+from unichar.model.flow import integrate
 from unichar.model.nano.backbone import encode_prompts, load_backbone
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
-from unichar.model.flow import integrate
-from unichar.model.pixels import to_pixels
 from unichar.model.nano.vae import LATENT_CHANNELS, Vae
 from unichar.model.nano.vision import NUM_TOKENS, Connector, VisionTower
+from unichar.model.pixels import to_pixels
 from unichar.model.protocol import Turn
 from unichar.model.tokens import IMAGE, TokenBatch, collate, render
 from unichar.records import Segment
@@ -125,20 +125,22 @@ class NanoModel(nn.Module):
         tokens = self.connector(self.vision(pixels)).to(embedded.dtype).flatten(0, 1)
         return embedded.masked_scatter((batch.ids == IMAGE).unsqueeze(-1), tokens)
 
-    def text_loss(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> tuple[Tensor, int]:
-        """(summed cross-entropy, number of tokens that carry a loss)."""
+    def text_losses(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> list[Tensor]:
+        """Cross-entropy of every token that carries a loss, one tensor a conversation."""
         sequences = [render(segments, self.tokenizer, image_tokens=NUM_TOKENS) for segments in conversations]
         batch = collate(sequences, pad=self.tokenizer.pad_token_id)
         images = [load_picture(folder / name, self.image_size) for name in batch.images]
-        per_token = self.token_losses(batch, to_pixels(images) if images else None)
-        return per_token.sum(), len(per_token)
+        losses = self.token_losses(batch, to_pixels(images) if images else None)
+        return list(losses.split([sum(sequence.loss) for sequence in sequences]))
 
     def token_losses(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
         """Cross-entropy of every token that carries a loss, in reading order, [number of them]."""
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = self._llama().model(
-                inputs_embeds=self._embed(batch, pixels), attention_mask=batch.mask.long(), use_cache=False
-            ).last_hidden_state
+            hidden = (
+                self._llama()
+                .model(inputs_embeds=self._embed(batch, pixels), attention_mask=batch.mask.long(), use_cache=False)
+                .last_hidden_state
+            )
             targets = batch.labels[:, 1:]
             wanted = targets >= 0
             logits = self._llama().lm_head(hidden[:, :-1][wanted])  # the vocabulary is wide: only where a loss asks for it
@@ -202,8 +204,10 @@ def load_nano(path: Path) -> NanoModel:
     model = NanoModel(config, und, tokenizer)
     modules = {"vae": model.vae, "vision": model.vision, "connector": model.connector, "expert": model.gen}
     own = {f"{part}.{name}": tensor for part in PARTS for name, tensor in modules[part].state_dict().items()}
-    wrong = sorted(own.keys() ^ stored.keys())
-    wrong += [f"{n} {tuple(stored[n].shape)}, expected {tuple(own[n].shape)}" for n in own if n in stored and own[n].shape != stored[n].shape]
+    wrong = [name if name in own else f"{name} (unknown)" for name in sorted(own.keys() ^ stored.keys())]
+    for name in own.keys() & stored.keys():
+        if own[name].shape != stored[name].shape:
+            wrong.append(f"{name} {tuple(stored[name].shape)}, expected {tuple(own[name].shape)}")
     if wrong:
         raise ValueError(f"{path} does not fit this version of nano, {len(wrong)} tensors differ: {', '.join(wrong[:8])}")
     for name, tensor in own.items():

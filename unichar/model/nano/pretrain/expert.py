@@ -18,18 +18,25 @@ from unichar.learning.loop import run_loop
 from unichar.learning.schedule import set_factor, trapezoid
 from unichar.learning.seeds import python_rng, torch_rng
 from unichar.learning.state import TrainState
+from unichar.model.flow import add_noise, flow_loss, sample_times
 from unichar.model.nano.backbone import encode_prompts, load_backbone
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
-from unichar.model.flow import add_noise, flow_loss, sample_times
-from unichar.model.pixels import to_pixels
 from unichar.model.nano.pretrain.vae import ema_update
 from unichar.model.nano.vae import Vae
+from unichar.model.pixels import to_pixels
 from unichar.toons.draw import draw
 from unichar.toons.spec import Identity, Scene, random_identity, random_scene
 from unichar.toons.words import caption, describe, random_name, scene_phrases
 
-_SAID = ("How are you today?", "What are you up to?", "Where did you go?", "Tell me something.", "Did you miss me?", "Nice to see you!")
+_SAID = (
+    "How are you today?",
+    "What are you up to?",
+    "Where did you go?",
+    "Tell me something.",
+    "Did you miss me?",
+    "Nice to see you!",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

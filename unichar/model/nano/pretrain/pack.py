@@ -12,7 +12,7 @@ from unichar.model.nano.config import NanoConfig
 
 
 def pack(parts: dict[str, nn.Module], config: NanoConfig, record: dict[str, object], out: Path) -> Path:
-    """Write `out/base.safetensors` and `out/base.json`; returns the first. Biggest part first in nobody's way: 2 bytes a weight."""
+    """Write `out/base.safetensors` and `out/base.json`; returns the first."""
     tensors: dict[str, Tensor] = {}
     for part, module in parts.items():
         for name, tensor in module.state_dict().items():

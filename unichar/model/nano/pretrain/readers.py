@@ -17,9 +17,9 @@ from unichar.learning.loop import run_loop
 from unichar.learning.schedule import set_factor, trapezoid
 from unichar.learning.seeds import python_rng, torch_rng
 from unichar.learning.state import TrainState
-from unichar.model.pixels import to_pixels
 from unichar.model.nano.pretrain.world import Toon, sample_toon
 from unichar.model.nano.vae import Vae
+from unichar.model.pixels import to_pixels
 from unichar.toons.spec import ATTRIBUTES
 from unichar.toons.words import visible
 
@@ -78,17 +78,23 @@ def run(reader: nn.Module, vae: Vae, config: ReaderPhase, folder: Path, *, key: 
         with torch.autocast("cpu", torch.bfloat16):
             logits = reader.read(pixels.contiguous(memory_format=torch.channels_last))
         truth = labels(toons)
-        loss = torch.stack([F.cross_entropy(logits[name], truth[name], label_smoothing=0.02) for name in truth]).mean()
+        loss = torch.stack([_loss(logits[name], truth[name]) for name in truth]).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
         optimizer.step()
-        right = [(logits[name].argmax(1) == truth[name])[truth[name] >= 0].float().mean().item() for name in truth]
-        return {"loss": loss.item(), "accuracy": sum(right) / len(right)}
+        hits = torch.cat([(logits[name].argmax(1) == truth[name])[truth[name] >= 0] for name in truth])
+        return {"loss": loss.item(), "accuracy": hits.float().mean().item()}
 
     state = TrainState(folder / "state.safetensors", {"reader": reader}, {"adamw": optimizer}, key=key)
     run_loop(config.title, step, total=config.steps, state=state)
     reader.eval()
+
+
+def _loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Mean cross-entropy over the pictures that show the attribute; 0 where none does (a batch without a human has no skin)."""
+    seen = (truth >= 0).sum().clamp(min=1)
+    return F.cross_entropy(logits, truth, label_smoothing=0.02, reduction="sum") / seen
 
 
 @torch.no_grad()

@@ -11,9 +11,9 @@ from unichar.learning.loop import run_loop
 from unichar.learning.schedule import set_factor, trapezoid
 from unichar.learning.seeds import python_rng, torch_rng
 from unichar.learning.state import TrainState
-from unichar.model.pixels import to_pixels
 from unichar.model.nano.pretrain.world import roughen, sample_toon
 from unichar.model.nano.vae import Vae, vae_loss
+from unichar.model.pixels import to_pixels
 
 
 @dataclass(frozen=True, kw_only=True)

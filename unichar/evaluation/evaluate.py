@@ -1,0 +1,227 @@
+"""Stage 6: base, SFT and GRPO on the same held-out prompts, seeds and questions.
+
+    python -m unichar evaluate --character mochi --preset cpu
+
+Writes report.json, report.html and contact_sheet.png. Pictures are judged by networks that training never used; text by
+likelihoods and by a classifier over the cast. The paper's code publishes no evaluation at all.
+"""
+
+import json
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from unichar.evaluation.config import EvaluationConfig
+from unichar.evaluation.content import Chain, ChatSample, ReportInput, RolePlaySample
+from unichar.evaluation.pictures import Drawn, Examination, draw, finite_or_raise, measure_pictures, spread
+from unichar.evaluation.report import write_report
+from unichar.evaluation.sheets import SheetRow, contact_sheet
+from unichar.evaluation.statistics import Estimate
+from unichar.evaluation.texts import Words, measure_words, style_of
+from unichar.grpo.prompts import Prompt, plain_prompts
+from unichar.interactions.prompts import portrait_request
+from unichar.judges.style import Style
+from unichar.kit.images import load_picture
+from unichar.learning.curves import read_curve
+from unichar.model.load import file_sha256, load_model
+from unichar.model.pixels import to_images
+from unichar.model.protocol import UnifiedModel
+from unichar.records import CuratedKit, Interaction, StageJob, read_interactions
+from unichar.toons.draw import draw as render
+from unichar.toons.spec import IDENTITY, SCENE, Identity, Scene
+
+ARMS = {"base": None, "sft": "sft_checkpoint", "grpo": "grpo_checkpoint"}
+
+
+def run(job: StageJob) -> dict[str, float]:
+    """Measure every arm and write the report.
+
+    Returns:
+        `<arm>_<metric>` values, for Dagster to show.
+    """
+    evaluation = Evaluation(job)
+    results = {arm: evaluation.arm(arm) for arm in ARMS}
+    report = evaluation.report(results)
+    write_report(report, job.out)
+    return {f"{arm}_{name}": value.value for arm, metrics in report.arms.items() for name, value in metrics.items()}
+
+
+class ArmResult:
+    """What one arm said and drew."""
+
+    def __init__(self, words: Words, drawn: Drawn, metrics: dict[str, Estimate], chains: dict[str, Chain]) -> None:
+        self.words, self.drawn, self.metrics, self.chains = words, drawn, metrics, chains
+
+
+class Evaluation:
+    """The held-out material of one character, and the arms to try on it."""
+
+    def __init__(self, job: StageJob) -> None:
+        self.job = job
+        self.config: EvaluationConfig = job.config
+        self.folder = job.inputs["curated_kit"]
+        self.kit = CuratedKit.read(self.folder)
+        self.test = read_interactions(job.inputs["interactions"] / "test.jsonl")
+        usable = [prompt for prompt in plain_prompts(self.test) if prompt.attributes or prompt.reference]
+        self.prompts = spread(usable, self.config.prompts)
+        self.style = self._style()
+        self._words: dict[str, Words] = {}
+
+    def arm(self, arm: str) -> ArmResult:
+        """Load an arm and measure it."""
+        noun = ARMS[arm]
+        adapters = self.job.inputs[noun] / "adapters" if noun else None
+        model = load_model(self.job.base, adapters)
+        print(f"evaluate {arm}: pictures", flush=True)
+        examination = Examination(self.kit, self.folder, self.job.base, size=model.image_size)
+        drawn = measure_pictures(model, examination, self.prompts, config=self.config, seed=self.job.seed)
+        print(f"evaluate {arm}: words", flush=True)
+        words = self._words_of(model, adapters)
+        chains, metrics = self._role_plays(model, examination, words, arm)
+        return ArmResult(words, drawn, words.metrics | drawn.metrics | metrics, chains)
+
+    def _words_of(self, model: UnifiedModel, adapters: Path | None) -> Words:
+        """Text measures; arms that share their text adapters (SFT and GRPO) are measured once."""
+        key = file_sha256(adapters / "und" / "adapter_model.safetensors") if adapters else "base"
+        if key not in self._words:
+            self._words[key] = measure_words(
+                model, self.test, self.folder, style=self.style, who=self.job.character, config=self.config
+            )
+        return self._words[key]
+
+    def _role_plays(
+        self, model: UnifiedModel, examination: Examination, words: Words, arm: str
+    ) -> tuple[dict[str, Chain], dict[str, Estimate]]:
+        """Pictures for the arm's own replies and plans, and their metrics."""
+        moments = {item.segments[1].value: item for item in self.test if item.kind == "thinking"}
+        users = list(words.chains)
+        texts = [self._request(user, words.chains[user]) for user in users]
+        pixels = draw(model, texts, config=self.config, count=1, seed=self.job.seed)
+        finite_or_raise(pixels, arm)
+        chains = {user: words.chains[user]._replace(picture=image) for user, image in zip(users, to_images(pixels), strict=True)}
+        wanted = [self._moment_prompt(moments[user]) for user in users]
+        return chains, examination.measure(pixels, wanted, prefix="role_play_")
+
+    def _request(self, user: str, chain: Chain) -> str:
+        return portrait_request(
+            name=self.kit.name,
+            description=self.kit.description,
+            user=user,
+            reply=chain.reply,
+            thinking=chain.thinking,
+            instruction=chain.instruction,
+        )
+
+    def _moment_prompt(self, item: Interaction) -> Prompt:
+        """What the picture of a held-out moment must show: that moment's own picture."""
+        picture = next(picture for picture in self.kit.pictures if picture.user == item.segments[1].value)
+        return Prompt(text="", attributes=picture.attributes, reference=picture.image)
+
+    def _style(self) -> Style | None:
+        """The classifier over all kits that lie beside this one, on their own words only."""
+        return style_of(dict(cast_replies(self.job.inputs["raw_kit"].parent)), self.job.character)
+
+    def report(self, results: dict[str, ArmResult]) -> ReportInput:
+        """Everything the report shows."""
+        job = self.job
+        first = next(iter(results.values()))
+        references = {item.prompt: item.target.value for item in self.test if item.kind == "role_play"}
+        return ReportInput(
+            character=job.character,
+            name=self.kit.name,
+            description=self.kit.description,
+            preset=job.preset,
+            base_name=job.base.stem,
+            base_sha256=file_sha256(job.base),
+            arms={arm: result.metrics for arm, result in results.items()},
+            cost=self._cost(),
+            data=self._data(),
+            chats=[
+                ChatSample(user=user, replies={a: r.words.chats[user] for a, r in results.items()}, reference=references[user])
+                for user in first.words.chats
+            ],
+            role_plays=[
+                RolePlaySample(user=user, arms={arm: result.chains[user] for arm, result in results.items()})
+                for user in first.chains
+            ],
+            sheet=self._sheet(results),
+            references=[Image.open(self.folder / picture.image) for picture in self.kit.split("train")],
+            curves={stage: read_curve(job.inputs[f"{stage}_checkpoint"] / "curve.jsonl") for stage in ("sft", "grpo")},
+            notes=remarks({arm: result.metrics for arm, result in results.items()}),
+        )
+
+    def _sheet(self, results: dict[str, ArmResult]) -> Image.Image:
+        """Truth, then every arm, on the same prompts and noise."""
+        rows = []
+        step = max(1, len(self.prompts) // self.config.sheet_rows)
+        for index in list(range(0, len(self.prompts), step))[: self.config.sheet_rows]:
+            prompt = self.prompts[index]
+            arms = tuple(tuple(result.drawn.pictures[index][:2]) for result in results.values())
+            rows.append(SheetRow(caption=prompt.text, pictures=((self._truth(prompt),), *arms)))
+        return contact_sheet(rows, ["truth", *(arm if arm == "base" else arm.upper() for arm in results)])
+
+    def _truth(self, prompt: Prompt) -> Image.Image:
+        if self.kit.is_toon_world:
+            who = {name: value for name, value in self.kit.pictures[0].attributes.items() if name in IDENTITY}
+            return render(Identity(**who), Scene(**{name: prompt.attributes[name] for name in SCENE}))
+        return load_picture(self.folder / prompt.reference, 128)
+
+    def _cost(self) -> dict[str, object]:
+        summaries = {noun: _summary(folder) for noun, folder in self.job.inputs.items() if noun != "raw_kit"}
+        trained = [summaries[noun] for noun in ("sft_checkpoint", "grpo_checkpoint")]
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return {
+            "seconds": {noun: summary["seconds"] for noun, summary in summaries.items() if "seconds" in summary},
+            "tokens": trained[0].get("target_tokens"),
+            "images": sum(int(s.get("noised_pictures", s.get("pictures", 0))) for s in trained),
+            "flops": sum(s.get("flops", 0.0) for s in trained) or None,
+            "peak_rss_mb": max([round(peak, 1), *(s.get("peak_rss_mb", 0.0) for s in trained)]),
+        }
+
+    def _data(self) -> dict[str, object]:
+        train = read_interactions(self.job.inputs["interactions"] / "train.jsonl")
+        return {
+            "images": len(self.kit.split("train")),
+            "interactions": _count(train),
+            "held_out": {"images": len(self.kit.split("test")), **_count(self.test)},
+        }
+
+
+def cast_replies(characters: Path) -> list[tuple[str, list[str]]]:
+    """(id, its own words) of every kit in a folder: replies of scenes and dialogues; held-out scenes are left out."""
+    cast = []
+    for folder in sorted(path for path in characters.iterdir() if path.is_dir()):
+        rows = []
+        for name in ("scenes.jsonl", "dialogues.jsonl"):
+            if (folder / name).exists():
+                rows += [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines() if line.strip()]
+        words = [row["reply"] for row in rows if not row.get("held_out")]
+        if words:
+            cast.append((folder.name, words))
+    return cast
+
+
+def remarks(arms: dict[str, dict[str, Estimate]]) -> list[str]:
+    """Plain sentences on what an honest reader should know first."""
+    notes = []
+    for name in ("identity", "alignment", "diversity"):
+        sft, grpo = arms["sft"][name], arms["grpo"][name]
+        if grpo.low <= sft.value <= grpo.high:
+            notes.append(
+                f"GRPO's {name} ({grpo.value:.2f}) can not be told from SFT's ({sft.value:.2f}) on these held-out prompts."
+            )
+        else:
+            verb = "raised" if grpo.value > sft.value else "lowered"
+            notes.append(f"GRPO {verb} {name} from {sft.value:.2f} to {grpo.value:.2f} on held-out prompts.")
+    return notes
+
+
+def _summary(folder: Path) -> dict[str, float]:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def _count(items: Sequence[Interaction]) -> dict[str, int]:
+    kinds = sorted({item.kind for item in items})
+    return {kind: sum(item.kind == kind for item in items) for kind in kinds}
