@@ -29,6 +29,7 @@ from unichar.kit.verdict import CheckResult, KitRejected, gate
 from unichar.pipeline import check_kit, run_stage
 from unichar.presets import get_preset
 from unichar.recipe import hash_kit
+from unichar.release import read_report
 from unichar.store import STAGES, Output, Store, stage_of
 from unichar.watch import last_settings
 
@@ -152,6 +153,12 @@ def launch(
     with user_errors():
         output = Store.from_env().current(character, stage_of(verb).noun)
     return _result(output, show)
+
+
+def report_of(context: dg.AssetCheckExecutionContext) -> dict[str, Any]:
+    """The content of the character's current report.json."""
+    with user_errors():
+        return read_report(Store.from_env().current(character_of(context), "eval_report").folder)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ kit or a model stay in the files whose paths are given.
 import dagster as dg
 
 from unichar.learning.curves import read_curve
-from unichar.show import curve_picture, read_report, report_table, thumbnail
+from unichar.release import read_report
+from unichar.show import curve_picture, report_table, thumbnail
 from unichar.store import Output
 
 Evidence = dict[str, dg.MetadataValue]

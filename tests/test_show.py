@@ -1,30 +1,30 @@
 """What is shown of outputs is small and true."""
 
 import base64
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from factories_evaluation import make_report_input
 from PIL import Image
 
-from unichar.show import METRICS, curve_picture, headline, main, report_table, thumbnail
+from unichar.evaluation.metrics import METRICS
+from unichar.evaluation.report import write_report
+from unichar.files import sha256_file
+from unichar.show import curve_picture, main, report_table, thumbnail
 
 
 def report(**arms: dict[str, float]) -> dict:
     return {"arms": {arm: {name: {"value": value} for name, value in metrics.items()} for arm, metrics in arms.items()}}
 
 
-def test_a_headline_walks_from_the_base_to_the_reinforced_model() -> None:
-    full = report(base={"identity": 0.412}, sft={"identity": 0.8}, grpo={"identity": 0.857})
-    assert headline(full, "identity").startswith("identity      base 0.41 -> sft 0.80 -> grpo 0.86  (")
-    assert "base 0.41 -> sft 0.80 -> grpo -" in headline(report(base={"identity": 0.412}, sft={"identity": 0.8}), "identity")
-
-
 def test_the_table_has_what_was_measured_and_fits_in_place() -> None:
-    full = report(**{arm: dict.fromkeys(METRICS, 0.12345) for arm in ("base", "sft", "grpo")})
+    names = [metric.name for metric in METRICS]
+    full = report(**{arm: dict.fromkeys(names, 0.12345) for arm in ("base", "sft", "grpo")})
     assert len(report_table(full)) < 1000
     table = report_table(report(base={"style": 0.5}, sft={"style": 0.75}))
-    assert table.splitlines()[2:] == ["| style | 0.50 | 0.75 | - |"]
+    assert table.splitlines()[2:] == ["| Style | 0.50 | 0.75 | - |"]
 
 
 @pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], list(np.sin(np.arange(5000) / 300)), [1e9, -1e9] * 40])
@@ -58,3 +58,21 @@ def test_a_character_without_a_report_is_one_clear_line(
     assert capsys.readouterr().err == (
         "error: nobody has no eval_report yet: run `python -m unichar evaluate --character nobody` first\n"
     )
+
+
+def test_the_last_lines_of_a_demo_are_the_report_and_three_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs" / "mochi" / "6_eval_report" / "abc"
+    folder.mkdir(parents=True)
+    write_report(make_report_input(), folder)
+    (folder / "summary.json").write_text("{}")
+    (folder / "manifest.json").write_text("{}")
+    pointer = {"fingerprint": "abc", "manifest_sha256": sha256_file(folder / "manifest.json")}
+    (folder.parent / "CURRENT.json").write_text(json.dumps(pointer))
+    monkeypatch.setenv("UNICHAR_HOME", str(tmp_path))
+    assert main(["--character", "mochi"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"report: {folder / 'report.html'}"
+    assert [line.split()[0] for line in lines[1:]] == ["identity", "held_out_nll", "alignment"]
+    assert "0.31 -> 0.87 -> 0.89" in lines[1]

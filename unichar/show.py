@@ -9,41 +9,26 @@ import argparse
 import base64
 import io
 import itertools
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from unichar.evaluation.metrics import HEADLINE_ARMS, METRICS, arm_label
+from unichar.evaluation.report import headline
+from unichar.release import read_report
 from unichar.store import Store
 
-ARMS = ("base", "sft", "grpo")
-HEADLINES = {
-    "identity": "share of the face that is the character's, higher is better",
-    "held_out_nll": "nats a token on replies it never saw, lower is better",
-    "alignment": "share of the prompt that is in the picture, higher is better",
-}
-METRICS = (*HEADLINES, "style", "knowledge_accuracy", "vqa_accuracy", "diversity", "copying")
-
-Report = dict[str, Any]
+_ROLE_PLAY = "role_play"
 
 
-def read_report(folder: Path) -> Report:
-    """`report.json` of an `eval_report` folder."""
-    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
-
-
-def headline(report: Report, metric: str) -> str:
-    """One line, as `identity      base 0.41 -> sft 0.83 -> grpo 0.86  (share of ...)`."""
-    steps = " -> ".join(f"{arm} {_number(report, arm, metric)}" for arm in ARMS)
-    return f"{metric:<13} {steps}  ({HEADLINES[metric]})"
-
-
-def report_table(report: Report) -> str:
+def report_table(report: dict[str, Any]) -> str:
     """A markdown table of the main numbers, arms across, under 1000 characters so that Dagster shows it in place."""
-    rows = [[metric, *(_number(report, arm, metric) for arm in ARMS)] for metric in METRICS]
-    measured = [row for row in rows if set(row[1:]) != {"-"}]
-    lines = [["", *ARMS], ["---"] * (len(ARMS) + 1), *measured]
+    lines = [["", *(arm_label(arm) for arm in HEADLINE_ARMS)], ["---"] * (len(HEADLINE_ARMS) + 1)]
+    for metric in METRICS:
+        row = [_number(report, arm, metric.name) for arm in HEADLINE_ARMS]
+        if set(row) != {"-"} and not metric.name.startswith(_ROLE_PLAY):
+            lines.append([metric.label, *row])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -89,8 +74,7 @@ def show(character: str, store: Store) -> str:
         MissingOutput: It was never evaluated; the message says which command does it.
     """
     output = store.current(character, "eval_report")
-    report = read_report(output.folder)
-    return "\n".join([f"report: {output.folder / 'report.html'}", *(headline(report, metric) for metric in HEADLINES)])
+    return "\n".join([f"report: {output.folder / 'report.html'}", *headline(read_report(output.folder))])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _number(report: Report, arm: str, metric: str) -> str:
+def _number(report: dict[str, Any], arm: str, metric: str) -> str:
     measured = report["arms"].get(arm, {}).get(metric)
     return f"{measured['value']:.2f}" if measured else "-"
 

@@ -3,11 +3,15 @@
 import dagster as dg
 
 from orchestration import bridge
-from orchestration.defs import evaluation, training
+from orchestration.defs import evaluation, kit, training
 from orchestration.partitions import CHARACTERS
 
 
-@dg.asset(deps=[evaluation.eval_report, training.grpo_checkpoint], partitions_def=CHARACTERS, group_name="evaluation")
+@dg.asset(
+    deps=[kit.raw_kit, evaluation.eval_report, training.grpo_checkpoint],
+    partitions_def=CHARACTERS,
+    group_name="evaluation",
+)
 def release(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
     """The model card and the gate's verdict; the champion moves only when the gate is passed."""
     return bridge.call(context, "release", config)

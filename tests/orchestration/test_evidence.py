@@ -30,5 +30,5 @@ def test_a_report_shows_numbers_pictures_and_where_the_page_is(tmp_path: Path) -
     Image.new("RGB", (2000, 3000), "teal").save(tmp_path / "contact_sheet.png")
     shown = evidence.report(output(tmp_path))
     assert shown["report"].value == str(tmp_path / "report.html")
-    assert "| identity | 0.50 | - | - |" in str(shown["main_numbers"].value)
+    assert "| Identity | 0.50 | - | - |" in str(shown["main_numbers"].value)
     assert str(shown["contact_sheet"].value).startswith("![contact_sheet](data:image/jpeg;base64,")
