@@ -110,7 +110,7 @@ def _doctor(options: Arguments) -> int:
 def _talk(options: Arguments) -> None:
     from unichar.talk import main as talk
 
-    talk(options.character, options.text, draw=options.draw, seed=options.seed)
+    talk(options.character, options.text, draw=options.draw, image=options.image, seed=options.seed)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_character(talk)
     talk.add_argument("text", help="what you say")
     talk.add_argument("--draw", action="store_true", help="draw the moment, too")
+    talk.add_argument("--image", type=Path, help="a picture the text asks about")
     talk.add_argument("--seed", type=int, default=0)
     return parser
 
