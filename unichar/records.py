@@ -117,7 +117,8 @@ class CuratedKit:
     def read(cls, folder: Path) -> "CuratedKit":
         """Read `folder/kit.json`."""
         raw: dict[str, Any] = json.loads((folder / "kit.json").read_text(encoding="utf-8"))
-        raw["persona"] = Persona(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw["persona"].items()})
+        persona: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["persona"].items()}
+        raw["persona"] = Persona(**persona)
         raw["facts"] = tuple(Fact(**fact) for fact in raw["facts"])
         raw["pictures"] = tuple(Picture(**picture) for picture in raw["pictures"])
         raw["dialogues"] = tuple(Exchange(**exchange) for exchange in raw["dialogues"])

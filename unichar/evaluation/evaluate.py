@@ -21,13 +21,12 @@ from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
 from unichar.evaluation.texts import Words, measure_words, style_of
 from unichar.grpo.prompts import Prompt, plain_prompts
-from unichar.interactions.prompts import portrait_request
 from unichar.judges.style import Style
 from unichar.kit.images import load_picture
 from unichar.learning.curves import read_curve
+from unichar.model.character import Character, Manner
 from unichar.model.load import file_sha256, load_model
 from unichar.model.pixels import to_images
-from unichar.model.protocol import UnifiedModel
 from unichar.records import CuratedKit, Interaction, StageJob, read_interactions
 from unichar.toons.draw import draw as render
 from unichar.toons.spec import IDENTITY, SCENE, Identity, Scene
@@ -78,41 +77,37 @@ class Evaluation:
         examination = Examination(self.kit, self.folder, self.job.base, size=model.image_size)
         drawn = measure_pictures(model, examination, self.prompts, config=self.config, seed=self.job.seed)
         print(f"evaluate {arm}: words", flush=True)
-        words = self._words_of(model, adapters)
-        chains, metrics = self._role_plays(model, examination, words, arm)
+        manner = Manner(
+            steps=self.config.sample_steps,
+            guidance=self.config.guidance,
+            shift=self.config.shift,
+            max_reply_tokens=self.config.max_reply_tokens,
+            max_plan_tokens=self.config.max_plan_tokens,
+        )
+        actor = Character(model, self.kit, manner)
+        words = self._words_of(actor, adapters)
+        chains, metrics = self._role_plays(actor, examination, words, arm)
         return ArmResult(words, drawn, words.metrics | drawn.metrics | metrics, chains)
 
-    def _words_of(self, model: UnifiedModel, adapters: Path | None) -> Words:
+    def _words_of(self, actor: Character, adapters: Path | None) -> Words:
         """Text measures; arms that share their text adapters (SFT and GRPO) are measured once."""
         key = file_sha256(adapters / "und" / "adapter_model.safetensors") if adapters else "base"
         if key not in self._words:
-            self._words[key] = measure_words(
-                model, self.test, self.folder, style=self.style, who=self.job.character, config=self.config
-            )
+            self._words[key] = measure_words(actor, self.test, self.folder, style=self.style, config=self.config)
         return self._words[key]
 
     def _role_plays(
-        self, model: UnifiedModel, examination: Examination, words: Words, arm: str
+        self, actor: Character, examination: Examination, words: Words, arm: str
     ) -> tuple[dict[str, Chain], dict[str, Estimate]]:
         """Pictures for the arm's own replies and plans, and their metrics."""
         moments = {item.segments[1].value: item for item in self.test if item.kind == "thinking"}
         users = list(words.chains)
-        texts = [self._request(user, words.chains[user]) for user in users]
-        pixels = draw(model, texts, config=self.config, count=1, seed=self.job.seed)
+        texts = [actor.moment(user, chain.reply, chain.thinking, chain.instruction) for user, chain in words.chains.items()]
+        pixels = draw(actor.model, texts, config=self.config, count=1, seed=self.job.seed)
         finite_or_raise(pixels, arm)
         chains = {user: words.chains[user]._replace(picture=image) for user, image in zip(users, to_images(pixels), strict=True)}
         wanted = [self._moment_prompt(moments[user]) for user in users]
         return chains, examination.measure(pixels, wanted, prefix="role_play_")
-
-    def _request(self, user: str, chain: Chain) -> str:
-        return portrait_request(
-            name=self.kit.name,
-            description=self.kit.description,
-            user=user,
-            reply=chain.reply,
-            thinking=chain.thinking,
-            instruction=chain.instruction,
-        )
 
     def _moment_prompt(self, item: Interaction) -> Prompt:
         """What the picture of a held-out moment must show: that moment's own picture."""

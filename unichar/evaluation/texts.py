@@ -9,8 +9,8 @@ import torch
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.content import Chain
 from unichar.evaluation.statistics import Estimate, estimate
-from unichar.interactions.prompts import PLAN_REQUEST, parse_plan
 from unichar.judges.style import Style
+from unichar.model.character import Character
 from unichar.model.protocol import Turn, UnifiedModel
 from unichar.records import Interaction, Segment
 
@@ -62,9 +62,10 @@ def _with_answer(segments: Sequence[Segment], answer: str) -> list[Segment]:
 
 
 def measure_words(
-    model: UnifiedModel, test: Sequence[Interaction], folder: Path, *, style: Style | None, who: str, config: EvaluationConfig
+    actor: Character, test: Sequence[Interaction], folder: Path, *, style: Style | None, config: EvaluationConfig
 ) -> Words:
     """All text metrics and samples of one arm."""
+    model = actor.model
     spoken = [item for item in test if item.kind == "role_play"]
     asked = [item for item in test if item.kind == "knowledge_qa" and item.options]
     seen = [item for item in test if item.kind == "visual_qa" and item.options]
@@ -75,23 +76,17 @@ def measure_words(
     chosen = evenly([item for item in spoken if _is_plain_text(item)], config.chats)
     replies = model.reply([turns_of(item) for item in chosen], max_tokens=config.max_reply_tokens, temperature=0.0, seed=0)
     moments = evenly([item for item in test if item.kind == "thinking"], config.role_plays)
-    chains = {moment.segments[1].value: play(model, moment.segments[:2], config) for moment in moments}
+    users = [moment.segments[1].value for moment in moments]
+    chains = {user: play(actor, user) for user in users}
     if style:
-        metrics["style"] = estimate([style.score(who, text) for text in [*replies, *(c.reply for c in chains.values())]])
+        metrics["style"] = estimate([style.score(actor.kit.id, text) for text in [*replies, *(c.reply for c in chains.values())]])
     return Words(metrics=metrics, chats={item.prompt: text for item, text in zip(chosen, replies, strict=True)}, chains=chains)
 
 
-def play(model: UnifiedModel, opening: Sequence[Segment], config: EvaluationConfig) -> Chain:
-    """Reply, then plan a picture of the moment. An arm that can not write a plan draws from its reply alone."""
-    turns = [Turn(role=segment.role, text=segment.value) for segment in opening]
-    reply = model.reply([turns], max_tokens=config.max_reply_tokens, temperature=0.0, seed=0)[0]
-    asked = [*turns, Turn(role="assistant", text=reply), Turn(role="user", text=PLAN_REQUEST)]
-    plan = model.reply([asked], max_tokens=config.max_plan_tokens, temperature=0.0, seed=0)[0]
-    try:
-        thinking, instruction = parse_plan(plan)
-    except ValueError:
-        thinking, instruction = "", ""
-    return Chain(reply, thinking, instruction, None)
+def play(actor: Character, user: str) -> Chain:
+    """Reply, then plan a picture of the moment; the picture itself comes later."""
+    reply = actor.reply([Turn(role="user", text=user)])
+    return Chain(reply, *actor.plan(user, reply), None)
 
 
 def turns_of(item: Interaction) -> list[Turn]:

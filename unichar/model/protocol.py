@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 from torch import Tensor, nn
@@ -15,12 +15,8 @@ from torch import Tensor, nn
 from unichar.records import Segment
 
 
-class PromptContext(Protocol):
-    """What the text experts left of P prompts; computed once, read by every picture of a prompt and at every step."""
-
-    def select(self, rows: Tensor) -> "PromptContext":
-        """The prompts at `rows` [P'], repeats allowed."""
-        ...
+PromptContext = Any
+"""What the text experts left of P prompts; opaque outside the model. Computed once, read by every picture of a prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +41,17 @@ class RolePlay:
 class UnifiedModel(Protocol):
     """A model that reads and writes both text and pictures."""
 
-    und: nn.Module
-    """Text backbone: writes replies, reads pictures."""
-    gen: nn.Module
-    """Generation expert: predicts velocities of latents."""
     image_size: int
+
+    @property
+    def und(self) -> nn.Module:
+        """Text backbone: writes replies, reads pictures."""
+        ...
+
+    @property
+    def gen(self) -> nn.Module:
+        """Generation expert: predicts velocities of latents."""
+        ...
 
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
         """Latents [B, C, h, w] of RGB pictures."""

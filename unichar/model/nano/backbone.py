@@ -63,7 +63,8 @@ def _unpack(gguf: Path, folder: Path) -> None:
     with redirect_stderr(StringIO()):  # its progress bar ignores every switch
         packed = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     del packed.config.quantization_config
-    plain = LlamaForCausalLM(packed.config).to(torch.bfloat16)  # what came out of a GGUF refuses to be saved itself
+    # What came out of a GGUF refuses to be saved, so its weights go into a model that never was one.
+    plain = AutoModelForCausalLM.from_config(packed.config, dtype=torch.bfloat16)
     plain.load_state_dict(packed.state_dict())
     plain.save_pretrained(part)
     AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(part)
@@ -102,7 +103,7 @@ def encode_prompts(
     mask = torch.tensor([[i < len(tokens) for i in range(longest)] for tokens in ids])
     with torch.autocast(batch.device.type, torch.bfloat16):
         cache = model.model(input_ids=batch, attention_mask=mask.long(), use_cache=True).past_key_values
-    theta = model.config.rope_parameters["rope_theta"]
+    theta = float(model.config.to_dict()["rope_parameters"]["rope_theta"])
 
     def lean(tensor: Tensor) -> Tensor:
         return tensor.to(torch.bfloat16).float()

@@ -152,12 +152,13 @@ class GenerationExpert(nn.Module):
         self.side = config.latent_side // PATCH
         self.latent_in = nn.Linear(LATENT_CHANNELS * PATCH**2, width)
         self.time_in = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
-        self.time_out = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+        modulate = nn.Linear(width, 6 * width)
+        self.time_out = nn.Sequential(nn.SiLU(), modulate)
         self.position = nn.Parameter(_sincos_table(self.side, width))
         self.layers = nn.ModuleList(ExpertLayer(config) for _ in config.attached)
         self.norm = RmsNorm(width)
         self.latent_out = nn.Linear(width, LATENT_CHANNELS * PATCH**2)
-        for linear in (self.time_out[1], self.latent_out):
+        for linear in (modulate, self.latent_out):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
 

@@ -57,7 +57,9 @@ class NanoModel(nn.Module):
 
     def _llama(self) -> LlamaForCausalLM:
         """The backbone under its adapters, if it has any."""
-        return self.und.get_base_model() if isinstance(self.und, PeftModel) else self.und
+        inner = self.und.get_base_model() if isinstance(self.und, PeftModel) else self.und
+        assert isinstance(inner, LlamaForCausalLM)
+        return inner
 
     @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
@@ -179,7 +181,7 @@ class NanoModel(nn.Module):
                     break
                 written.append(token)
                 embedded = self._llama().get_input_embeddings()(torch.tensor([[token]]))
-        return self.tokenizer.decode(written, skip_special_tokens=True).strip()
+        return str(self.tokenizer.decode(written, skip_special_tokens=True)).strip()
 
 
 def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> int:

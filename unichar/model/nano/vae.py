@@ -35,6 +35,9 @@ def _blocks(width: int, count: int) -> list[nn.Module]:
 class Vae(nn.Module):
     """Encoder and decoder; pixels are in [-1, 1]."""
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, widths: tuple[int, int, int] = (48, 96, 160)) -> None:
         super().__init__()
         a, b, c = widths

@@ -87,8 +87,8 @@ def _train(phases: dict[str, Any], keys: dict[str, str], shape: NanoConfig, work
     }
 
 
-def _reader(net: nn.Module, phase: ReaderPhase, auto: Vae, work: Path, key: str) -> Any:
-    readers.run(net.to(memory_format=torch.channels_last), auto, phase, work / phase.title, key=key)
+def _reader(net: VisionTower | Examiner, phase: ReaderPhase, auto: Vae, work: Path, key: str) -> Any:
+    readers.run(net, auto, phase, work / phase.title, key=key)
     return net.eval().requires_grad_(False)
 
 

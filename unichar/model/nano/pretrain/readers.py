@@ -13,12 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unichar.judges.examiner import Examiner
 from unichar.learning.loop import run_loop
 from unichar.learning.schedule import set_factor, trapezoid
 from unichar.learning.seeds import python_rng, torch_rng
 from unichar.learning.state import TrainState
 from unichar.model.nano.pretrain.world import Toon, sample_toon
 from unichar.model.nano.vae import Vae
+from unichar.model.nano.vision import VisionTower
 from unichar.model.pixels import to_pixels
 from unichar.toons.spec import ATTRIBUTES
 from unichar.toons.words import visible
@@ -27,7 +29,9 @@ from unichar.toons.words import visible
 class Reader(Protocol):
     """Whatever tells attributes from pixels."""
 
-    def read(self, pixels: Tensor) -> dict[str, Tensor]: ...
+    def read(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Logits [B, values] of every attribute."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +69,9 @@ def spoil(pixels: Tensor, vae: Vae, generator: torch.Generator) -> Tensor:
     return torch.cat([decoded, blurred, noisy.clamp(-1, 1), pixels[3 * quarter :]])
 
 
-def run(reader: nn.Module, vae: Vae, config: ReaderPhase, folder: Path, *, key: str) -> None:
+def run(reader: VisionTower | Examiner, vae: Vae, config: ReaderPhase, folder: Path, *, key: str) -> None:
     """Train (or go on training) `reader` in place."""
+    reader.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(reader.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.05)
     reader.train()
 

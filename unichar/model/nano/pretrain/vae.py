@@ -51,7 +51,8 @@ def batch_pixels(config: VaePhase, step: int) -> torch.Tensor:
 def run(config: VaePhase, folder: Path, *, key: str) -> Vae:
     """Train (or go on training) and return the averaged VAE with its latent shift and scale measured."""
     torch.manual_seed(config.seed)
-    vae = Vae().to(memory_format=torch.channels_last)
+    vae = Vae()
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(vae)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=config.lr, betas=(0.9, 0.95), weight_decay=0.01)
 
