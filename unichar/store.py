@@ -56,8 +56,14 @@ class Stage:
 
 
 _KIT = ("unichar.kit", "unichar.toons", "unichar.records")
-_LEARN = ("unichar.learning", "unichar.model", "unichar.interactions.prompts", "unichar.records")
-_JUDGE = ("unichar.judges", "unichar.toons")
+_LEARN = (
+    "unichar.learning",
+    "unichar.model",
+    "unichar.interactions.prompts",
+    "unichar.kit.images",
+    "unichar.toons",
+    "unichar.records",
+)
 
 STAGES: tuple[Stage, ...] = (
     Stage(number=0, noun="raw_kit"),
@@ -85,7 +91,7 @@ STAGES: tuple[Stage, ...] = (
         verb="synthesize",
         module="unichar.interactions.synthesize",
         needs=("curated_kit",),
-        rooms=("unichar.interactions", "unichar.toons", "unichar.records"),
+        rooms=("unichar.interactions", "unichar.interactions.temperaments", "unichar.toons", "unichar.records"),
         config="interactions",
     ),
     Stage(
@@ -105,7 +111,7 @@ STAGES: tuple[Stage, ...] = (
         module="unichar.grpo.train",
         own_process=True,
         needs=("validated_kit", "curated_kit", "interactions", "sft_checkpoint"),
-        rooms=("unichar.grpo", *_LEARN, *_JUDGE),
+        rooms=("unichar.grpo", "unichar.judges", *_LEARN),
         config="grpo",
     ),
     Stage(
@@ -115,7 +121,7 @@ STAGES: tuple[Stage, ...] = (
         module="unichar.evaluation.evaluate",
         own_process=True,
         needs=("raw_kit", "curated_kit", "interactions", "sft_checkpoint", "grpo_checkpoint"),
-        rooms=("unichar.evaluation", *_LEARN, *_JUDGE),
+        rooms=("unichar.evaluation", "unichar.judges", "unichar.grpo.prompts", *_LEARN),
         config="evaluation",
     ),
     Stage(
@@ -124,7 +130,7 @@ STAGES: tuple[Stage, ...] = (
         verb="release",
         module="unichar.release",
         needs=("raw_kit", "eval_report", "grpo_checkpoint"),
-        rooms=("unichar.release", "unichar.release_config"),
+        rooms=("unichar.release", "unichar.release_config", "unichar.kit.schema", "unichar.records"),
         config="release",
     ),
 )
