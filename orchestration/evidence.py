@@ -13,7 +13,8 @@ from unichar.store import Output
 
 Evidence = dict[str, dg.MetadataValue]
 
-_CURVES_SHOWN = 4
+_CURVES = ("loss", "ce", "mse", "reward", "held_out_reward")
+"""Columns of `curve.jsonl` that are worth a look; the rest is for whoever opens the file."""
 
 
 def verdict(output: Output) -> Evidence:
@@ -35,11 +36,8 @@ def preview(output: Output) -> Evidence:
 def curves(output: Output) -> Evidence:
     """The loss and reward curves of a training."""
     rows = read_curve(output.folder / "curve.jsonl")
-    names = [name for name in dict.fromkeys(name for row in rows for name in row) if "loss" in name or "reward" in name]
-    return {
-        f"curve_{name}": dg.MetadataValue.md(curve_picture(name, [row[name] for row in rows if name in row]))
-        for name in names[:_CURVES_SHOWN]
-    }
+    columns = {name: [row[name] for row in rows if name in row] for name in _CURVES}
+    return {f"curve_{name}": dg.MetadataValue.md(curve_picture(name, curve)) for name, curve in columns.items() if curve}
 
 
 def report(output: Output) -> Evidence:

@@ -24,6 +24,7 @@ prepare_character = dg.define_asset_job(
     "prepare_character",
     selection=dg.AssetSelection.assets(interactions.interactions).upstream(),
     description="Check a kit and make its interactions; trains nothing.",
+    executor_def=dg.in_process_executor,  # light steps: a process each would take longer than the work
 )
 
 re_evaluate = dg.define_asset_job(

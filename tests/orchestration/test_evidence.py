@@ -14,10 +14,10 @@ def output(folder: Path) -> Output:
 
 
 def test_loss_and_reward_curves_are_drawn_and_fit_in_place(tmp_path: Path) -> None:
-    rows = [{"step": step, "loss_text": 3 / (step + 1), "reward": step, "lr": 0.1} for step in range(200)]
+    rows = [{"step": step, "loss": 3 / (step + 1), "reward": step, "lr_factor": 0.1} for step in range(200)]
     (tmp_path / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     shown = evidence.curves(output(tmp_path))
-    assert set(shown) == {"curve_loss_text", "curve_reward"}
+    assert set(shown) == {"curve_loss", "curve_reward"}
     assert all(str(value.value).startswith("![") and len(str(value.value)) < 1000 for value in shown.values())
 
 
