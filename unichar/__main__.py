@@ -147,7 +147,6 @@ def _parser() -> argparse.ArgumentParser:
     only = talk.add_mutually_exclusive_group()
     only.add_argument("--draw", action="store_true", help="draw the moment, too")
     only.add_argument("--image", type=Path, help="a picture that the text asks about")
-    talk.add_argument("--image", type=Path, help="a picture the text asks about")
     talk.add_argument("--seed", type=int, default=0)
     return parser
 
