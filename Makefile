@@ -21,6 +21,7 @@ INSTALL := -m pip install --quiet --quiet
 include .env
 export DAGSTER_HOME $(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' .env)
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
+export VIRTUAL_ENV := $(CURDIR)/.venv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: setup data data-push home demo ui test check bench lock clean
