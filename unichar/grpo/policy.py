@@ -28,11 +28,13 @@ class Snapshot(nn.Module):
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Within it the live parameters hold this policy's values; gradients are off."""
+        """Within it the live parameters hold this policy's values, whatever happens there; gradients are off."""
         kept = {name: parameter.detach().clone() for name, parameter in self._live.items()}
         with torch.no_grad():
-            for name, parameter in self._live.items():
-                parameter.copy_(self.get_buffer(self._keys[name]))
-            yield
-            for name, parameter in self._live.items():
-                parameter.copy_(kept[name])
+            try:
+                for name, parameter in self._live.items():
+                    parameter.copy_(self.get_buffer(self._keys[name]))
+                yield
+            finally:
+                for name, parameter in self._live.items():
+                    parameter.copy_(kept[name])

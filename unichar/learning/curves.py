@@ -4,15 +4,16 @@ import json
 import os
 from pathlib import Path
 
+from unichar.files import write_atomic
+
 
 class Curve:
     """Appends to `curve.jsonl`; a resumed run drops the lines after the step it resumes from, so no step appears twice."""
 
     def __init__(self, path: Path, *, resume_from: int = 0) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = [row for row in read_curve(path) if row["step"] < resume_from]
-        path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
 
     def log(self, step: int, numbers: dict[str, float]) -> None:
         """Add one line and flush it."""

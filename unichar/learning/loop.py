@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
 
 from tqdm import tqdm
 
@@ -33,40 +33,46 @@ def run_loop(
     """
     start = state.load()
     curve = Curve(state.path.parent / "curve.jsonl", resume_from=start)
-    asked_to_stop = _StopFlag()
     saved_at = time.monotonic()
-    sums: dict[str, float] = {}
-    since = 0
     bar = tqdm(
         total=total, initial=start, desc=title, mininterval=5.0, file=sys.stderr, ascii=True, disable=not sys.stderr.isatty()
     )
     log = _LineLog(title, start, total)
-    for index in range(start, total):
-        numbers = step(index)
-        since += 1
-        for name, value in numbers.items():
-            sums[name] = sums.get(name, 0.0) + value
-        bar.update()
-        if (index + 1) % log_every == 0 or index + 1 == total:
-            means = {name: value / since for name, value in sums.items()}
-            curve.log(index, means)
-            log.line(index + 1, means)
-            sums, since = {}, 0
-        if asked_to_stop.raised or time.monotonic() - saved_at > save_seconds or index + 1 == total:
-            state.save(index + 1)
-            saved_at = time.monotonic()
-        if asked_to_stop.raised:
-            bar.close()
-            raise SystemExit(STOPPED)
-    bar.close()
+    with bar, _StopFlag() as asked_to_stop:
+        for index in range(start, total):
+            _add(state.unlogged, step(index))
+            bar.update()
+            if (index + 1) % log_every == 0 or index + 1 == total:
+                count = state.unlogged.pop("steps")
+                means = {name: value / count for name, value in state.unlogged.items()}
+                curve.log(index, means)
+                log.line(index + 1, means)
+                state.unlogged.clear()
+            if asked_to_stop.raised or time.monotonic() - saved_at > save_seconds or index + 1 == total:
+                state.save(index + 1)
+                saved_at = time.monotonic()
+            if asked_to_stop.raised:
+                raise SystemExit(STOPPED)
+
+
+def _add(sums: dict[str, float], numbers: dict[str, float]) -> None:
+    """Add one step's numbers, and the step to the count of steps."""
+    for name, value in {"steps": 1, **numbers}.items():
+        sums[name] = sums.get(name, 0) + value
 
 
 class _StopFlag:
-    """Turns the first SIGTERM into a flag; a second one ends the process at once."""
+    """Within it the first SIGTERM becomes a flag and a second one ends the process at once; afterwards all is as before."""
 
     def __init__(self) -> None:
         self.raised = False
-        signal.signal(signal.SIGTERM, self._stop)
+
+    def __enter__(self) -> "_StopFlag":
+        self._before = signal.signal(signal.SIGTERM, self._stop)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        signal.signal(signal.SIGTERM, self._before)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.raised = True

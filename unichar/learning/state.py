@@ -38,6 +38,8 @@ class TrainState:
         self.key = key
         self._modules = modules
         self._optimizers = optimizers
+        self.unlogged: dict[str, float] = {}
+        """Sums since the last line of the curve; kept with the state, so that a resumed run logs what it would have logged."""
 
     def _moving(self) -> dict[str, Tensor]:
         """What training changes: trainable parameters, and buffers such as running means."""
@@ -54,7 +56,7 @@ class TrainState:
             for index, slots in optimizer.state_dict()["state"].items():
                 for slot, value in slots.items():
                     tensors[f"{prefix}/{index}/{slot}"] = value
-        save_tensors(self.path, tensors, {"step": json.dumps(step), "key": self.key})
+        save_tensors(self.path, tensors, {"step": json.dumps(step), "key": self.key, "unlogged": json.dumps(self.unlogged)})
 
     def load(self) -> int:
         """Restore the state, if one was saved, and return its step (0 without one).
@@ -74,6 +76,7 @@ class TrainState:
             tensor.data.copy_(tensors[name])
         for prefix, optimizer in self._optimizers.items():
             self._load_optimizer(prefix, optimizer, tensors)
+        self.unlogged = json.loads(metadata.get("unlogged", "{}"))
         return json.loads(metadata["step"])
 
     @staticmethod
