@@ -23,6 +23,7 @@ from unichar.evaluation.texts import Words, measure_words, style_of
 from unichar.grpo.prompts import Prompt, plain_prompts
 from unichar.judges.style import Style
 from unichar.kit.images import load_picture
+from unichar.kit.schema import read_kit
 from unichar.learning.curves import read_curve
 from unichar.model.character import Character, Manner
 from unichar.model.load import file_sha256, load_model
@@ -75,7 +76,7 @@ class Evaluation:
         model = load_model(self.job.base, adapters)
         print(f"evaluate {arm}: pictures", flush=True)
         examination = Examination(self.kit, self.folder, self.job.base, size=model.image_size)
-        drawn = measure_pictures(model, examination, self.prompts, config=self.config, seed=self.job.seed)
+        drawn = measure_pictures(model, examination, self.prompts, config=self.config, seed=self.job.seed, arm=arm)
         print(f"evaluate {arm}: words", flush=True)
         manner = Manner(
             steps=self.config.sample_steps,
@@ -115,8 +116,10 @@ class Evaluation:
         return Prompt(text="", attributes=picture.attributes, reference=picture.image)
 
     def _style(self) -> Style | None:
-        """The classifier over all kits that lie beside this one, on their own words only."""
-        return style_of(dict(cast_replies(self.job.inputs["raw_kit"].parent)), self.job.character)
+        """The classifier over this character's training words and the words of all kits that lie beside its own."""
+        own = [picture.reply for picture in self.kit.split("train")] + [exchange.reply for exchange in self.kit.dialogues]
+        cast = dict(cast_replies(self.job.inputs["raw_kit"].parent))
+        return style_of(cast | {self.job.character: own}, self.job.character)
 
     def report(self, results: dict[str, ArmResult]) -> ReportInput:
         """Everything the report shows."""
@@ -185,14 +188,16 @@ class Evaluation:
 
 
 def cast_replies(characters: Path) -> list[tuple[str, list[str]]]:
-    """(id, its own words) of every kit in a folder: replies of scenes and dialogues; held-out scenes are left out."""
+    """(id, its own words) of every kit in a folder: replies of scenes and dialogues; held-out scenes are left out.
+
+    Lines that cannot be read are left out: a neighbour's unfinished kit must not stop this character's report.
+    """
     cast = []
     for folder in sorted(path for path in characters.iterdir() if path.is_dir()):
-        rows = []
-        for name in ("scenes.jsonl", "dialogues.jsonl"):
-            if (folder / name).exists():
-                rows += [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines() if line.strip()]
-        words = [row["reply"] for row in rows if not row.get("held_out")]
+        kit, _ = read_kit(folder)
+        said = [scene.reply for scene in kit.scenes.values() if not scene.held_out]
+        said += [dialogue.reply for dialogue in kit.dialogues.values()]
+        words = [reply for reply in said if reply]
         if words:
             cast.append((folder.name, words))
     return cast

@@ -76,10 +76,15 @@ class Examination:
 
 
 def measure_pictures(
-    model: UnifiedModel, examination: Examination, prompts: Sequence[Prompt], *, config: EvaluationConfig, seed: int
+    model: UnifiedModel, examination: Examination, prompts: Sequence[Prompt], *, config: EvaluationConfig, seed: int, arm: str
 ) -> Drawn:
-    """Draw and examine the test prompts of one arm."""
+    """Draw and examine the test prompts of one arm.
+
+    Raises:
+        ValueError: The arm's weights diverged.
+    """
     pixels = draw(model, [prompt.text for prompt in prompts], config=config, count=config.pictures, seed=seed)
+    finite_or_raise(pixels, arm)
     flat = to_images(pixels)
     grouped = [flat[i : i + config.pictures] for i in range(0, len(flat), config.pictures)]
     return Drawn(pictures=grouped, metrics=examination.measure(pixels, prompts))

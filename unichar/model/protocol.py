@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from unichar.records import Segment
 
-
 PromptContext = Any
 """What the text experts left of P prompts; opaque outside the model. Computed once, read by every picture of a prompt."""
 
