@@ -50,14 +50,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Flush every file and folder below `folder`, and itself."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            sync_folder(path)
-        else:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    sync_folder(folder)
+    """Flush every file and folder below `folder`, and itself.
+
+    Raises:
+        ValueError: Something in it is neither a file nor a folder.
+    """
+    for path in list_files(folder):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    for path in [*(path for path in folder.rglob("*") if path.is_dir()), folder]:
+        sync_folder(path)
 
 
 def list_files(folder: Path) -> list[Path]:

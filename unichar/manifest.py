@@ -2,7 +2,8 @@
 
 character, noun, preset      whose, of which stage, made with which named settings
 fingerprint                  of `recipe`: verb, code_version, config, seed, inputs (noun -> version), base_sha256
-version                      what the next stages see: the fingerprint of a trained product, the content of any other
+version                      what the next stages see: the fingerprint of a trained product; the content of any other, and of
+                                 one that was made again by force
 inputs                       noun -> fingerprint of the outputs it was made from
 files                        [{"path", "size", "sha256"}], without the manifest itself
 kit_hash, created_at, tools  the kit it goes back to, UTC, versions of the packages that made it
@@ -24,8 +25,8 @@ class BrokenOutput(ValueError):
     """An output is there but its files are not what its manifest says."""
 
 
-def write_manifest(staged: Path, manifest: dict[str, Any], *, by_content: bool) -> None:
-    """Flush every file of a staged folder, then write its manifest, so that no manifest names a file that is not there.
+def write_manifest(staged: Path, manifest: dict[str, Any], *, by_content: bool) -> dict[str, Any]:
+    """Flush every file of a staged folder, then write and return its manifest: no manifest names a file that is not there.
 
     `by_content` makes the version the checksum of the product's files, for stages that give the same bytes each time.
 
@@ -46,6 +47,7 @@ def write_manifest(staged: Path, manifest: dict[str, Any], *, by_content: bool) 
         "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_atomic(staged / MANIFEST, json_bytes(whole))
+    return whole
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Remote:
         manifest = self.manifest(where)
         if manifest is None:
             raise RemoteError(f"{self._name(where)} has no manifest: it was never published, or deleted")
-        for entry in json.loads(manifest)["files"]:
+        for entry in self._parse(where, manifest)["files"]:
             path = folder / entry["path"]
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise RemoteError(f"{self._name(where)} names a file outside its folder ({entry['path']!r}); do not trust it")
@@ -97,7 +97,7 @@ class Remote:
     def read_pointer(self, where: str) -> dict[str, Any] | None:
         """A pointer, as `mochi/4_sft_checkpoint/CURRENT.json`; None before the first."""
         found = self._get(where)
-        return json.loads(found[0]) if found else None
+        return self._parse(where, found[0]) if found else None
 
     def write_pointer(self, where: str, pointer: dict[str, Any]) -> None:
         """Move a pointer by compare-and-swap: who is overtaken reads again and moves it from there.
@@ -165,6 +165,12 @@ class Remote:
             except (BotoCoreError, Boto3Error) as error:  # named only: the text of some holds the endpoint with its password
                 raise RemoteError(f"{self._name(where)}: {_explain(type(error).__name__)}") from None
         raise RemoteError(f"{self._name(where)}: S3 was busy {_TRIES} times; run the stage again")
+
+    def _parse(self, where: str, data: bytes) -> dict[str, Any]:
+        try:
+            return json.loads(data)
+        except ValueError:
+            raise RemoteError(f"{self._name(where)} is damaged (no JSON); publish it with --force") from None
 
     def _key(self, where: str) -> str:
         return f"{self.prefix}/{where}" if self.prefix else where

@@ -10,12 +10,13 @@ also kept there (`unichar.remote`), and the pointers there are the ones that cou
 """
 
 import contextlib
+import dataclasses
 import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ STAGES: tuple[Stage, ...] = (
         module="unichar.evaluation.evaluate",
         own_process=True,
         needs=("raw_kit", "curated_kit", "interactions", "sft_checkpoint", "grpo_checkpoint"),
-        rooms=("unichar.evaluation", "unichar.judges", "unichar.grpo.prompts", *_LEARN),
+        rooms=("unichar.evaluation", "unichar.judges", "unichar.grpo.prompts", "unichar.kit.schema", *_LEARN),
         config="evaluation",
     ),
     Stage(
@@ -243,7 +244,7 @@ class Store:
             return output
         if not self.remote:
             raise BrokenOutput(f"{output.folder / MANIFEST} is not the one that was published; {_again(output)}")
-        return self._fetch(character, noun, output.fingerprint)  # replaced on S3 by another machine
+        return self._fetch(character, noun, output.fingerprint, replace=True)  # replaced on S3 by another machine
 
     def find(self, character: str, noun: str, key: str) -> Output | None:
         """A published output by its fingerprint, fetched from S3 if only that has it; None if nobody has it."""
@@ -299,15 +300,18 @@ class Store:
         """
         character, noun, key = manifest["character"], manifest["noun"], fingerprint(manifest["recipe"])
         folder = self.stage_folder(character, noun) / key
+        # A forced output has the old fingerprint but other weights: its version is its content, so what follows is made anew.
+        by_content = force or not stage_of(noun).own_process
         try:
-            write_manifest(staged, manifest | {"fingerprint": key}, by_content=not stage_of(noun).own_process)
-            if force or not (folder / MANIFEST).exists():
-                _move(staged, folder)
+            made = write_manifest(staged, manifest | {"fingerprint": key}, by_content=by_content)
+            _move(staged, folder, replace=force)
             output = self.use(self._open(character, noun, key), force=force)
+            if output.version != made["version"]:
+                print(f"{noun} of {character}: another run published {key} first, with other files; those are used", flush=True)
             shutil.rmtree(self.work_folder(character, noun, key), ignore_errors=True)
         except OSError as error:
             raise _refused(folder, error) from error
-        return replace(output, fresh=True)
+        return dataclasses.replace(output, fresh=True)
 
     def use(self, output: Output, *, force: bool = False) -> Output:
         """Make a published output the current one of its stage, here and on S3, and return it.
@@ -317,7 +321,7 @@ class Store:
         """
         where = f"{output.character}/{stage_of(output.noun).folder}"
         if self.remote and not self.remote.upload(output.folder, f"{where}/{output.fingerprint}", force=force):
-            output = self._fetch(output.character, output.noun, output.fingerprint)
+            output = self._fetch(output.character, output.noun, output.fingerprint, replace=True)
         digest = sha256_file(output.folder / MANIFEST)
         self._write_pointer(f"{where}/CURRENT.json", {"fingerprint": output.fingerprint, "manifest_sha256": digest})
         return output
@@ -347,20 +351,28 @@ class Store:
         manifest, summary = read_json(folder / MANIFEST), read_json(folder / "summary.json")
         return Output(character=character, noun=noun, folder=folder, fingerprint=key, summary=summary, manifest=manifest)
 
-    def _fetch(self, character: str, noun: str, key: str) -> Output:
+    def _fetch(self, character: str, noun: str, key: str, *, replace: bool = False) -> Output:
         assert self.remote is not None
         with self.staging(character, noun, key) as staged:
             self.remote.download(f"{character}/{stage_of(noun).folder}/{key}", staged)
-            _move(staged, self.stage_folder(character, noun) / key)
+            _move(staged, self.stage_folder(character, noun) / key, replace=replace)
         return self._open(character, noun, key)
 
 
-def _move(staged: Path, folder: Path) -> None:
-    """Rename a staged folder to its place. What was there (replaced, or never finished) moves aside first."""
-    if folder.exists():
+def _move(staged: Path, folder: Path, *, replace: bool) -> None:
+    """Rename a staged folder to its place; an output that is there stays, unless it shall be replaced.
+
+    To replace takes two renames. A kill between them leaves no output, and the old one aside.
+    """
+    if (replace and folder.exists()) or (folder.exists() and not (folder / MANIFEST).exists()):
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".tmp-{folder.name}-replaced-"))
-        folder.rename(aside / folder.name)  # kept for readers that have it open; `doctor` removes it after a day
-    staged.rename(folder)
+        folder.rename(aside / folder.name)  # for readers that have it open; `doctor` removes it after a day
+    try:
+        staged.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        shutil.rmtree(staged)
     sync_folder(folder.parent)
 
 
