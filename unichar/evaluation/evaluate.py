@@ -20,7 +20,7 @@ from unichar.evaluation.report import write_report
 from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
 from unichar.evaluation.texts import Words, measure_words, style_of
-from unichar.grpo.prompts import Prompt, plain_prompts
+from unichar.judges.prompts import Prompt, plain_prompts
 from unichar.judges.style import Style
 from unichar.kit.images import load_picture
 from unichar.kit.schema import read_kit
@@ -64,8 +64,7 @@ class Evaluation:
         self.folder = job.inputs["curated_kit"]
         self.kit = CuratedKit.read(self.folder)
         self.test = read_interactions(job.inputs["interactions"] / "test.jsonl")
-        usable = [prompt for prompt in plain_prompts(self.test) if prompt.attributes or prompt.reference]
-        self.prompts = spread(usable, self.config.prompts)
+        self.prompts = spread(plain_prompts(self.test), self.config.prompts)
         self.style = self._style()
         self._words: dict[str, Words] = {}
 

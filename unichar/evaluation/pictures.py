@@ -10,16 +10,13 @@ from torch import Tensor
 
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.statistics import Estimate, cluster_estimate
-from unichar.grpo.prompts import Prompt
-from unichar.judges.alignment import AttributeAlignment, SceneRank
 from unichar.judges.copying import Copying
 from unichar.judges.diversity import leave_one_out
-from unichar.judges.eyes import PhotoEye, ToonEye, perceptual_vectors
-from unichar.judges.likeness import PhotoLikeness, ToonLikeness
-from unichar.judges.strangers import strangers
-from unichar.kit.images import load_picture
+from unichar.judges.eyes import PhotoEye, ToonEye
+from unichar.judges.panel import Panel
+from unichar.judges.prompts import Prompt
 from unichar.learning.seeds import derive
-from unichar.model.pixels import to_images, to_pixels
+from unichar.model.pixels import to_images
 from unichar.model.protocol import UnifiedModel
 from unichar.records import CuratedKit
 
@@ -41,38 +38,22 @@ def draw(model: UnifiedModel, texts: Sequence[str], *, config: EvaluationConfig,
 
 
 class Examination:
-    """The judges of one character's pictures."""
+    """The report's judges: a panel that looks with a network training never used, and a look for copies."""
 
     def __init__(self, kit: CuratedKit, folder: Path, base: Path, *, size: int) -> None:
-        self._toon = kit.is_toon_world
-        self._eye = ToonEye(base) if self._toon else PhotoEye(base)
-        self._names = [picture.image for picture in kit.pictures]
-        pictures = to_pixels([load_picture(folder / name, size) for name in self._names])
-        known = pictures[[i for i, picture in enumerate(kit.pictures) if picture.split == "train"]]
-        self._copying = Copying(self._eye, known)
-        self._by_attributes = AttributeAlignment(self._eye, soft=False)
-        self._by_scene = SceneRank(self._eye, pictures)
-        self._likeness: ToonLikeness | PhotoLikeness
-        if self._toon:
-            self._likeness = ToonLikeness(self._eye, known, is_human=kit.pictures[0].attributes["species"] == "human")
-        else:
-            self._likeness = PhotoLikeness(self._eye, known, strangers(size))
+        eye = ToonEye(base) if kit.is_toon_world else PhotoEye(base)
+        self._panel = Panel(eye, kit, folder, size=size, soft=False)
+        self._copying = Copying(eye, self._panel.references)
 
     def measure(self, pixels: Tensor, prompts: Sequence[Prompt], *, prefix: str = "") -> dict[str, Estimate]:
         """Metrics of pixels [P * G, 3, H, W]; with a prefix (role play) identity and alignment only."""
         group = len(pixels) // len(prompts)
-        scores = {"identity": self._likeness.score(pixels), "alignment": self._align(pixels, prompts, group)}
+        each = [prompt for prompt in prompts for _ in range(group)]
+        scores = {"identity": self._panel.likeness(pixels), "alignment": self._panel.alignment(pixels, each)}
         if not prefix:
-            vectors = perceptual_vectors(self._eye, pixels)
-            scores["diversity"] = leave_one_out(vectors.view(len(prompts), group, -1)).flatten()
+            scores["diversity"] = leave_one_out(self._panel.vectors(pixels).view(len(prompts), group, -1)).flatten()
             scores["copying"] = self._copying.score(pixels)
         return {prefix + name: cluster_estimate(values.view(-1, group).tolist()) for name, values in scores.items()}
-
-    def _align(self, pixels: Tensor, prompts: Sequence[Prompt], group: int) -> Tensor:
-        each = [prompt for prompt in prompts for _ in range(group)]
-        if self._toon:
-            return self._by_attributes.score(pixels, [prompt.attributes for prompt in each])
-        return self._by_scene.score(pixels, [self._names.index(prompt.reference) for prompt in each])
 
 
 def measure_pictures(

@@ -1,23 +1,12 @@
-"""What the model practises on, and what it is watched on: two sets that share no prompt and no scene."""
+"""What the model practises on: prompts that share no scene with anything it will be tested on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from unichar.judges.prompts import Prompt, plain_prompts
 from unichar.learning.seeds import python_rng
 from unichar.records import CuratedKit, Interaction
 from unichar.toons.spec import SCENE, Scene, random_scene
 from unichar.toons.words import caption
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prompt:
-    """One prompt with what its pictures are judged against."""
-
-    text: str
-    attributes: dict[str, str] = field(default_factory=dict)
-    """Toons: the scene the picture must show."""
-    reference: str = ""
-    """Photographs: the picture of the same scene, inside the curated kit."""
 
 
 def practice_prompts(
@@ -40,15 +29,6 @@ def practice_prompts(
             attributes = {name: getattr(scene, name) for name in SCENE}
             prompts.append(Prompt(text=caption(kit.name, scene, rng), attributes=attributes))
     return prompts
-
-
-def plain_prompts(items: Sequence[Interaction]) -> list[Prompt]:
-    """The plain portrait prompts of `items`."""
-    portraits = [item for item in items if item.kind == "portrait" and item.form == "plain"]
-    return [
-        Prompt(text=item.prompt, attributes=item.attributes, reference=item.target.value if item.segments[-1].loss else "")
-        for item in portraits
-    ]
 
 
 def scene_of(attributes: dict[str, str]) -> Scene | None:

@@ -2,21 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from unichar.grpo.config import GrpoConfig
-from unichar.grpo.prompts import Prompt
-from unichar.judges.alignment import AttributeAlignment, SceneRank
 from unichar.judges.diversity import leave_one_out
-from unichar.judges.eyes import Eye, perceptual_vectors
-from unichar.judges.likeness import PhotoLikeness, ToonLikeness
-from unichar.judges.strangers import strangers
-from unichar.kit.images import load_picture
-from unichar.model.pixels import to_pixels
-from unichar.records import CuratedKit
+from unichar.judges.panel import Panel
+from unichar.judges.prompts import Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,39 +21,24 @@ class Rewards:
 
 
 class Rubric:
-    """Scores pictures of one character."""
+    """Scores groups of pictures of one character."""
 
-    def __init__(self, eye: Eye, kit: CuratedKit, folder: Path, *, config: GrpoConfig, size: int) -> None:
-        self._eye = eye
+    def __init__(self, panel: Panel, config: GrpoConfig) -> None:
+        self._panel = panel
         self._weights = {
             "identity": config.identity_weight,
             "alignment": config.alignment_weight,
             "diversity": config.diversity_weight,
         }
-        self._names = [picture.image for picture in kit.pictures]
-        pictures = to_pixels([load_picture(folder / name, size) for name in self._names])
-        known = pictures[[i for i, picture in enumerate(kit.pictures) if picture.split == "train"]]
-        self._toon = kit.is_toon_world
-        self._by_attributes = AttributeAlignment(eye, soft=True)
-        self._by_scene = SceneRank(eye, pictures)
-        self._likeness: ToonLikeness | PhotoLikeness
-        if self._toon:
-            self._likeness = ToonLikeness(eye, known, is_human=kit.pictures[0].attributes["species"] == "human")
-        else:
-            self._likeness = PhotoLikeness(eye, known, strangers(size))
 
     def score(self, pixels: Tensor, prompts: Sequence[Prompt], *, group: int) -> Rewards:
         """Rewards of pixels [P * G, 3, H, W], the G pictures of a prompt together."""
         each = [prompt for prompt in prompts for _ in range(group)]
-        if self._toon:
-            alignment = self._by_attributes.score(pixels, [prompt.attributes for prompt in each])
-        else:
-            alignment = self._by_scene.score(pixels, [self._names.index(prompt.reference) for prompt in each])
-        vectors = perceptual_vectors(self._eye, pixels).view(len(prompts), group, -1)
+        grouped = (len(prompts), group)
         parts = {
-            "identity": self._likeness.score(pixels).view(len(prompts), group),
-            "alignment": alignment.view(len(prompts), group),
-            "diversity": leave_one_out(vectors),
+            "identity": self._panel.likeness(pixels).view(grouped),
+            "alignment": self._panel.alignment(pixels, each).view(grouped),
+            "diversity": leave_one_out(self._panel.vectors(pixels).view(*grouped, -1)),
         }
         total = torch.stack([self._weights[name] * part for name, part in parts.items()]).sum(dim=0)
         return Rewards(total=total, parts=parts)

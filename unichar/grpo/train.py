@@ -23,8 +23,10 @@ from unichar.grpo.advantages import group_advantages, optimality
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.loss import nft_loss
 from unichar.grpo.policy import Snapshot
-from unichar.grpo.prompts import Prompt, plain_prompts, practice_prompts
+from unichar.grpo.prompts import practice_prompts
 from unichar.grpo.rubric import Rewards, Rubric
+from unichar.judges.panel import Panel
+from unichar.judges.prompts import Prompt, plain_prompts
 from unichar.learning.curves import read_curve
 from unichar.learning.loop import run_loop
 from unichar.learning.seeds import derive, torch_rng
@@ -61,14 +63,15 @@ class Trainer:
     def __init__(self, model: UnifiedModel, job: StageJob) -> None:
         self.model, self.job = model, job
         self.config: GrpoConfig = job.config
-        self.accelerator = Accelerator(mixed_precision="bf16")
+        self.accelerator = Accelerator(mixed_precision="bf16", cpu=True)
         kit = CuratedKit.read(job.inputs["curated_kit"])
         train = read_interactions(job.inputs["interactions"] / "train.jsonl")
         test = read_interactions(job.inputs["interactions"] / "test.jsonl")
         count = self.config.rounds * self.config.prompts
         self.practice = practice_prompts(kit, train, test, count=count, seed=job.seed)
-        self.watched = [p for p in plain_prompts(test) if p.attributes or p.reference][-self.config.watch_prompts :]
-        self.rubric = Rubric(model, kit, job.inputs["curated_kit"], config=self.config, size=model.image_size)
+        self.watched = plain_prompts(test)[-self.config.watch_prompts :]
+        panel = Panel(model, kit, job.inputs["curated_kit"], size=model.image_size, soft=True)
+        self.rubric = Rubric(panel, self.config)
         live = trainable(model.gen)
         self.parameters = list(live.values())
         self.old, self.reference = Snapshot(live), Snapshot(live)

@@ -64,7 +64,7 @@ class Trainer:
     def __init__(self, model: UnifiedModel, job: StageJob) -> None:
         self.model, self.job = model, job
         self.config: SftConfig = job.config
-        self.accelerator = Accelerator(mixed_precision="bf16")
+        self.accelerator = Accelerator(mixed_precision="bf16", cpu=True)
         items = read_interactions(job.inputs["interactions"] / "train.jsonl")
         self.folder = job.inputs["curated_kit"]
         self.conversations = [item for item in items if item.kind != "portrait"]

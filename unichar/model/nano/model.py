@@ -89,13 +89,17 @@ class NanoModel(nn.Module):
     def prompt_context(self, prompts: Sequence[str]) -> TextContext:
         """Context of P prompts. Prompts seen before cost nothing: their keys and values are kept for the life of the model."""
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._contexts]
-        with self.base_text():
-            for start in range(0, len(missing), 16):
-                chunk = missing[start : start + 16]
-                encoded = encode_prompts(self._llama(), self.tokenizer, chunk, self.config)
-                for row, prompt in enumerate(chunk):
-                    self._contexts[prompt] = encoded.select(torch.tensor([row]))
+        if missing:
+            with self.base_text():
+                self._read_prompts(sorted(missing, key=len))  # short beside short: less padding to read
         return join_contexts([self._contexts[prompt] for prompt in prompts])
+
+    def _read_prompts(self, prompts: Sequence[str]) -> None:
+        for start in range(0, len(prompts), 16):
+            chunk = list(prompts[start : start + 16])
+            encoded = encode_prompts(self._llama(), self.tokenizer, chunk, self.config)
+            for row, prompt in enumerate(chunk):
+                self._contexts[prompt] = encoded.select(torch.tensor([row]))
 
     def velocity(self, latents: Tensor, t: Tensor, context: TextContext) -> Tensor:
         """v [B, C, h, w]."""

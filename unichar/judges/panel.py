@@ -1,0 +1,52 @@
+"""The judges of one character's pictures, all looking with one eye: what a reward and a report have in common."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from unichar.judges.alignment import AttributeAlignment, SceneRank
+from unichar.judges.eyes import Eye, perceptual_vectors
+from unichar.judges.likeness import PhotoLikeness, ToonLikeness
+from unichar.judges.prompts import Prompt
+from unichar.judges.strangers import strangers
+from unichar.kit.images import load_picture
+from unichar.model.pixels import to_pixels
+from unichar.records import CuratedKit
+
+
+class Panel:
+    """Toons are judged by attributes, photographs by features; `soft` asks for slopes instead of hits (see `alignment.py`)."""
+
+    def __init__(self, eye: Eye, kit: CuratedKit, folder: Path, *, size: int, soft: bool) -> None:
+        self._eye = eye
+        self._toon = kit.is_toon_world
+        self._pictures = [picture.image for picture in kit.pictures]
+        self._known = [picture.image for picture in kit.split("train")]
+        pixels = to_pixels([load_picture(folder / name, size) for name in self._pictures])
+        self.references = pixels[[self._pictures.index(name) for name in self._known]]
+        """[R, 3, H, W] training pictures; held-out ones never count as known."""
+        self._attributes = AttributeAlignment(eye, soft=soft)
+        self._among_known, self._among_all = SceneRank(eye, self.references), SceneRank(eye, pixels)
+        self._likeness: ToonLikeness | PhotoLikeness
+        if self._toon:
+            self._likeness = ToonLikeness(eye, self.references, is_human=kit.pictures[0].attributes["species"] == "human")
+        else:
+            self._likeness = PhotoLikeness(eye, self.references, strangers(size))
+
+    def likeness(self, pixels: Tensor) -> Tensor:
+        """[B] in 0..1."""
+        return self._likeness.score(pixels)
+
+    def alignment(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
+        """[B] in 0..1, one prompt a picture. Prompts of training pictures are ranked among training pictures only."""
+        if self._toon:
+            return self._attributes.score(pixels, [prompt.attributes for prompt in prompts])
+        names = [prompt.reference for prompt in prompts]
+        if all(name in self._known for name in names):
+            return self._among_known.score(pixels, [self._known.index(name) for name in names])
+        return self._among_all.score(pixels, [self._pictures.index(name) for name in names])
+
+    def vectors(self, pixels: Tensor) -> Tensor:
+        """[B, D] for perceptual distances."""
+        return perceptual_vectors(self._eye, pixels)

@@ -1,0 +1,27 @@
+"""A picture prompt with what its pictures are judged against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from unichar.records import Interaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """Example: `Prompt(text="Mochi, sad, at the beach", attributes={"expression": "sad", "background": "beach", ...})`"""
+
+    text: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    """Toons: the scene the picture must show."""
+    reference: str = ""
+    """Photographs: the picture of the same scene, inside the curated kit."""
+
+
+def plain_prompts(items: Sequence[Interaction]) -> list[Prompt]:
+    """The plain portrait prompts of `items` that can be judged."""
+    portraits = [item for item in items if item.kind == "portrait" and item.form == "plain"]
+    prompts = [
+        Prompt(text=item.prompt, attributes=item.attributes, reference=item.target.value if item.segments[-1].loss else "")
+        for item in portraits
+    ]
+    return [prompt for prompt in prompts if prompt.attributes or prompt.reference]
