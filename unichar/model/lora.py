@@ -44,6 +44,7 @@ def save_adapters(model: UnifiedModel, folder: Path, *, base_sha256: str) -> Non
     """Write both sides into `folder`."""
     for side in SIDES:
         getattr(model, side).save_pretrained(folder / side, save_embedding_layers=False)
+        (folder / side / "README.md").unlink()  # peft's blank model card
     write_atomic(folder / "base.json", json.dumps({"sha256": base_sha256}).encode())
 
 

@@ -2,7 +2,7 @@
 
 Every message is `<|im_start|>role\\n text <|im_end|>\\n`, the form SmolLM2-Instruct knows. A picture is a run of `IMAGE`
 placeholders inside its message, filled with the connector's tokens. The loss covers the text of segments that ask for it
-and the `<|im_end|>` after it, so that the model also learns to stop.
+and the `<|im_end|>` after it, so that the model also learns to stop. Words that look like a control token are plain words.
 """
 
 from collections.abc import Sequence
@@ -46,8 +46,8 @@ def render(
     loss: list[bool] = []
     images: list[str] = []
 
-    def add(text: str, learned: bool) -> None:
-        tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+    def add(text: str, learned: bool, *, is_content: bool = False) -> None:
+        tokens = tokenizer(text, add_special_tokens=False, split_special_tokens=is_content)["input_ids"]
         ids.extend(tokens)
         loss.extend([learned] * len(tokens))
 
@@ -60,7 +60,7 @@ def render(
                 loss.extend([False] * image_tokens)
                 images.append(segment.value)
             else:
-                add(segment.value, segment.loss)
+                add(segment.value, segment.loss, is_content=True)
                 learned = segment.loss
         add("<|im_end|>", learned)
         add("\n", False)

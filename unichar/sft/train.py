@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from unichar.fingerprint import fingerprint
 from unichar.learning.curves import read_curve
@@ -73,12 +73,12 @@ class Trainer:
         self.und, self.gen = list(trainable(model.und).values()), list(trainable(model.gen).values())
         groups = [{"params": self.und, "lr": self.config.und_lr}, {"params": self.gen, "lr": self.config.gen_lr}]
         self.optimizer = self.accelerator.prepare(torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0))
-        self.tokens = self.images = 0
+        self.seen = Seen()
 
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
         key = fingerprint({"config": dataclasses.asdict(self.config), "seed": self.job.seed, "base": base_sha256})
-        modules = {"und": self.model.und, "gen": self.model.gen}
+        modules = {"und": self.model.und, "gen": self.model.gen, "seen": self.seen}
         return TrainState(self.job.work / "state.safetensors", modules, {"adamw": self.optimizer.optimizer}, key=key)
 
     def step(self, index: int) -> dict[str, float]:
@@ -94,8 +94,7 @@ class Trainer:
             self.accelerator.clip_grad_norm_(side, config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.tokens += len(ce)
-        self.images += config.pictures + config.prior_pictures
+        self.seen.tokens += len(ce)
         return {"loss": loss.item(), **parts, "lr_factor": factor}
 
     def _picture_losses(self, index: int) -> Tensor:
@@ -117,15 +116,26 @@ class Trainer:
         return flow_loss(self.model.velocity(add_noise(x0, noise, t), t, context), x0, noise)
 
 
+class Seen(nn.Module):
+    """What training has read; saved with its state, so that a resumed run goes on counting."""
+
+    tokens: Tensor
+    """Target tokens so far, a whole number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("tokens", torch.zeros((), dtype=torch.int64))
+
+
 def _summary(curve: Path, trainer: Trainer, seconds: float) -> dict[str, float]:
-    rows = read_curve(curve)
+    rows, config = read_curve(curve), trainer.config
     last = rows[-max(1, len(rows) // 10) :]
     return {
         "ce": sum(row["ce"] for row in last) / len(last),
         "mse": sum(row["mse"] for row in last) / len(last),
         "num_conversations": len(trainer.conversations),
         "num_portraits": len(trainer.character.prompts),
-        "target_tokens": trainer.tokens,
-        "noised_pictures": trainer.images,
+        "target_tokens": int(trainer.seen.tokens),
+        "noised_pictures": config.steps * (config.pictures + config.prior_pictures),
         "training_seconds": round(seconds, 1),
     }

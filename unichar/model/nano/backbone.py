@@ -92,7 +92,8 @@ def encode_prompts(
         ValueError: A prompt is longer than the backbone's context.
     """
     limit = model.config.max_position_embeddings
-    ids = [tokenizer(f"<|im_start|>{text}<|im_end|>")["input_ids"] for text in texts]
+    start, end = (tokenizer.convert_tokens_to_ids(name) for name in ("<|im_start|>", "<|im_end|>"))
+    ids = [[start, *tokenizer(text, split_special_tokens=True)["input_ids"], end] for text in texts]
     for text, tokens in zip(texts, ids, strict=True):
         if len(tokens) > limit:
             raise ValueError(

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from peft import PeftModel
 from PIL import Image
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from unichar.kit.images import load_picture
-from unichar.learning.seeds import derive, torch_rng
+from unichar.learning.seeds import torch_rng
 from unichar.model.flow import integrate
 from unichar.model.nano.backbone import encode_prompts, load_backbone
 from unichar.model.nano.config import NanoConfig
@@ -158,12 +158,12 @@ class NanoModel(nn.Module):
     ) -> list[str]:
         """The next assistant message of each conversation; greedy at temperature 0.
 
-        Conversations run one by one: the words then do not depend on what else is asked, and on two cores a batch of
-        different lengths gains little.
+        Conversations run one by one, each drawing from the seed and its own text: the words then do not depend on what else
+        is asked, and on two cores a batch of different lengths gains little.
         """
         return [
-            self._reply(turns, max_tokens, temperature, torch_rng(derive(seed, "reply", row)))
-            for row, turns in enumerate(conversations)
+            self._reply(turns, max_tokens, temperature, torch_rng(seed, "reply", *(turn.text for turn in turns)))
+            for turns in conversations
         ]
 
     def _reply(self, turns: Sequence[Turn], max_tokens: int, temperature: float, generator: torch.Generator) -> str:
@@ -199,13 +199,11 @@ def load_nano(path: Path) -> NanoModel:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Tensors are missing, unknown or of another shape; all are named.
+        ValueError: Not a nano base, or tensors are missing, unknown or of another shape; the first eight are named.
     """
     if not path.exists():
         raise FileNotFoundError(f"the base model {path} is missing: run `make data` (dvc pull), or `python -m unichar base`")
-    with safe_open(str(path), framework="pt") as file:
-        config = NanoConfig.from_json((file.metadata() or {})["config"])
-        stored = {name: file.get_tensor(name).float() for name in file.keys() if name.split(".")[0] in PARTS}  # noqa: SIM118
+    config, stored = _read_base(path)
     und, tokenizer = load_backbone()
     model = NanoModel(config, und, tokenizer)
     modules = {"vae": model.vae, "vision": model.vision, "connector": model.connector, "expert": model.gen}
@@ -219,3 +217,16 @@ def load_nano(path: Path) -> NanoModel:
     for name, tensor in own.items():
         tensor.copy_(stored[name])
     return model.eval().requires_grad_(False)
+
+
+def _read_base(path: Path) -> tuple[NanoConfig, dict[str, Tensor]]:
+    """The shape a base was trained in, and the tensors of the parts used here, as fp32."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            about, names = file.metadata() or {}, [name for name in file.keys() if name.split(".")[0] in PARTS]  # noqa: SIM118
+            stored = {name: file.get_tensor(name).float() for name in names}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or no safetensors file ({error}): fetch the base again (`make data`)") from error
+    if "config" not in about:
+        raise ValueError(f"{path} is no nano base, it does not say its shape: fetch the base again (`make data`)")
+    return NanoConfig.from_json(about["config"]), stored
