@@ -1,0 +1,134 @@
+"""The command line as a user meets it: what is printed where, exit codes, and never a traceback for a mistake."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from factories_kit import make_kit
+from factories_line import Toys, edit_kit, make_line
+
+from unichar.__main__ import main
+from unichar.store import VERBS, Store
+
+
+@pytest.fixture
+def home(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The environment points at the customized line."""
+    monkeypatch.setenv("UNICHAR_HOME", str(store.home))
+    monkeypatch.setenv("UNICHAR_DATA", str(store.data))
+    monkeypatch.delenv("UNICHAR_STORE", raising=False)
+    return store
+
+
+def run(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of a command."""
+    code = main([*arguments])
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    return code, said.out, said.err
+
+
+def test_a_stage_says_where_its_output_is(home: Store, toys: Toys, capsys: pytest.CaptureFixture) -> None:
+    folder = home.current("pip", "sft_checkpoint").folder
+    command = ("sft", "--character", "pip", "--preset", "smoke")
+    assert run(capsys, *command) == (0, f"already there: {folder}\n", "")
+    assert run(capsys, *command, "--force") == (0, f"made: {folder}\n", "")
+    assert toys.ran == ["sft"]
+
+
+def test_the_line_prints_a_line_a_stage(home: Store, toys: Toys, capsys: pytest.CaptureFixture) -> None:
+    code, out, err = run(capsys, "customize", "--character", "pip", "--preset", "smoke", "--seed", "1")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == list(VERBS)
+    code, out, _ = run(capsys, "customize", "--character", "pip", "--preset", "smoke", "--dry-run")
+    assert code == 0 and out.count("already there") == 7
+
+
+def test_a_kit_is_brought_in_and_made(home: Store, toys: Toys, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    kit = make_kit(tmp_path, "tock", name="Tock").rename(tmp_path / "from a friend")
+    code, out, err = run(capsys, "onboard", str(kit), "--preset", "smoke")
+    assert (code, err, len(out.splitlines())) == (0, "", 7)
+    assert home.champion("tock")
+    assert "tock  (champion: " in run(capsys, "status")[1]
+
+
+def test_a_rejected_kit_is_one_message_with_every_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toys: Toys, capsys: pytest.CaptureFixture
+) -> None:
+    make_line(tmp_path, "pip", rights=None, profile="")
+    monkeypatch.setenv("UNICHAR_HOME", str(tmp_path))
+    monkeypatch.setenv("UNICHAR_DATA", str(tmp_path / "data"))
+    code, out, err = run(capsys, "customize", "--character", "pip", "--preset", "smoke")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: the kit was rejected:\n- ") and "rights_stated" in err and "profile.md" in err
+    assert toys.ran == []
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("sft --character tock", 1, "no kit for 'tock'"),
+        ("curate --character Pip", 2, "cannot be a character's id"),
+        ("onboard nowhere", 2, "there is no folder nowhere"),
+        ("talk --character tock hello", 1, "tock has no curated_kit yet: run `python -m unichar curate --character tock` first"),
+        ("import-rolescape nowhere --id bo --category animal --rights-basis licensed --rights-holder us", 2, "nowhere"),
+    ],
+)
+def test_mistakes_are_one_message(home: Store, capsys: pytest.CaptureFixture, command: str, code: int, says: str) -> None:
+    found, out, err = run(capsys, *command.split())
+    assert (found, out) == (code, "")
+    assert err.startswith("error: ") and says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["", "train", "sft", "sft --character pip --preset huge", "talk --character pip hi --draw --image x"]
+)
+def test_wrong_usage_is_exit_code_2_with_the_usage(command: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(command.split())
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: python -m unichar")
+
+
+def test_a_changed_kit_stops_training(home: Store, toys: Toys, capsys: pytest.CaptureFixture) -> None:
+    edit_kit(home, "pip", "profile.md", "Herons", "Storks and herons")
+    code, _, err = run(capsys, "sft", "--character", "pip", "--preset", "smoke")
+    assert code == 1 and "its files changed since validation" in err
+
+
+def test_the_doctor_fails_when_something_is_broken(home: Store, capsys: pytest.CaptureFixture) -> None:
+    assert run(capsys, "doctor") == (0, "0 leftovers removed, 0 outputs broken\n", "")
+    (home.current("pip", "sft_checkpoint").folder / "adapters" / "weights.txt").write_text("x")
+    code, out, err = run(capsys, "doctor")
+    assert (code, out) == (1, "0 leftovers removed, 1 outputs broken\n") and "weights.txt was changed" in err
+
+
+def test_ctrl_c_is_no_traceback(home: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def interrupted(job: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["unichar.sft.train"], "run", interrupted)
+    code, _, err = run(capsys, "sft", "--character", "pip", "--preset", "smoke", "--seed", "3")
+    assert code == 130 and "goes on from the last checkpoint" in err
+
+
+def test_a_defect_keeps_its_traceback(home: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["unichar.sft.train"], "run", lambda job: int("a tensor of the wrong shape"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        main(["sft", "--character", "pip", "--preset", "smoke", "--seed", "3"])
+
+
+@pytest.mark.e2e
+def test_the_real_command_makes_the_stages_before_training(tmp_path: Path) -> None:
+    make_line(tmp_path, "pip")
+    environment = {**os.environ, "UNICHAR_HOME": str(tmp_path), "UNICHAR_DATA": str(tmp_path / "data")}
+    for verb in VERBS[:3]:
+        command = [sys.executable, "-m", "unichar", verb, "--character", "pip", "--preset", "smoke"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("made: ")
+    missing = subprocess.run([*command[:3], "grpo", *command[4:]], env=environment, capture_output=True, text=True, check=False)
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+    assert missing.stderr.startswith("error: pip has no sft_checkpoint yet: run `python -m unichar sft --character pip`")
