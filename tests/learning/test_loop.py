@@ -1,0 +1,108 @@
+"""The loop under real kills: what comes out is what an uninterrupted run gives, to the last bit."""
+
+import random
+import signal
+import subprocess
+
+import pytest
+import torch
+from factories_learning import TOTAL, make_net, make_state, saved_step, start_python, train_toy, wait_for_step
+
+from unichar.learning.curves import read_curve
+from unichar.learning.loop import STOPPED, run_loop
+from unichar.learning.state import load_tensors
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """(folder, net) of a run nobody disturbed."""
+    folder = tmp_path_factory.mktemp("straight")
+    return folder, train_toy(folder)
+
+
+def start(folder) -> subprocess.Popen[str]:
+    return start_python(f"from factories_learning import main; main({str(folder)!r})")
+
+
+def assert_same_run(folder, net, straight):
+    other_folder, other = straight
+    for (name, tensor), twin in zip(net.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(tensor, twin), name
+    assert (folder / "curve.jsonl").read_bytes() == (other_folder / "curve.jsonl").read_bytes()
+    tensors, twins = (load_tensors(run / "state.safetensors")[0] for run in (folder, other_folder))
+    assert tensors.keys() == twins.keys() and all(torch.equal(tensors[name], twins[name]) for name in tensors)
+
+
+def test_an_uninterrupted_run_logs_means_and_the_rest(straight):
+    folder, _ = straight
+    rows = read_curve(folder / "curve.jsonl")
+    assert [row["step"] for row in rows] == [6, 13, 20, 27, 34, 41, 48, 55, 59]
+    assert rows[0].keys() == {"step", "loss", "first"}
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert saved_step(folder / "state.safetensors") == TOTAL
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(straight, tmp_path):
+    process = start(tmp_path)
+    wait_for_step(process, tmp_path / "state.safetensors", random.randrange(1, TOTAL - 10))
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert 0 < saved_step(tmp_path / "state.safetensors") < TOTAL
+    assert_same_run(tmp_path, train_toy(tmp_path), straight)
+
+
+def test_sigterm_saves_and_exits_with_143(straight, tmp_path):
+    process = start(tmp_path)
+    wait_for_step(process, tmp_path / "state.safetensors", 10)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == STOPPED == 143
+    assert 10 <= saved_step(tmp_path / "state.safetensors") < TOTAL
+    assert_same_run(tmp_path, train_toy(tmp_path), straight)
+
+
+def test_saves_keep_to_their_pace_but_a_stop_saves_at_once(tmp_path):
+    _, state = make_state(tmp_path, make_net())
+
+    def step(index: int) -> dict[str, float]:
+        assert not state.path.exists()
+        if index == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return {"loss": 1.0}
+
+    with pytest.raises(SystemExit) as stopped:
+        run_loop("toy", step, total=9, state=state, save_seconds=3600)
+    assert stopped.value.code == STOPPED
+    assert saved_step(state.path) == 5
+
+
+def test_a_finished_run_is_not_run_again(straight, tmp_path):
+    _, state = make_state(tmp_path, make_net())
+    state.save(TOTAL)
+    run_loop("toy", lambda index: pytest.fail("a step was run"), total=TOTAL, state=state)
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_sigterm_means_what_it_meant_before_once_the_loop_is_over(tmp_path, ends):
+    before = signal.getsignal(signal.SIGTERM)
+    _, state = make_state(tmp_path, make_net())
+
+    def step(index: int) -> dict[str, float]:
+        assert signal.getsignal(signal.SIGTERM) != before
+        if ends == "badly":
+            raise RuntimeError("out of memory")
+        return {"loss": 0.0}
+
+    if ends == "badly":
+        with pytest.raises(RuntimeError):
+            run_loop("toy", step, total=2, state=state)
+    else:
+        run_loop("toy", step, total=2, state=state)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_progress_goes_to_stderr_as_plain_lines(straight, tmp_path, capsys):
+    train_toy(tmp_path)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines()[-1].startswith(f"toy {TOTAL}/{TOTAL}, 0 s left: loss ")
+    assert "\r" not in printed.err
