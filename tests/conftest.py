@@ -1,13 +1,22 @@
-"""Fixtures that several tests share: a line with one customized character."""
+"""Fixtures that several tests share: a line with one customized character; the base model; one tiny character really trained.
 
+What needs torch is imported inside its fixture: most tests need none, and it takes seconds.
+"""
+
+import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from factories_line import Toys, make_line
 
 from unichar.pipeline import customize
+from unichar.records import StageJob
 from unichar.store import Store
+
+if TYPE_CHECKING:
+    from unichar.model.nano.model import NanoModel
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +39,45 @@ def store(made_line: Path, tmp_path: Path) -> Store:
     """The customized character, in a copy of its own."""
     shutil.copytree(made_line, tmp_path / "line")
     return Store(tmp_path / "line", tmp_path / "line" / "data")
+
+
+@pytest.fixture(scope="session")
+def model() -> "NanoModel":
+    """The nano base without adapters, for all to read. A test that puts adapters on a model loads its own."""
+    from factories_model import BASE
+
+    from unichar.model.nano.model import load_nano
+
+    return load_nano(BASE)
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Bramble's curated kit and interactions: noun -> folder."""
+    from factories_model import make_inputs
+
+    return make_inputs(tmp_path_factory.mktemp("bramble"))
+
+
+@pytest.fixture(scope="session")
+def sft_job(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> StageJob:
+    """A finished SFT of three steps; `out` holds what it wrote, and its summary as the line would write it."""
+    from factories_model import make_job
+
+    from unichar.sft.train import run
+
+    job = make_job("sft", tmp_path_factory.mktemp("sft"), inputs)
+    (job.out / "summary.json").write_text(json.dumps({**run(job), "seconds": 1.0}))
+    return job
+
+
+@pytest.fixture(scope="session")
+def grpo_job(sft_job: StageJob, tmp_path_factory: pytest.TempPathFactory) -> StageJob:
+    """A finished GRPO of three rounds on `sft_job`."""
+    from factories_model import make_job
+
+    from unichar.grpo.train import run
+
+    job = make_job("grpo", tmp_path_factory.mktemp("grpo"), sft_job.inputs | {"sft_checkpoint": sft_job.out})
+    (job.out / "summary.json").write_text(json.dumps({**run(job), "seconds": 1.0}))
+    return job
