@@ -14,6 +14,7 @@ from factories_line import Toys, edit_kit, make_line
 from unichar.kit.verdict import KitRejected
 from unichar.pipeline import check_kit, customize, run_stage
 from unichar.recipe import StaleInput
+from unichar.records import StageJob
 from unichar.store import STAGES, VERBS, BrokenOutput, MissingOutput, Store
 
 TESTS = Path(__file__).parent
@@ -182,7 +183,7 @@ def test_the_champion_moves_only_for_a_report_that_is_good_enough(store: Store, 
 def test_a_stage_that_fails_leaves_only_its_work(store: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
     works = []
 
-    def run(job):
+    def run(job: StageJob) -> dict[str, float]:
         works.append(job.work)
         seen = (job.work / "state").exists()
         (job.work / "state").write_text("step 5")
@@ -205,6 +206,18 @@ def test_a_training_that_diverged_is_not_published(store: Store, toys: Toys, mon
     monkeypatch.setattr(sys.modules["unichar.sft.train"], "run", lambda job: {"loss": float("nan"), "steps": 3})
     with pytest.raises(ValueError, match="sft ended with loss not a number"):
         run_stage("sft", "pip", preset="smoke", seed=1, store=store)
+
+
+def test_a_kit_that_changes_while_it_is_read_is_not_taken_for_what_it_was(
+    store: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(job: StageJob) -> dict[str, float]:
+        edit_kit(store, "pip", "dialogues.jsonl", "hopped home", "jumped home")
+        return {"identity": 1.0}
+
+    monkeypatch.setattr(sys.modules["unichar.evaluation.evaluate"], "run", run)
+    with pytest.raises(StaleInput, match="the kit of pip changed while evaluate was reading it"):
+        run_stage("evaluate", "pip", preset="smoke", seed=1, store=store)
 
 
 @pytest.mark.parametrize(

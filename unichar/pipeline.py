@@ -19,18 +19,17 @@ import time
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unichar.files import json_bytes, locked, write_atomic
 from unichar.fingerprint import code_version, fingerprint
+from unichar.kit.schema import check_key
+from unichar.kit.verdict import Verdict, gate, read_verdict
 from unichar.manifest import read_json
 from unichar.presets import get_preset
-from unichar.recipe import Plan, hash_kit, plan_stage
+from unichar.recipe import Plan, StaleInput, hash_kit, plan_stage
 from unichar.records import StageJob
 from unichar.store import STAGES, Output, Store, stage_of
-
-if TYPE_CHECKING:
-    from unichar.kit.verdict import Verdict
 
 _TOOLS = ("torch", "transformers", "safetensors", "great-expectations", "numpy", "pillow")
 
@@ -68,8 +67,6 @@ def run_stage(
         BrokenOutput: A file of an input is damaged.
         StoreError: The disk refused.
     """
-    from unichar.kit.schema import check_key
-
     check_key(character)
     store, stage = store or Store.from_env(), stage_of(verb)
     hash_kit(character, store)  # a kit that is not there is said first
@@ -90,13 +87,12 @@ def run_stage(
     return output
 
 
-def check_kit(character: str, *, preset: str = "cpu", store: Store | None = None) -> "Verdict":
+def check_kit(character: str, *, preset: str = "cpu", store: Store | None = None) -> Verdict:
     """Check a user's kit and put the verdict on record, good or bad: `0_raw_kit/<kit hash>/validation.json`.
 
     Raises:
         FileNotFoundError: There is no such kit.
     """
-    from unichar.kit.schema import check_key
     from unichar.kit.validate import inspect
 
     check_key(character)
@@ -115,8 +111,6 @@ def check_gate(character: str, store: Store) -> None:
         KitRejected: The kit failed, or changed since it passed.
         MissingOutput: It was never checked.
     """
-    from unichar.kit.verdict import gate, read_verdict
-
     validated = store.current(character, "validated_kit")
     store.verify(validated)
     gate(read_verdict(validated.folder / "validation.json"), hash_kit(character, store))
@@ -146,6 +140,8 @@ def _make(plan: Plan, store: Store, *, force: bool) -> Output:
         summary = import_module(stage.module).run(job)
         summary = {**summary, "seconds": round(time.monotonic() - began, 2), "peak_rss_mb": _peak_rss_mb()}
         _check_finite(stage.verb, summary)
+        if "raw_kit" in stage.needs and hash_kit(character, store) != plan.kit_hash:
+            raise StaleInput(f"the kit of {character} changed while {stage.verb} was reading it: run the line again")
         write_atomic(out / "summary.json", json_bytes(summary))
         about = {"character": character, "verb": stage.verb, "preset": plan.preset.name, "seed": plan.seed}
         write_atomic(out / "config.json", json_bytes(about | {"config": plan.recipe["config"]}))

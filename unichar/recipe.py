@@ -12,6 +12,7 @@ from typing import Any
 
 from unichar.files import list_files
 from unichar.fingerprint import code_version, fingerprint
+from unichar.kit.content import kit_hash
 from unichar.presets import Preset
 from unichar.store import STAGES, MissingOutput, Output, Stage, Store, stage_of
 
@@ -76,8 +77,6 @@ def hash_kit(character: str, store: Store) -> str:
     Raises:
         FileNotFoundError: There is no such folder; the message says where it was looked for.
     """
-    from unichar.kit.content import kit_hash
-
     folder = store.kit(character)
     if not folder.is_dir():
         raise FileNotFoundError(
