@@ -191,10 +191,11 @@ def _register(character: str, instance: dg.DagsterInstance) -> None:
 
 
 def _result(output: Output, show: Callable[[Output], Evidence] | None) -> dg.MaterializeResult:
-    numbers = {name: value for name, value in output.summary.items() if isinstance(value, int | float | str)}
-    metadata: dict[str, Any] = {"output": dg.MetadataValue.path(str(output.folder)), "fingerprint": output.fingerprint}
+    metadata: dict[str, Any] = dict(show(output)) if show else {}
+    metadata |= {"output": dg.MetadataValue.path(str(output.folder)), "fingerprint": output.fingerprint}
+    for name, value in output.summary.items():
+        if isinstance(value, int | float | str):
+            metadata[name] = round(value, 4) if isinstance(value, float) else value
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(output.version),
-        tags={"unichar/fingerprint": output.fingerprint},
-        metadata=numbers | metadata | (show(output) if show else {}),
+        data_version=dg.DataVersion(output.version), tags={"unichar/fingerprint": output.fingerprint}, metadata=metadata
     )
