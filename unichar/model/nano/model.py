@@ -139,6 +139,13 @@ class NanoModel(nn.Module):
         losses = self.token_losses(batch, to_pixels(images) if images else None)
         return list(losses.split([sum(sequence.loss) for sequence in sequences]))
 
+    @torch.no_grad()
+    def word_embeddings(self) -> Tensor:
+        """[vocabulary, width] input embeddings of the backbone, fp32."""
+        table = self._llama().get_input_embeddings().weight
+        assert isinstance(table, Tensor)
+        return table.float()
+
     def token_losses(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
         """Cross-entropy of every token that carries a loss, in reading order, [number of them]."""
         with torch.autocast("cpu", torch.bfloat16):

@@ -1,6 +1,6 @@
 """Image understanding of nano: a small vision transformer, attribute heads, and the connector into the backbone.
 
-Letters: B pictures, H/W pixels, D width. A picture becomes 16 tokens of the backbone: 8 x 8 patches, 2 x 2 of them joined.
+Letters: B pictures, H/W pixels, D width. A picture becomes 16 tokens of the backbone.
 Convolutions before the transformer ("early convolutions") let it learn in minutes what patch embeddings learn in hours.
 The attribute heads give the tower something exact to learn from in the toon world; afterwards they serve as the reader
 that rewards prompt-following. Reports never use them: `unichar/judges/examiner.py` is another network.
@@ -73,16 +73,26 @@ def _positions(count: int, width: int) -> Tensor:
 
 
 class Connector(nn.Module):
-    """Patch features [B, 64, D] -> 16 backbone tokens [B, 16, backbone width]."""
+    """Patch features [B, 64, D] -> 16 backbone tokens [B, 16, backbone width].
+
+    Sixteen learned queries look at all patches (a one-layer resampler), so that every token can speak of the whole picture.
+    """
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
-        self.side = config.image_size // 16
-        self.fc1 = nn.Linear(4 * config.vision_width, config.backbone_width)
+        width = config.vision_width
+        self.heads = config.vision_heads
+        self.queries = nn.Parameter(_positions(NUM_TOKENS, width))
+        self.key, self.value = nn.Linear(width, width), nn.Linear(width, width)
+        self.fc1 = nn.Linear(width, config.backbone_width)
         self.fc2 = nn.Linear(config.backbone_width, config.backbone_width)
 
     def forward(self, x_bnd: Tensor) -> Tensor:
-        b, _, d = x_bnd.shape
-        grid = x_bnd.transpose(1, 2).reshape(b, d, self.side, self.side)
-        joined = F.pixel_unshuffle(grid, 2).flatten(2).transpose(1, 2)
-        return self.fc2(F.gelu(self.fc1(joined), approximate="tanh"))
+        b, n, d = x_bnd.shape
+        size = d // self.heads
+        keys = self.key(x_bnd).view(b, n, self.heads, size).transpose(1, 2)
+        values = self.value(x_bnd).view(b, n, self.heads, size).transpose(1, 2)
+        queries = self.queries.view(NUM_TOKENS, self.heads, size).transpose(0, 1)
+        weights = (queries @ keys.transpose(2, 3) * size**-0.5).softmax(-1)
+        seen = (weights @ values).transpose(1, 2).reshape(b, NUM_TOKENS, d) + self.queries
+        return self.fc2(F.gelu(self.fc1(seen), approximate="tanh"))

@@ -32,7 +32,7 @@ from unichar.model.nano.vision import VisionTower
 
 PHASES: dict[str, Any] = {
     "vae": VaePhase(),
-    "vision": ReaderPhase(title="vision", steps=1200),
+    "vision": ReaderPhase(title="vision", steps=2000),
     "examiner": ReaderPhase(title="examiner", steps=900, seed=1),
     "expert": ExpertPhase(),
     "connector": ConnectorPhase(),

@@ -1,10 +1,11 @@
 """Phase 5 of the base: the connector learns to put pictures into the backbone's words; everything else stays frozen.
 
-A step shows a few toons and asks several questions about each in one conversation; cross-entropy on the one-word answers
-flows through the frozen backbone into the connector.
+First it learns to *name* what it sees: its sixteen tokens are drawn toward the backbone's own word embeddings of a short
+description ("teal cat, purple eyes, dotted pink shirt, ..."), which needs no pass through the backbone and is over in two
+minutes. Then it learns to be *asked*: several questions about a toon in one conversation, cross-entropy on the one-word answers
+flowing through the frozen backbone into the connector.
 """
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,19 +22,23 @@ from unichar.model.nano.vision import NUM_TOKENS
 from unichar.model.pixels import to_pixels
 from unichar.model.tokens import TokenBatch, TokenSequence, collate, render
 from unichar.records import Segment
-from unichar.toons.words import questions
+from unichar.toons.words import questions, visible
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectorPhase:
     """Settings of the connector's training."""
 
-    steps: int = 240
+    naming_steps: int = 700
+    """Steps of learning to name, 32 pictures each."""
+    steps: int = 80
+    """Steps of being asked."""
     toons: int = 8
     """Pictures a step."""
     questions: int = 6
     """Questions a picture."""
-    lr: float = 2e-3
+    naming_lr: float = 2e-3
+    lr: float = 5e-4
     seed: int = 0
 
 
@@ -58,26 +63,62 @@ def sample_batch(model: NanoModel, config: ConnectorPhase, step: int) -> tuple[T
     return collate(sequences, pad=model.tokenizer.pad_token_id), to_pixels([toon.image for toon in toons])
 
 
+def description(toon: Toon) -> list[str]:
+    """Sixteen words, one a token of the connector."""
+    seen = visible(toon.identity, toon.scene)
+    words = [seen["color"], seen["species"], seen.get("eyes", "closed"), "eyes", seen["pattern"], seen["outfit"], "shirt"]
+    words += ["wearing", seen["accessory"], seen["expression"], seen["pose"], "holding", seen["prop"], "at", seen["background"]]
+    return [*words, seen.get("skin", "fur")]
+
+
 def run(model: NanoModel, config: ConnectorPhase, folder: Path, *, key: str) -> None:
     """Train (or go on training) the connector of `model` in place."""
     model.requires_grad_(False)
     connector = model.connector.requires_grad_(True)
-    average = copy.deepcopy(connector)
-    optimizer = torch.optim.AdamW(connector.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(connector.parameters(), lr=config.naming_lr, betas=(0.9, 0.98), weight_decay=0.0)
+    words = _WordEmbeddings(model)
+
+    def name(index: int) -> Tensor:
+        set_factor(optimizer, trapezoid(index, config.naming_steps, warmup=0.05, decay=0.5))
+        rng = python_rng(config.seed, "naming", index)
+        toons = [sample_toon(rng, model.image_size) for _ in range(32)]
+        with torch.autocast("cpu", torch.bfloat16):
+            tokens = connector(model.vision(to_pixels([toon.image for toon in toons])))
+        target = torch.stack([words.of(description(toon)) for toon in toons])
+        return (tokens.float() - target).square().mean() / words.variance
+
+    def ask(index: int) -> Tensor:
+        factor = config.lr / config.naming_lr * trapezoid(index, config.steps, warmup=0.1, decay=0.6)
+        set_factor(optimizer, factor)
+        return model.token_losses(*sample_batch(model, config, index)).mean()
 
     def step(index: int) -> dict[str, float]:
-        set_factor(optimizer, trapezoid(index, config.steps, warmup=0.05, decay=0.5))
-        loss = model.token_losses(*sample_batch(model, config, index)).mean()
+        naming = index < config.naming_steps
+        loss = name(index) if naming else ask(index - config.naming_steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(connector.parameters(), 1.0)
         optimizer.step()
-        with torch.no_grad():
-            for p, q in zip(average.parameters(), connector.parameters(), strict=True):
-                p.lerp_(q, 0.05)
-        return {"loss": loss.item()}
+        return {"naming_loss" if naming else "loss": loss.item()}
 
-    state = TrainState(folder / "state.safetensors", {"connector": connector, "average": average}, {"adamw": optimizer}, key=key)
-    run_loop("connector", step, total=config.steps, state=state)
-    connector.load_state_dict(average.state_dict())
+    state = TrainState(folder / "state.safetensors", {"connector": connector}, {"adamw": optimizer}, key=key)
+    run_loop("connector", step, total=config.naming_steps + config.steps, state=state)
     model.requires_grad_(False)
+
+
+class _WordEmbeddings:
+    """The backbone's embedding of a word in the middle of a sentence (mean over its tokens)."""
+
+    def __init__(self, model: NanoModel) -> None:
+        self._tokenizer = model.tokenizer
+        self._table = model.word_embeddings()
+        self._known: dict[str, Tensor] = {}
+        self.variance = float(self._table.var())
+
+    def of(self, words: list[str]) -> Tensor:
+        """[number of words, backbone width]"""
+        for word in words:
+            if word not in self._known:
+                ids = self._tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+                self._known[word] = self._table[torch.tensor(ids)].mean(dim=0)
+        return torch.stack([self._known[word] for word in words])

@@ -43,7 +43,7 @@ _SAID = (
 class ExpertPhase:
     """Settings of the expert's pre-training."""
 
-    steps: int = 1700
+    steps: int = 1000
     captions: int = 12
     """Captions a step."""
     pictures: int = 5

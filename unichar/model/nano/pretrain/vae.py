@@ -20,7 +20,7 @@ from unichar.model.pixels import to_pixels
 class VaePhase:
     """Settings of the VAE phase."""
 
-    steps: int = 2600
+    steps: int = 2400
     """Optimizer steps."""
     batch: int = 16
     """Pictures a step."""
