@@ -22,6 +22,7 @@ from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import TextContext, unrotate
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_STRIDE = 16
 
 
 def cache_folder() -> Path:
@@ -86,7 +87,10 @@ def load_backbone() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
 def encode_prompts(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, texts: list[str], config: NanoConfig
 ) -> TextContext:
-    """Keys and values of P prompts, padded to the longest.
+    """Keys and values of P prompts, cut to the longest.
+
+    Sums are taken in another order for another padded length, so a prompt's last bits depend on `padded_length` of the
+    longest; with prompts of one padded length they do not depend on the company at all.
 
     Raises:
         ValueError: A prompt is longer than the backbone's context.
@@ -99,7 +103,7 @@ def encode_prompts(
             raise ValueError(
                 f"the prompt starting {text[:60]!r} has {len(tokens)} tokens, the model reads at most {limit}: shorten it"
             )
-    longest = max(len(tokens) for tokens in ids)
+    longest = max(_padded(len(tokens)) for tokens in ids)
     batch = torch.tensor([tokens + [tokenizer.pad_token_id] * (longest - len(tokens)) for tokens in ids])
     mask = torch.tensor([[i < len(tokens) for i in range(longest)] for tokens in ids])
     with torch.autocast(batch.device.type, torch.bfloat16):
@@ -109,8 +113,18 @@ def encode_prompts(
     def lean(tensor: Tensor) -> Tensor:
         return tensor.to(torch.bfloat16).float()
 
-    return TextContext(
+    padded = TextContext(
         tuple(lean(unrotate(cache.layers[i].keys, theta)) for i in config.attached),
         tuple(lean(cache.layers[i].values.float()) for i in config.attached),
         mask,
     )
+    return padded.select(torch.arange(len(texts)))
+
+
+def padded_length(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
+    """Tokens of a prompt, rounded up to what it is padded to when nothing longer is read with it."""
+    return _padded(len(tokenizer(text, split_special_tokens=True)["input_ids"]) + 2)
+
+
+def _padded(length: int) -> int:
+    return -(-length // _STRIDE) * _STRIDE

@@ -7,6 +7,7 @@ voice is still being learned, and a prompt's keys and values can be kept for a w
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerBase
 from unichar.kit.images import load_picture
 from unichar.learning.seeds import torch_rng
 from unichar.model.flow import integrate
-from unichar.model.nano.backbone import encode_prompts, load_backbone
+from unichar.model.nano.backbone import encode_prompts, load_backbone, padded_length
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
 from unichar.model.nano.vae import LATENT_CHANNELS, Vae
@@ -91,15 +92,23 @@ class NanoModel(nn.Module):
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._contexts]
         if missing:
             with self.base_text():
-                self._read_prompts(sorted(missing, key=len))  # short beside short: less padding to read
+                self._read_prompts(missing)
         return join_contexts([self._contexts[prompt] for prompt in prompts])
 
     def _read_prompts(self, prompts: Sequence[str]) -> None:
-        for start in range(0, len(prompts), 16):
-            chunk = list(prompts[start : start + 16])
-            encoded = encode_prompts(self._llama(), self.tokenizer, chunk, self.config)
-            for row, prompt in enumerate(chunk):
-                self._contexts[prompt] = encoded.select(torch.tensor([row]))
+        """Prompts of one padded length at a time: less padding to read, and the same bits in whatever company (a resumed run
+        meets its prompts in other batches)."""
+
+        def length(prompt: str) -> int:
+            return padded_length(self.tokenizer, prompt)
+
+        for _, alike in groupby(sorted(prompts, key=length), key=length):
+            group = list(alike)
+            for start in range(0, len(group), 16):
+                chunk = group[start : start + 16]
+                encoded = encode_prompts(self._llama(), self.tokenizer, chunk, self.config)
+                for row, prompt in enumerate(chunk):
+                    self._contexts[prompt] = encoded.select(torch.tensor([row]))
 
     def velocity(self, latents: Tensor, t: Tensor, context: TextContext) -> Tensor:
         """v [B, C, h, w]."""

@@ -1,0 +1,238 @@
+"""The unified model: what it promises to trainers and judges (`unichar.model.protocol`)."""
+
+import json
+import random
+
+import pytest
+import torch
+from factories_model import BASE, PROMPTS, disturb, make_album, make_strangers, sketch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from unichar.model.lora import LoraSettings, add_adapters
+from unichar.model.nano.model import load_nano
+from unichar.model.protocol import Turn
+from unichar.records import Segment
+from unichar.toons.spec import random_identity, random_scene
+from unichar.toons.words import caption, describe
+
+
+def said(text: str, role: str = "user", *, loss: bool = False) -> Segment:
+    return Segment(type="text", value=text, role=role, loss=loss)
+
+
+def shown(name: str) -> Segment:
+    return Segment(type="image", value=name, role="user")
+
+
+CHATS = [
+    [said("Is a storm coming?"), said("Hmph. Tie up the boat, sailor.", "assistant", loss=True)],
+    [said("Answer as Bramble.", "system"), said("Hello!"), said("Hmph.", "assistant", loss=True)],
+]
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    """The base under adapters that were moved at random, as if trained."""
+    model = load_nano(BASE)
+    add_adapters(model, und=LoraSettings(rank=4, alpha=8), gen=LoraSettings(rank=4, alpha=8), seed=0)
+    disturb(model, by=0.05)
+    return model
+
+
+# Loading
+
+
+@pytest.fixture(scope="module")
+def stored():
+    """(tensors of the parts that draw and see, metadata) of the base."""
+    with safe_open(str(BASE), framework="pt") as file:
+        names = [name for name in file.keys() if name.split(".")[0] in ("vae", "vision", "connector", "expert")]  # noqa: SIM118
+        return {name: file.get_tensor(name) for name in names}, file.metadata()
+
+
+def test_a_loaded_model_is_frozen_and_at_rest(model):
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_every_misfit_of_a_base_is_named(tmp_path, stored):
+    tensors, metadata = dict(stored[0]), stored[1]
+    tensors["vae.extra.weight"] = torch.zeros(1)
+    del tensors["expert.norm.weight"]
+    tensors["vision.norm.bias"] = torch.zeros(7)
+    save_file(tensors, tmp_path / "base.safetensors", metadata)
+    with pytest.raises(ValueError) as caught:
+        load_nano(tmp_path / "base.safetensors")
+    words = str(caught.value)
+    assert "3 tensors differ" in words
+    assert "vae.extra.weight (unknown)" in words
+    assert "expert.norm.weight" in words and "expert.norm.weight (unknown)" not in words
+    assert f"vision.norm.bias (7,), expected {tuple(stored[0]['vision.norm.bias'].shape)}" in words
+
+
+def test_parts_of_the_judges_are_not_the_models_business(tmp_path, stored):
+    tensors = stored[0] | {"examiner.whatever": torch.zeros(1), "photo.whatever": torch.zeros(1)}
+    save_file(tensors, tmp_path / "base.safetensors", stored[1])
+    load_nano(tmp_path / "base.safetensors")
+
+
+def test_a_base_of_another_shape_is_built_in_that_shape(tmp_path, stored):
+    metadata = {"config": json.dumps(json.loads(stored[1]["config"]) | {"expert_mlp": 100})}
+    save_file(stored[0], tmp_path / "base.safetensors", metadata)
+    with pytest.raises(ValueError, match=r"expert\.layers\.\d\.down_proj\.weight .*, expected \(320, 100\)"):
+        load_nano(tmp_path / "base.safetensors")
+
+
+def test_other_files_are_refused_in_words(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.safetensors is missing: run `make data`"):
+        load_nano(tmp_path / "none.safetensors")
+    (tmp_path / "cut.safetensors").write_bytes(BASE.read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r"cut\.safetensors is damaged"):
+        load_nano(tmp_path / "cut.safetensors")
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=r"other\.safetensors is no nano base"):
+        load_nano(tmp_path / "other.safetensors")
+
+
+# Pictures
+
+
+def test_pictures_grow_from_their_seeds_alone(model):
+    context = model.prompt_context(PROMPTS[:1])
+    settings = {"steps": 2, "guidance": 2.0, "shift": 2.0}
+    pair = model.sample_latents(context, [1, 2], **settings)
+    assert pair.shape == (2, 8, 16, 16) and pair.isfinite().all()
+    assert torch.equal(pair, model.sample_latents(context, [1, 2], **settings))
+    assert (pair[0] - pair[1]).abs().mean() > 0.1
+    alone = model.sample_latents(context, [2], **settings)
+    assert (alone[0] - pair[1]).square().mean().sqrt() < 0.03 * pair[1].std()
+
+
+def test_prompt_and_guidance_decide_what_grows(model):
+    one, other = (model.prompt_context([prompt]) for prompt in PROMPTS[:2])
+    plain = model.sample_latents(one, [1], steps=2, guidance=1.0, shift=2.0)
+    assert not torch.allclose(plain, model.sample_latents(other, [1], steps=2, guidance=1.0, shift=2.0), atol=0.05)
+    assert not torch.allclose(plain, model.sample_latents(one, [1], steps=2, guidance=3.0, shift=2.0), atol=0.05)
+
+
+def test_a_trained_base_draws_the_place_that_was_asked_for(model):
+    """The least that any trained base gives: night is dark and snow is bright."""
+    prompts = ("A cartoon of a red bear, at night under the stars", "A cartoon of a red bear, in the snow")
+    latents = model.sample_latents(model.prompt_context(prompts), [0, 1, 0, 1], steps=6, guidance=2.0, shift=2.0)
+    night, snow = model.decode_latents(latents).view(2, -1).mean(dim=1)
+    assert night + 0.3 < snow
+
+
+# Text adapters and prompts
+
+
+def test_a_prompt_reads_the_same_in_any_company(model):
+    """A resumed run meets its prompts in other batches, and must take the very same steps."""
+    rng = random.Random(0)
+    prompts = [caption(describe(random_identity(rng)), random_scene(rng), rng) for _ in range(10)]
+    prompts += ["", "Mochi", "A long one: " + "round and round " * 20]
+    model._contexts.clear()
+    together = model.prompt_context(prompts)
+    for row, prompt in enumerate(prompts):
+        model._contexts.clear()
+        alone, among = model.prompt_context([prompt]), together.select(torch.tensor([row]))
+        assert all(torch.equal(a, b) for a, b in zip(alone.keys + alone.values, among.keys + among.values, strict=True)), prompt
+
+
+def test_prompts_are_read_without_text_adapters(model, tuned):
+    for before, after in zip(model.prompt_context(PROMPTS).keys, tuned.prompt_context(PROMPTS).keys, strict=True):
+        assert torch.equal(before, after)
+
+
+def test_base_text_switches_text_adapters_off_and_on_again(model, tuned, tmp_path):
+    base, voice = (torch.cat(m.text_losses(CHATS, tmp_path)) for m in (model, tuned))
+    assert not torch.allclose(base, voice, atol=0.1)
+    with tuned.base_text():
+        assert torch.equal(torch.cat(tuned.text_losses(CHATS, tmp_path)), base)
+    assert torch.equal(torch.cat(tuned.text_losses(CHATS, tmp_path)), voice)
+
+
+def test_base_text_changes_nothing_where_there_are_no_adapters(model, tmp_path):
+    with model.base_text():
+        within = torch.cat(model.text_losses(CHATS, tmp_path))
+    assert torch.equal(within, torch.cat(model.text_losses(CHATS, tmp_path)))
+
+
+def test_picture_adapters_change_pictures(model, tuned):
+    assert not torch.allclose(sketch(model), sketch(tuned), atol=0.05)
+
+
+# Losses on text
+
+
+def test_one_loss_a_learned_token_one_tensor_a_conversation(model, tmp_path):
+    losses = model.text_losses(CHATS, tmp_path)
+    expected = [len(model.tokenizer(chat[-1].value)["input_ids"]) + 1 for chat in CHATS]  # and the end of the message
+    assert [len(loss) for loss in losses] == expected
+    assert all((loss > 0).all() for loss in losses)
+
+
+def test_company_does_not_change_a_conversations_loss(model, tmp_path):
+    for image, name in zip(make_strangers(2), ("a.png", "b.png"), strict=True):
+        image.save(tmp_path / name)
+    answer = said("A bear.", "assistant", loss=True)
+    chats = [*CHATS, [shown("a.png"), said("Who?"), answer], [shown("b.png"), shown("a.png"), said("And here?"), answer]]
+    together = model.text_losses(chats, tmp_path)
+    for chat, loss in zip(chats, together, strict=True):
+        assert torch.allclose(model.text_losses([chat], tmp_path)[0], loss, atol=0.15, rtol=0.05)
+
+
+def test_the_picture_in_a_question_is_looked_at(model, tmp_path):
+    for image, name in zip(make_strangers(2), ("a.png", "b.png"), strict=True):
+        image.save(tmp_path / name)
+    question, answer = said("What do you see?"), said("A bear.", "assistant", loss=True)
+    one, other = (model.text_losses([[shown(name), question, answer]], tmp_path)[0] for name in ("a.png", "b.png"))
+    assert not torch.allclose(one, other, atol=0.01)
+
+
+def test_gradients_reach_the_adapters_and_nothing_else(tuned, tmp_path):
+    torch.cat(tuned.text_losses(CHATS, tmp_path)).mean().backward()
+    context = tuned.prompt_context(PROMPTS[:1])
+    tuned.velocity(torch.ones(1, 8, 16, 16), torch.tensor([0.5]), context).square().mean().backward()
+    touched = {name for name, parameter in tuned.named_parameters() if parameter.grad is not None}
+    assert touched and all("lora_" in name for name in touched)
+    assert {name.split(".")[0] for name in touched} == {"und", "gen"}
+    tuned.zero_grad()
+
+
+# Replies
+
+
+def ask(model, *texts: str, temperature: float = 1.0, seed: int = 0, tokens: int = 5) -> list[str]:
+    return model.reply([[Turn(role="user", text=text)] for text in texts], max_tokens=tokens, temperature=temperature, seed=seed)
+
+
+def test_a_seed_decides_the_words(model):
+    assert ask(model, "Tell me a tale.") == ask(model, "Tell me a tale.")
+    assert len({ask(model, "Tell me a tale.", seed=seed, tokens=8)[0] for seed in range(4)}) > 1
+    assert len({ask(model, "Tell me a tale.", seed=seed, temperature=0.0)[0] for seed in range(2)}) == 1
+
+
+def test_what_else_is_asked_does_not_change_a_reply(model):
+    alone = ask(model, "What is a lighthouse?")[0]
+    assert ask(model, "Hello!", "What is a lighthouse?")[1] == alone
+    assert ask(model, "What is a lighthouse?", "Hello!")[0] == alone
+
+
+def test_a_reply_is_bare_text_of_limited_length(model):
+    (reply,) = ask(model, "Count to a hundred.", temperature=0.0, tokens=6)
+    assert reply == reply.strip() and "<|" not in reply
+    assert 0 < len(model.tokenizer(reply)["input_ids"]) <= 7
+    assert ask(model, "Hello!", tokens=0) == [""]
+
+
+def test_a_reply_stops_at_the_end_of_the_message(model):
+    (reply,) = ask(model, "Reply with the single word: yes", temperature=0.0, tokens=60)
+    assert len(model.tokenizer(reply)["input_ids"]) < 60
+
+
+def test_a_picture_can_be_shown(model):
+    turns = [Turn(role="user", image=make_album(1).images[0]), Turn(role="user", text="What do you see?")]
+    (reply,) = model.reply([turns], max_tokens=4, temperature=0.0, seed=0)
+    assert reply == model.reply([turns], max_tokens=4, temperature=0.0, seed=0)[0]
