@@ -8,7 +8,8 @@
 #   make bench   every benchmark               make lock    resolve the pinned versions again
 #   make clean   caches and environments; never data/, runs/ or Dagster's history
 #
-# Variables: PYTHON (3.11 or 3.12), TORCH_INDEX (requirements/README.md), UNICHAR_HOME (where runs/ and .dagster/ go).
+# Variables: PYTHON (3.11 or 3.12), TORCH_INDEX (requirements/README.md), UNICHAR_HOME (where runs/ and .dagster/ go),
+# UNICHAR_PRESET (what runs use when nothing is said: cpu).
 
 SHELL := /bin/bash
 PYTHON ?= python3

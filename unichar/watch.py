@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from unichar.kit.content import kit_hash
 from unichar.kit.schema import check_key
+from unichar.manifest import BrokenOutput
 from unichar.presets import get_preset
 from unichar.recipe import plan_stage, why
 from unichar.store import STAGES, MissingOutput, Output, Store
@@ -59,10 +60,10 @@ def scan_kits(store: Store) -> Scan:
 
 
 def last_report(character: str, store: Store) -> Output | None:
-    """The character's current report, if it was ever evaluated."""
+    """The character's current report; None when it was never evaluated, or when the report is damaged and must be made again."""
     try:
         return store.current(character, "eval_report")
-    except MissingOutput:
+    except (MissingOutput, BrokenOutput):
         return None
 
 
@@ -77,7 +78,7 @@ def outlook(character: str, store: Store) -> Outlook:
     try:
         settings = last_settings(character, store)
         if settings is None:
-            return Outlook(due=False, reason="has no report yet; customize it once by hand")
+            return Outlook(due=False, reason="has no report yet, or a damaged one; customize it once by hand")
         reason = _first_change(character, settings, store)
     except (ValueError, OSError) as error:
         return Outlook(due=False, reason=str(error))

@@ -103,6 +103,14 @@ def test_a_character_that_was_made_from_this_kit_already_is_left_alone(line: Lin
     assert config["ops"]["sft_checkpoint"]["config"] == {"preset": "smoke", "seed": 3}
 
 
+def test_one_damaged_report_does_not_stop_the_inbox(line: Line, inbox: Inbox) -> None:
+    make_kit(line.characters, "pip")
+    (publish_report(line, "pip", preset="cpu", seed=0).folder / "manifest.json").write_text("{")
+    make_kit(line.characters, "tock")
+    inbox.scan()
+    assert characters(inbox.scan()) == ["pip", "tock"]
+
+
 def test_the_memory_is_plain_json(line: Line, inbox: Inbox) -> None:
     make_kit(line.characters, "pip")
     inbox.scan()
