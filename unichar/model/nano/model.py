@@ -6,7 +6,7 @@ voice is still being learned, and a prompt's keys and values can be kept for a w
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -53,8 +53,16 @@ class NanoModel(nn.Module):
     @contextmanager
     def base_text(self) -> Iterator[None]:
         """Text adapters off; nothing to do where there are none."""
-        with self.und.disable_adapter() if isinstance(self.und, PeftModel) else nullcontext():
+        if not isinstance(self.und, PeftModel):
             yield
+            return
+        trains = [parameter.requires_grad for parameter in self.und.parameters()]
+        try:
+            with self.und.disable_adapter():
+                yield
+        finally:  # peft switches adapters on as trainable, also those that were frozen
+            for parameter, was in zip(self.und.parameters(), trains, strict=True):
+                parameter.requires_grad_(was)
 
     def _llama(self) -> LlamaForCausalLM:
         """The backbone under its adapters, if it has any."""
