@@ -14,7 +14,7 @@ from unichar.model.character import Character
 from unichar.model.protocol import Turn, UnifiedModel
 from unichar.records import Interaction, Segment
 
-_BATCH = 8
+_BATCH = 16
 
 
 @dataclass(frozen=True, kw_only=True)

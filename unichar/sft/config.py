@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class SftConfig:
     """Settings of the stage. Defaults are those of the preset `cpu`."""
 
-    steps: int = 90
+    steps: int = 76
     """Optimizer steps [501]."""
     conversations: int = 6
     """Conversations a step, drawn without replacement until all were seen."""

@@ -28,11 +28,13 @@ from unichar.model.nano.vae import LATENT_CHANNELS, Vae
 from unichar.model.nano.vision import NUM_TOKENS, Connector, VisionTower
 from unichar.model.pixels import to_pixels
 from unichar.model.protocol import Turn
-from unichar.model.tokens import IMAGE, TokenBatch, collate, render
+from unichar.model.tokens import IMAGE, TokenBatch, TokenSequence, collate, render
 from unichar.records import Segment
 
 PARTS = ("vae", "vision", "connector", "expert")
 END = "<|im_end|>"
+ROWS = 2
+"""Conversations that go through the backbone together."""
 
 
 class NanoModel(nn.Module):
@@ -151,10 +153,18 @@ class NanoModel(nn.Module):
     def text_losses(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> list[Tensor]:
         """Cross-entropy of every token that carries a loss, one tensor a conversation."""
         sequences = [render(segments, self.tokenizer, image_tokens=NUM_TOKENS) for segments in conversations]
+        by_length = sorted(range(len(sequences)), key=lambda row: len(sequences[row].ids))
+        losses: dict[int, Tensor] = {}
+        for start in range(0, len(by_length), ROWS):  # short beside short: a plan is ten times as long as an answer
+            rows = by_length[start : start + ROWS]
+            losses |= zip(rows, self._losses_of([sequences[row] for row in rows], folder), strict=True)
+        return [losses[row] for row in range(len(sequences))]
+
+    def _losses_of(self, sequences: Sequence[TokenSequence], folder: Path) -> Sequence[Tensor]:
         batch = collate(sequences, pad=self.tokenizer.pad_token_id)
         images = [load_picture(folder / name, self.image_size) for name in batch.images]
         losses = self.token_losses(batch, to_pixels(images) if images else None)
-        return list(losses.split([sum(sequence.loss) for sequence in sequences]))
+        return losses.split([sum(sequence.loss) for sequence in sequences])
 
     @torch.no_grad()
     def word_embeddings(self) -> Tensor:
