@@ -1,0 +1,53 @@
+"""One panel, two sorts of characters; held-out pictures never count as known."""
+
+import pytest
+import torch
+from factories_interactions import nia_the_photographer
+from factories_model import BASE, make_inputs, make_strangers
+
+from unichar.judges.eyes import PhotoEye, ToonEye
+from unichar.judges.panel import Panel
+from unichar.judges.prompts import Prompt
+from unichar.kit.images import load_picture
+from unichar.model.pixels import to_images, to_pixels
+from unichar.records import CuratedKit
+
+
+@pytest.fixture(scope="module", params=["toon", "photo"])
+def case(request, tmp_path_factory):
+    """(panel, kit, pixels of every picture of the kit, their prompts)"""
+    toon = request.param == "toon"
+    folder = make_inputs(tmp_path_factory.mktemp("kit"), **({} if toon else nia_the_photographer()))["curated_kit"]
+    kit = CuratedKit.read(folder)
+    panel = Panel(ToonEye(BASE) if toon else PhotoEye(BASE), kit, folder, size=128, soft=False)
+    pixels = to_pixels([load_picture(folder / picture.image, 128) for picture in kit.pictures])
+    prompts = [Prompt(text=p.caption, attributes=p.attributes, reference=p.image) for p in kit.pictures]
+    return panel, kit, pixels, prompts
+
+
+def test_known_are_the_training_pictures(case):
+    panel, kit, pixels, _ = case
+    train = [i for i, picture in enumerate(kit.pictures) if picture.split == "train"]
+    assert torch.equal(panel.references, pixels[train])
+
+
+def test_the_kits_own_pictures_are_alike_and_aligned_and_strangers_less(case):
+    panel, _, pixels, prompts = case
+    others = to_pixels(make_strangers(len(prompts)))
+    assert panel.likeness(pixels).mean() > panel.likeness(others).mean() + 0.2
+    assert panel.alignment(pixels, prompts).mean() > 0.85
+    assert panel.alignment(others, prompts).mean() < 0.7
+    assert len(panel.vectors(pixels)) == len(pixels)
+
+
+def test_rewards_do_not_see_the_held_out_pictures(case, tmp_path):
+    """Only the report may: the same training prompts score the same whatever the held-out pictures show."""
+    panel, kit, pixels, prompts = case
+    eye, train = panel._eye, [i for i, picture in enumerate(kit.pictures) if picture.split == "train"]
+    (tmp_path / "images").mkdir()
+    for picture, image, stranger in zip(kit.pictures, to_images(pixels), make_strangers(len(pixels)), strict=True):
+        (image if picture.split == "train" else stranger).save(tmp_path / picture.image)
+    other = Panel(eye, kit, tmp_path, size=128, soft=False)
+    drawn, wanted = pixels[train].flip(0), [prompts[i] for i in train]
+    assert torch.equal(panel.alignment(drawn, wanted), other.alignment(drawn, wanted))
+    assert torch.equal(panel.likeness(drawn), other.likeness(drawn))

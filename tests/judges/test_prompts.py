@@ -1,0 +1,34 @@
+"""Which prompts can be judged, and against what."""
+
+import pytest
+from factories_interactions import nia_the_photographer
+from factories_model import make_inputs
+
+from unichar.judges.prompts import plain_prompts
+from unichar.records import CuratedKit, read_interactions
+from unichar.toons.spec import SCENE
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    return make_inputs(tmp_path, **nia_the_photographer())
+
+
+def test_toons_are_judged_by_their_scene(inputs):
+    test = read_interactions(inputs["interactions"] / "test.jsonl")
+    prompts = plain_prompts(test)
+    assert len(prompts) == len([item for item in test if item.kind == "portrait" and item.form == "plain"]) > 3
+    assert all(set(SCENE) <= set(prompt.attributes) and "Bramble" in prompt.text for prompt in prompts)
+
+
+def test_scenes_without_a_picture_have_no_reference(inputs):
+    prompts = plain_prompts(read_interactions(inputs["interactions"] / "test.jsonl"))
+    held_out = {picture.image for picture in CuratedKit.read(inputs["curated_kit"]).split("test")}
+    assert {prompt.reference for prompt in prompts} == {*held_out, ""}
+
+
+def test_photographs_are_judged_by_their_own_picture(photographs):
+    kit = CuratedKit.read(photographs["curated_kit"])
+    prompts = plain_prompts(read_interactions(photographs["interactions"] / "test.jsonl"))
+    assert {prompt.reference for prompt in prompts} == {picture.image for picture in kit.split("test")}
+    assert not any(prompt.attributes for prompt in prompts)
