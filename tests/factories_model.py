@@ -6,12 +6,14 @@ Tests need the base model (`make data`) and the text backbone, which is unpacked
 import json
 import os
 import random
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from factories_interactions import BRAMBLE_LOOK, make_curated_kit
+from factories_learning import start_python
 from PIL import Image
 
 from unichar.evaluation.config import EvaluationConfig
@@ -22,6 +24,7 @@ from unichar.learning.seeds import torch_rng
 from unichar.model.protocol import UnifiedModel
 from unichar.records import StageJob
 from unichar.sft.config import SftConfig
+from unichar.store import stage_of
 from unichar.toons.draw import draw
 from unichar.toons.spec import Identity, Scene, random_identity, random_scene
 
@@ -61,6 +64,20 @@ def make_job(verb: str, folder: Path, inputs: dict[str, Path], **overrides: Any)
         (folder / name).mkdir(parents=True, exist_ok=True)
     values = {"config": TINY[verb], "seed": 0, "base": BASE, "work": folder / "work", "out": folder / "out"}
     return StageJob(**({"character": "bramble", "inputs": inputs} | values | overrides))
+
+
+def start_stage(verb: str, job: StageJob, *, config: str) -> subprocess.Popen[str]:
+    """`job` in a process of its own, made there from its folders; `config` is an expression, as `TINY['sft']`."""
+    inputs = {noun: str(folder) for noun, folder in job.inputs.items()}
+    return start_python(
+        "from dataclasses import replace\n"
+        "from importlib import import_module\n"
+        "from pathlib import Path\n"
+        "from factories_model import TINY, make_job\n"
+        f"inputs = {{noun: Path(folder) for noun, folder in {inputs!r}.items()}}\n"
+        f"job = make_job({verb!r}, Path({str(job.work.parent)!r}), inputs, config={config})\n"
+        f"import_module({stage_of(verb).module!r}).run(job)\n"
+    )
 
 
 def disturb(module: torch.nn.Module, *, seed: int = 0, by: float = 0.02) -> None:

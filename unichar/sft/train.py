@@ -69,7 +69,7 @@ class Trainer:
         self.folder = job.inputs["curated_kit"]
         self.conversations = [item for item in items if item.kind != "portrait"]
         self.character = character_pool(model, [item for item in items if item.kind == "portrait"], self.folder)
-        self.prior = prior_pool(model, self.config.prior_pool, job.seed)
+        self.prior = prior_pool(model, self.config.prior_pool, job.seed) if self.config.prior_pictures else None
         self.und, self.gen = list(trainable(model.und).values()), list(trainable(model.gen).values())
         groups = [{"params": self.und, "lr": self.config.und_lr}, {"params": self.gen, "lr": self.config.gen_lr}]
         self.optimizer = self.accelerator.prepare(torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0))
@@ -103,7 +103,7 @@ class Trainer:
         generator = torch_rng(seed, "sft-noise", index)
         own = shuffled(len(self.character.prompts), config.prompts, index, seed)
         losses = [self._pool_losses(self.character, own, config.pictures // config.prompts, generator)]
-        if config.prior_pictures:
+        if self.prior is not None:
             strangers = shuffled(len(self.prior.prompts), config.prior_pictures, index, seed)
             losses.append(self._pool_losses(self.prior, strangers, 1, generator))
         return torch.cat(losses)

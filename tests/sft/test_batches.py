@@ -1,0 +1,61 @@
+"""What a step learns from is a function of the seed and the step."""
+
+import pytest
+import torch
+from factories_model import make_inputs
+
+from unichar.kit.images import load_picture
+from unichar.records import read_interactions
+from unichar.sft.batches import character_pool, prior_pool, shuffled
+from unichar.toons.spec import is_reserved
+
+
+def walk(count: int, take: int, steps: int, seed: int = 0) -> list[int]:
+    return [pick for step in range(steps) for pick in shuffled(count, take, step, seed)]
+
+
+@pytest.mark.parametrize(("count", "take"), [(7, 3), (5, 5), (12, 5), (3, 7), (1, 2)])
+def test_everything_is_seen_before_anything_repeats(count, take):
+    picks = walk(count, take, 2 * count)
+    for start in range(0, len(picks) - count + 1, count):
+        assert sorted(picks[start : start + count]) == list(range(count))
+
+
+def test_order_depends_on_seed_and_round():
+    picks = walk(20, 4, 10)
+    assert picks[:20] != picks[20:] and picks[:20] != list(range(20))
+    assert picks != walk(20, 4, 10, seed=1)
+    assert picks == walk(20, 4, 10)
+
+
+def test_a_step_does_not_depend_on_the_steps_before():
+    assert shuffled(9, 4, 17, 3) == walk(9, 4, 18, seed=3)[-4:]
+
+
+def test_every_training_portrait_has_the_latents_of_its_picture(model, inputs):
+    train = read_interactions(inputs["interactions"] / "train.jsonl")
+    portraits = [item for item in train if item.kind == "portrait"]
+    pool = character_pool(model, portraits, inputs["curated_kit"])
+    assert pool.prompts == tuple(item.prompt for item in portraits)
+    assert pool.latents.shape == (len(portraits), 8, 16, 16)
+    for row in (0, len(portraits) - 1):
+        image = load_picture(inputs["curated_kit"] / portraits[row].target.value, 128)
+        assert (pool.latents[row] - model.encode_images([image])[0]).square().mean().sqrt() < 0.02
+
+
+def test_pictures_of_any_size_become_the_models(model, tmp_path):
+    inputs = make_inputs(tmp_path)
+    for path in (inputs["curated_kit"] / "images").iterdir():
+        load_picture(path, 300).save(path)
+    portraits = [i for i in read_interactions(inputs["interactions"] / "train.jsonl") if i.kind == "portrait"]
+    assert character_pool(model, portraits[:2], inputs["curated_kit"]).latents.shape == (2, 8, 16, 16)
+
+
+def test_strangers_are_the_same_for_a_seed_and_never_the_cast(model, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("unichar.sft.batches.describe", lambda identity: drawn.append(identity) or "somebody")
+    pool, again, other = (prior_pool(model, 5, seed) for seed in (0, 0, 1))
+    assert pool.latents.shape == (5, 8, 16, 16) and len(pool.prompts) == 5
+    assert pool.prompts == again.prompts != other.prompts
+    assert torch.equal(pool.latents, again.latents) and not torch.equal(pool.latents, other.latents)
+    assert not any(is_reserved(identity) for identity in drawn)

@@ -1,0 +1,23 @@
+"""Settings that can not work are refused in words."""
+
+import pytest
+
+from unichar.sft.config import SftConfig
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"steps": 0}, "steps is 0; expected 1 or more"),
+        ({"gen_rank": 0}, "gen_rank is 0"),
+        ({"pictures": 25}, r"pictures is 25; expected a multiple of prompts \(6\)"),
+        ({"prior_pictures": 50}, r"prior_pictures is 50; expected at most prior_pool \(48\)"),
+    ],
+)
+def test_wrong_settings(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        SftConfig(**wrong)
+
+
+def test_strangers_can_be_left_out():
+    assert SftConfig(prior_pictures=0, prior_pool=0).prior_pictures == 0
