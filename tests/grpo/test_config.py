@@ -1,0 +1,19 @@
+"""Settings that can not work are refused in words."""
+
+import pytest
+
+from unichar.grpo.config import GrpoConfig
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"rounds": 0}, "rounds is 0; expected 1 or more"),
+        ({"watch_every": 0}, "watch_every is 0"),
+        ({"group": 1}, "group is 1; expected 2 or more, advantages compare pictures of one prompt"),
+        ({"beta": 0.0}, "beta is 0.0; expected a positive number"),
+    ],
+)
+def test_wrong_settings(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        GrpoConfig(**wrong)

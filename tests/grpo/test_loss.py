@@ -1,0 +1,102 @@
+"""DiffusionNFT: the formula, and that it pushes toward good pictures and away from bad ones."""
+
+import pytest
+import torch
+
+from unichar.grpo.loss import nft_loss
+from unichar.learning.seeds import torch_rng
+from unichar.model.flow import add_noise
+
+SHAPE = (6, 2, 3, 3)
+
+
+def normal(name: str) -> torch.Tensor:
+    return torch.randn(SHAPE, generator=torch_rng(0, name))
+
+
+@pytest.fixture
+def batch():
+    """All arguments but the velocity that learns."""
+    x0, t = normal("x0"), torch.linspace(0.1, 1.0, 6)
+    return {
+        "v_old": normal("old"),
+        "v_ref": normal("ref"),
+        "x0": x0,
+        "x_t": add_noise(x0, normal("noise"), t),
+        "t": t,
+        "r": torch.linspace(0, 1, 6),
+    }
+
+
+@pytest.mark.parametrize(("beta", "kl", "scale"), [(1.0, 0.0, 5.0), (0.5, 0.01, 5.0), (0.1, 2.0, 1.0)])
+def test_it_is_the_published_formula(batch, beta, kl, scale):
+    v = normal("v")
+    loss, parts = nft_loss(v, **batch, beta=beta, kl=kl, scale=scale)
+    policy = drift = 0.0
+    for i in range(6):
+        old, ref, t, r = batch["v_old"][i], batch["v_ref"][i], batch["t"][i], batch["r"][i]
+
+        def error(velocity: torch.Tensor, i: int = i, t: torch.Tensor = t) -> torch.Tensor:
+            difference = batch["x_t"][i] - t * velocity - batch["x0"][i]
+            return (difference**2 / difference.abs().mean()).mean()
+
+        positive, negative = beta * v[i] + (1 - beta) * old, (1 + beta) * old - beta * v[i]
+        policy += (r * error(positive) / beta + (1 - r) * error(negative) / beta) / 6
+        drift += ((v[i] - ref) ** 2).mean() / 6
+    assert float(loss) == pytest.approx(float(scale * policy + kl * drift), rel=1e-4)
+    assert parts == {"policy": pytest.approx(float(policy), rel=1e-4), "kl": pytest.approx(float(drift), rel=1e-4)}
+
+
+def test_gradients_reach_the_learning_policy_only(batch):
+    v, old, ref = (normal(name).requires_grad_() for name in ("v", "old", "ref"))
+    nft_loss(v, **(batch | {"v_old": old, "v_ref": ref}), beta=1.0, kl=0.1, scale=5.0)[0].backward()
+    assert v.grad is not None and old.grad is None and ref.grad is None
+
+
+def test_an_average_picture_moves_nothing(batch):
+    v = batch["v_old"].clone().requires_grad_()
+    even = batch | {"r": torch.full((6,), 0.5)}
+    nft_loss(v, **even, beta=1.0, kl=0.0, scale=5.0)[0].backward()
+    assert v.grad.abs().max() < 1e-6
+
+
+def test_a_perfect_prediction_does_not_divide_by_nothing(batch):
+    exact = (batch["x_t"] - batch["x0"]) / batch["t"].view(-1, 1, 1, 1)
+    v = exact.clone().requires_grad_()
+    loss, _ = nft_loss(v, **(batch | {"v_old": exact}), beta=1.0, kl=0.0, scale=5.0)
+    loss.backward()
+    assert loss.isfinite() and v.grad.isfinite().all()
+
+
+def test_the_leash_pulls_toward_the_reference(batch):
+    v = normal("v").requires_grad_()
+    nft_loss(v, **(batch | {"r": torch.full((6,), 0.5), "v_old": v.detach()}), beta=1.0, kl=1.0, scale=5.0)[0].backward()
+    assert ((v - 0.1 * v.grad / v.grad.abs().max() - batch["v_ref"]).norm() < (v - batch["v_ref"]).norm()).all()
+
+
+def test_a_one_parameter_model_learns_to_draw_what_is_rewarded():
+    """The model draws one number, `place`, from any noise; brighter is better, so it must get brighter, round after round."""
+    place = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([place], lr=0.05)
+
+    def velocity(x_t: torch.Tensor, t: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+        return (x_t - where) / t.view(-1, 1, 1, 1)  # predicts x0 = where
+
+    seen = []
+    for round_ in range(60):
+        generator = torch_rng(0, "toy", round_)
+        old = place.detach().clone()
+        x0 = old + 0.3 * torch.randn((16, 1, 1, 1), generator=generator)  # what the policy draws, with its spread
+        rewards = x0.flatten()
+        r = ((rewards - rewards.mean()) / rewards.std() / 10 + 0.5).clamp(0, 1)
+        t = torch.rand(16, generator=generator) * 0.8 + 0.2
+        x_t = add_noise(x0, torch.randn(x0.shape, generator=generator), t)
+        v = velocity(x_t, t, place)
+        loss, _ = nft_loss(
+            v, velocity(x_t, t, old), velocity(x_t, t, torch.zeros(1)), x0=x0, x_t=x_t, t=t, r=r, beta=1.0, kl=0.0, scale=5.0
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen.append(float(place.detach()))
+    assert seen[-1] > seen[29] > seen[4] > 0
