@@ -55,15 +55,14 @@ def test_the_summary_tells_first_from_last(sft_job, grpo_job, tmp_path):
     assert (tmp_path / GEN).read_bytes() == (grpo_job.out / GEN).read_bytes()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_an_ended_run_goes_on_to_the_very_same_adapters(grpo_job, tmp_path, ending, monkeypatch):
+def test_a_killed_run_goes_on_to_the_very_same_adapters(grpo_job, tmp_path, monkeypatch):
     monkeypatch.setenv("UNICHAR_BACKBONE", str(backbone_folder()))
     eager = dataclasses.replace(TINY["grpo"], save_seconds=0.0)
     job = make_job("grpo", tmp_path, grpo_job.inputs, config=eager)
     process = start_stage("grpo", job, config="replace(TINY['grpo'], save_seconds=0.0)")
     wait_for_step(process, job.work / "state.safetensors", random.choice([1, 2]))
-    process.send_signal(ending)
-    assert process.wait(timeout=60) in {signal.SIGKILL: (-9,), signal.SIGTERM: (143, 0)}[ending]  # 0: it was just done
+    process.kill()
+    assert process.wait(timeout=60) == -signal.SIGKILL
     assert 1 <= saved_step(job.work / "state.safetensors") <= 3
     run(job)
     for name in (UND, GEN, "curve.jsonl"):

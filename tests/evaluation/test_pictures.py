@@ -1,0 +1,86 @@
+"""Pictures of an arm: drawn from named noise, examined by eyes that training never used."""
+
+import dataclasses
+
+import pytest
+import torch
+from factories_interactions import BRAMBLE_LOOK
+from factories_model import BASE, PROMPTS, TINY, make_album, make_strangers
+
+from unichar.evaluation.pictures import Examination, draw, finite_or_raise, measure_pictures, spread
+from unichar.judges.prompts import Prompt
+from unichar.kit.images import load_picture
+from unichar.model.pixels import to_pixels
+from unichar.records import CuratedKit
+from unichar.toons.draw import draw as render
+from unichar.toons.spec import SCENE
+
+CONFIG = TINY["evaluate"]
+
+
+@pytest.fixture(scope="module")
+def examination(inputs):
+    folder = inputs["curated_kit"]
+    return Examination(CuratedKit.read(folder), folder, BASE, size=128)
+
+
+def prompts_of(album) -> list[Prompt]:
+    return [Prompt(text=f"{i}", attributes={name: getattr(s, name) for name in SCENE}) for i, s in enumerate(album.scenes)]
+
+
+def test_a_picture_depends_on_its_prompt_its_number_and_the_seed(model):
+    together = draw(model, PROMPTS[:2], config=CONFIG, count=2, seed=3)
+    assert together.shape == (4, 3, 128, 128)
+    assert torch.equal(together, draw(model, PROMPTS[:2], config=CONFIG, count=2, seed=3))
+    alone = draw(model, PROMPTS[1:2], config=CONFIG, count=1, seed=3)
+    assert (alone[0] - together[2]).abs().mean() < 0.02
+    assert (together[0] - together[1]).abs().mean() > 0.05
+    assert (draw(model, PROMPTS[:1], config=CONFIG, count=1, seed=4)[0] - together[0]).abs().mean() > 0.05
+
+
+def test_perfect_pictures_get_perfect_marks_and_strangers_bad_ones(examination):
+    album = make_album(4, seed=9)
+    right = [render(BRAMBLE_LOOK, scene, seed=seed) for scene in album.scenes for seed in (1, 2)]
+    good = examination.measure(to_pixels(right), prompts_of(album))
+    bad = examination.measure(to_pixels(make_strangers(8)), prompts_of(album))
+    assert good.keys() == bad.keys() == {"identity", "alignment", "diversity", "copying"}
+    assert good["identity"].value > 0.85 > 0.6 > bad["identity"].value
+    assert good["alignment"].value > 0.85 > 0.6 > bad["alignment"].value
+    assert bad["diversity"].value > good["diversity"].value > 0
+    assert good["identity"].n == 8
+    assert all(0 <= e.low <= e.value <= e.high <= 1 for marks in (good, bad) for e in marks.values())
+
+
+def test_pictures_drawn_twice_from_a_reference_are_copies_without_diversity(examination, inputs):
+    kit = CuratedKit.read(inputs["curated_kit"])
+    train = [load_picture(inputs["curated_kit"] / picture.image, 128) for picture in kit.split("train") for _ in range(2)]
+    prompts = [Prompt(text=p.caption, attributes=p.attributes) for p in kit.split("train")]
+    marks = examination.measure(to_pixels(train), prompts)
+    assert marks["copying"].value == 1 and marks["diversity"].value < 1e-3
+
+
+def test_role_play_is_judged_by_likeness_and_scene_only(examination):
+    album = make_album(2)
+    marks = examination.measure(to_pixels(album.images), prompts_of(album), prefix="role_play_")
+    assert marks.keys() == {"role_play_identity", "role_play_alignment"}
+
+
+def test_an_arm_is_drawn_and_examined(model, examination):
+    prompts = [dataclasses.replace(prompt, text=text) for prompt, text in zip(prompts_of(make_album(3)), PROMPTS, strict=True)]
+    drawn = measure_pictures(model, examination, prompts, config=CONFIG, seed=0, arm="base")
+    assert [len(group) for group in drawn.pictures] == [2, 2, 2]
+    assert drawn.pictures[0][0].size == (128, 128)
+    assert drawn.metrics["alignment"].n == 6
+
+
+def test_an_arm_that_diverged_is_named_before_it_is_judged(model, examination, monkeypatch):
+    monkeypatch.setattr(type(model), "decode_latents", lambda self, latents: torch.full((6, 3, 128, 128), torch.nan))
+    with pytest.raises(ValueError, match=r"the arm grpo draws NaN: its training diverged; lower the learning rate"):
+        measure_pictures(model, examination, prompts_of(make_album(3)), config=CONFIG, seed=0, arm="grpo")
+    finite_or_raise(torch.zeros(1, 3, 2, 2), "sft")
+
+
+def test_some_prompts_are_spread_over_all():
+    prompts = [Prompt(text=str(number)) for number in range(9)]
+    assert [prompt.text for prompt in spread(prompts, 3)] == ["0", "3", "6"]
+    assert spread(prompts, 9) == spread(prompts, 20) == prompts
