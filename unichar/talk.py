@@ -24,7 +24,7 @@ def main(character: str, text: str, *, draw: bool = False, image: Path | None = 
     store = Store.from_env()
     kit = CuratedKit.read(store.current(character, "curated_kit").folder)
     model = load_model(store.data / "models" / "nano" / "base.safetensors", _checkpoint(store, character).folder / "adapters")
-    actor = Character(model, kit, Manner())
+    actor = Character(model, kit, Manner(temperature=0.7))
     if image is not None:
         print(actor.answer(load_picture(image, model.image_size), text))
     elif draw:

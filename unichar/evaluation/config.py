@@ -23,6 +23,8 @@ class EvaluationConfig:
     """Held-out user texts that every arm answers in the report; style is measured on these replies."""
     role_plays: int = 3
     """Held-out moments that every arm answers, plans and draws."""
+    temperature: float = 0.7
+    """Of replies and plans, always from the same seed; the likeliest words alone fall into a character's catchphrases."""
     max_reply_tokens: int = 48
     max_plan_tokens: int = 80
     sheet_rows: int = 8

@@ -81,6 +81,7 @@ class Evaluation:
             steps=self.config.sample_steps,
             guidance=self.config.guidance,
             shift=self.config.shift,
+            temperature=self.config.temperature,
             max_reply_tokens=self.config.max_reply_tokens,
             max_plan_tokens=self.config.max_plan_tokens,
         )

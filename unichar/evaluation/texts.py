@@ -74,7 +74,9 @@ def measure_words(
         if items:
             metrics[name] = option_accuracy(model, evenly(items, config.text_items), folder)
     chosen = evenly([item for item in spoken if _is_plain_text(item)], config.chats)
-    replies = model.reply([turns_of(item) for item in chosen], max_tokens=config.max_reply_tokens, temperature=0.0, seed=0)
+    replies = model.reply(
+        [turns_of(item) for item in chosen], max_tokens=config.max_reply_tokens, temperature=config.temperature, seed=0
+    )
     moments = evenly([item for item in test if item.kind == "thinking"], config.role_plays)
     users = [moment.segments[1].value for moment in moments]
     chains = {user: play(actor, user) for user in users}
