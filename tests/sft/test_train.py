@@ -59,14 +59,13 @@ def test_the_summary_counts_what_was_learned_from(sft_job, tmp_path):
     assert "training_seconds" in summary
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_an_ended_run_goes_on_to_the_very_same_adapters(sft_job, tmp_path, ending, monkeypatch):
+def test_a_killed_run_goes_on_to_the_very_same_adapters(sft_job, tmp_path, monkeypatch):
     monkeypatch.setenv("UNICHAR_BACKBONE", str(backbone_folder()))
     job = make_job("sft", tmp_path, sft_job.inputs, config=EAGER)
     process = start_stage("sft", job, config="replace(TINY['sft'], save_seconds=0.0)")
     wait_for_step(process, job.work / "state.safetensors", random.choice([1, 2]))
-    process.send_signal(ending)
-    assert process.wait(timeout=60) in {signal.SIGKILL: (-9,), signal.SIGTERM: (143, 0)}[ending]  # 0: it was just done
+    process.kill()
+    assert process.wait(timeout=60) == -signal.SIGKILL
     assert 1 <= saved_step(job.work / "state.safetensors") <= 3
     summary = run(job)
     for name in [*ADAPTERS, "curve.jsonl"]:
