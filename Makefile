@@ -5,7 +5,7 @@
 #   make demo    one character from kit to report (10 minutes on 2 cores)
 #   make ui      Dagster on http://127.0.0.1:3000
 #   make test    the whole test suite          make check   lint, format, types, definitions
-#   make bench   every benchmark               make lock    resolve the pinned versions again
+#   make lock    resolve the pinned versions again
 #   make clean   caches and environments; never data/, runs/ or Dagster's history
 #
 # Variables: PYTHON (3.11 or 3.12), TORCH_INDEX (requirements/README.md), UNICHAR_HOME (where runs/ and .dagster/ go),
@@ -25,7 +25,7 @@ export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup data data-push home demo ui test check bench lock clean
+.PHONY: setup data data-push home demo ui test check lock clean
 
 setup: .venv/.installed
 
@@ -81,9 +81,6 @@ check: setup home
 	dg check defs
 	dagster definitions validate -w workspace.yaml
 
-bench: setup data
-	python benchmarks/run_all.py
-
 lock:
 	rm -rf .tools/lock
 	$(PYTHON) -m venv .tools/lock
@@ -97,4 +94,4 @@ lock:
 
 clean:
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache *.egg-info
-	find orchestration unichar tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find orchestration unichar tests -name __pycache__ -prune -exec rm -rf {} +
