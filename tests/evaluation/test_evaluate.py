@@ -13,7 +13,7 @@ from PIL import Image
 
 from unichar.evaluation.evaluate import ARMS, Evaluation, cast_replies, remarks, run
 from unichar.evaluation.statistics import Estimate
-from unichar.model.load import file_sha256
+from unichar.files import sha256_file
 from unichar.records import CuratedKit
 
 METRICS = {
@@ -59,7 +59,7 @@ def test_the_report_keeps_the_contract(evaluated, inputs):
     report = json.loads((job.out / "report.json").read_text())
     assert report.keys() == {"character", "preset", "base", "arms", "cost", "data"}
     assert (report["character"], report["preset"]) == ("bramble", "smoke")
-    assert report["base"] == {"name": "base", "sha256": file_sha256(BASE)}
+    assert report["base"] == {"name": "base", "sha256": sha256_file(BASE)}
     assert report["arms"].keys() == ARMS.keys() == {"base", "sft", "grpo"}
     for metrics in report["arms"].values():
         assert metrics.keys() == METRICS.keys()

@@ -5,12 +5,13 @@ import hashlib
 import pytest
 from factories_model import BASE
 
-from unichar.model.load import file_sha256, load_model
+from unichar.files import sha256_file
+from unichar.model.load import load_model
 
 
 def test_a_file_is_named_by_its_content(tmp_path):
     (tmp_path / "x").write_bytes(b"nano")
-    assert file_sha256(tmp_path / "x") == hashlib.sha256(b"nano").hexdigest()
+    assert sha256_file(tmp_path / "x") == hashlib.sha256(b"nano").hexdigest()
 
 
 def test_a_folder_is_refused_with_the_way_out(tmp_path):

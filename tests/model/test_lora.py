@@ -8,7 +8,8 @@ from factories_model import BASE, PROMPTS, disturb, sketch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from unichar.model.load import file_sha256, load_model
+from unichar.files import sha256_file
+from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters, load_adapters, save_adapters, trainable
 from unichar.model.nano.backbone import load_backbone
 from unichar.records import Segment
@@ -43,7 +44,7 @@ def tuned():
 def saved(tuned, tmp_path_factory):
     """Folder of the saved adapters of `tuned`."""
     folder = tmp_path_factory.mktemp("checkpoint") / "adapters"
-    save_adapters(tuned, folder, base_sha256=file_sha256(BASE))
+    save_adapters(tuned, folder, base_sha256=sha256_file(BASE))
     return folder
 
 
@@ -77,7 +78,7 @@ def test_loaded_adapters_can_be_trained_further(saved):
 
 
 def test_saving_twice_gives_the_same_bytes(tuned, saved, tmp_path):
-    save_adapters(tuned, tmp_path, base_sha256=file_sha256(BASE))
+    save_adapters(tuned, tmp_path, base_sha256=sha256_file(BASE))
     for side in ("und", "gen"):
         name = f"{side}/adapter_model.safetensors"
         assert (tmp_path / name).read_bytes() == (saved / name).read_bytes()
@@ -88,7 +89,7 @@ def test_a_checkpoint_holds_adapters_their_settings_and_the_base_they_belong_to(
     assert files == {"base.json"} | {
         f"{s}/{n}" for s in ("und", "gen") for n in ("adapter_config.json", "adapter_model.safetensors")
     }
-    assert json.loads((saved / "base.json").read_text()) == {"sha256": file_sha256(BASE)}
+    assert json.loads((saved / "base.json").read_text()) == {"sha256": sha256_file(BASE)}
     tensors = load_file(saved / "gen" / "adapter_model.safetensors")
     assert tensors and all("lora_" in name for name in tensors)
 
@@ -97,7 +98,7 @@ def test_adapters_of_another_base_are_refused(saved, model):
     with pytest.raises(ValueError) as caught:
         load_adapters(model, saved, base_sha256="0123456789abcdef" * 4)
     words = str(caught.value)
-    assert str(saved) in words and file_sha256(BASE)[:12] in words and "0123456789ab" in words and "make data" in words
+    assert str(saved) in words and sha256_file(BASE)[:12] in words and "0123456789ab" in words and "make data" in words
     assert not isinstance(model.und, PeftModel)
 
 

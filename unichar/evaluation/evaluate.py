@@ -20,13 +20,14 @@ from unichar.evaluation.report import write_report
 from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
 from unichar.evaluation.texts import Words, measure_words, style_of
+from unichar.files import sha256_file
 from unichar.judges.prompts import Prompt, plain_prompts
 from unichar.judges.style import Style
 from unichar.kit.images import load_picture
 from unichar.kit.schema import read_kit
 from unichar.learning.curves import read_curve
 from unichar.model.character import Character, Manner
-from unichar.model.load import file_sha256, load_model
+from unichar.model.load import load_model
 from unichar.model.pixels import to_images
 from unichar.records import CuratedKit, Interaction, StageJob, read_interactions
 from unichar.toons.draw import draw as render
@@ -92,7 +93,7 @@ class Evaluation:
 
     def _words_of(self, actor: Character, adapters: Path | None) -> Words:
         """Text measures; arms that share their text adapters (SFT and GRPO) are measured once."""
-        key = file_sha256(adapters / "und" / "adapter_model.safetensors") if adapters else "base"
+        key = sha256_file(adapters / "und" / "adapter_model.safetensors") if adapters else "base"
         if key not in self._words:
             self._words[key] = measure_words(actor, self.test, self.folder, style=self.style, config=self.config)
         return self._words[key]
@@ -132,7 +133,7 @@ class Evaluation:
             description=self.kit.description,
             preset=job.preset,
             base_name=job.base.stem,
-            base_sha256=file_sha256(job.base),
+            base_sha256=sha256_file(job.base),
             arms={arm: result.metrics for arm, result in results.items()},
             cost=self._cost(),
             data=self._data(),

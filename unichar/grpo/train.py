@@ -18,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from unichar.files import sha256_file
 from unichar.fingerprint import fingerprint
 from unichar.grpo.advantages import group_advantages, optimality
 from unichar.grpo.config import GrpoConfig
@@ -32,7 +33,7 @@ from unichar.learning.loop import run_loop
 from unichar.learning.seeds import derive, torch_rng
 from unichar.learning.state import TrainState
 from unichar.model.flow import add_noise, time_grid
-from unichar.model.load import file_sha256, load_model
+from unichar.model.load import load_model
 from unichar.model.lora import save_adapters, trainable
 from unichar.model.protocol import PromptContext, UnifiedModel
 from unichar.records import CuratedKit, StageJob, read_interactions
@@ -44,7 +45,7 @@ def run(job: StageJob) -> dict[str, float]:
     Returns:
         Rewards of the first and last quarter of the rounds, on practice and on held-out prompts.
     """
-    base_sha256 = file_sha256(job.base)
+    base_sha256 = sha256_file(job.base)
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
     model.und.requires_grad_(False)
     trainer = Trainer(model, job)

@@ -1,17 +1,11 @@
 """The one door to a model: everything outside `unichar/model/` gets its model here."""
 
-import hashlib
 from pathlib import Path
 
+from unichar.files import sha256_file
 from unichar.model.lora import load_adapters
 from unichar.model.nano.model import NanoModel, load_nano
 from unichar.model.protocol import UnifiedModel
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_model(base: Path, adapters: Path | None = None, *, trainable: bool = False) -> UnifiedModel:
@@ -28,5 +22,5 @@ def load_model(base: Path, adapters: Path | None = None, *, trainable: bool = Fa
         )
     model: NanoModel = load_nano(base)
     if adapters is not None:
-        load_adapters(model, adapters, base_sha256=file_sha256(base), trainable=trainable)
+        load_adapters(model, adapters, base_sha256=sha256_file(base), trainable=trainable)
     return model

@@ -19,6 +19,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from unichar.files import sha256_file
 from unichar.fingerprint import fingerprint
 from unichar.learning.curves import read_curve
 from unichar.learning.loop import run_loop
@@ -26,7 +27,7 @@ from unichar.learning.schedule import set_factor, trapezoid
 from unichar.learning.seeds import torch_rng
 from unichar.learning.state import TrainState
 from unichar.model.flow import add_noise, flow_loss, sample_times
-from unichar.model.load import file_sha256, load_model
+from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters, save_adapters, trainable
 from unichar.model.protocol import UnifiedModel
 from unichar.records import StageJob, read_interactions
@@ -41,7 +42,7 @@ def run(job: StageJob) -> dict[str, float]:
     Returns:
         Final losses (means of the last tenth of the steps), counts and speed.
     """
-    base_sha256 = file_sha256(job.base)
+    base_sha256 = sha256_file(job.base)
     model = load_model(job.base)
     config: SftConfig = job.config
     und = LoraSettings(rank=config.und_rank, alpha=2 * config.und_rank)
