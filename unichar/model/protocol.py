@@ -3,7 +3,7 @@
 Letters: P prompts, G pictures a prompt, B = P x G, C/h/w latent shape.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,8 @@ class UnifiedModel(Protocol):
     """A model that reads and writes both text and pictures."""
 
     image_size: int
+    lora_targets: Mapping[str, tuple[str, ...]]
+    """`und` and `gen` -> ends of the names of their linear layers that adapters go to."""
 
     @property
     def und(self) -> nn.Module:

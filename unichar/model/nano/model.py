@@ -5,7 +5,7 @@ for pictures are read by the text backbone *without* its adapters, so that a cha
 voice is still being learned, and a prompt's keys and values can be kept for a whole run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -37,6 +37,10 @@ ROWS = 2
 """Conversations that go through the backbone together."""
 
 
+_LAYER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+_AROUND = ("text_k_proj", "text_v_proj", "latent_in", "latent_out", "time_in.0", "time_in.2", "time_out.1")
+
+
 class NanoModel(nn.Module):
     """See `unichar.model.protocol.UnifiedModel` for what the methods promise."""
 
@@ -44,6 +48,8 @@ class NanoModel(nn.Module):
         super().__init__()
         self.config = config
         self.image_size = config.image_size
+        # The expert is adapted whole: its layers alone can not leave the drawn world for photographs.
+        self.lora_targets: Mapping[str, tuple[str, ...]] = {"und": _LAYER, "gen": _LAYER + _AROUND}
         self.tokenizer = tokenizer
         self.und: LlamaForCausalLM | PeftModel = und
         self.gen: GenerationExpert | PeftModel = GenerationExpert(config)
