@@ -82,6 +82,10 @@ class UnifiedModel(Protocol):
         """Cross-entropy of every token that carries a loss, one tensor a conversation; pictures are read from `folder`."""
         ...
 
+    def start_noise(self, seeds: Sequence[int]) -> Tensor:
+        """Noise [B, C, h, w] that sampling starts from, one seed a picture."""
+        ...
+
     def sample_latents(
         self, context: PromptContext, seeds: Sequence[int], *, steps: int, guidance: float, shift: float
     ) -> Tensor:
@@ -94,4 +98,8 @@ class UnifiedModel(Protocol):
 
     def base_text(self) -> AbstractContextManager[None]:
         """Within it, adapters of the text backbone are off."""
+        ...
+
+    def base_pictures(self) -> AbstractContextManager[None]:
+        """Within it, adapters of the generation expert are off."""
         ...
