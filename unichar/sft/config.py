@@ -12,7 +12,7 @@ class SftConfig:
     conversations: int = 3
     """Conversations a step; 0 trains pictures alone."""
     mix: dict[str, float] = field(
-        default_factory=lambda: {"role_play": 0.45, "thinking": 0.15, "visual_qa": 0.15, "knowledge_qa": 0.25}
+        default_factory=lambda: {"role_play": 0.4, "thinking": 0.2, "visual_qa": 0.15, "knowledge_qa": 0.25}
     )
     """Kind of conversation -> its share of all that are drawn; within a kind every item is seen before any repeats."""
     pictures: int = 24
