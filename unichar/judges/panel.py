@@ -6,6 +6,8 @@ from pathlib import Path
 from torch import Tensor
 
 from unichar.judges.alignment import AttributeAlignment, SceneRank
+from unichar.judges.band import IdentityBand
+from unichar.judges.copying import Copying
 from unichar.judges.eyes import Eye, perceptual_vectors
 from unichar.judges.likeness import PhotoLikeness, ToonLikeness
 from unichar.judges.prompts import Prompt
@@ -33,10 +35,21 @@ class Panel:
             self._likeness = ToonLikeness(eye, self.references, is_human=kit.pictures[0].attributes["species"] == "human")
         else:
             self._likeness = PhotoLikeness(eye, self.references, strangers(size))
+        scenes = [picture.attributes for picture in kit.split("train")] if self._toon else []
+        self._copying = Copying(eye, self.references, scenes=scenes)
+        self._band = IdentityBand(self._likeness, self._copying, self.references)
 
     def likeness(self, pixels: Tensor) -> Tensor:
         """[B] in 0..1."""
         return self._likeness.score(pixels)
+
+    def band(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
+        """[B] up to 1: likeness that is enough and not a copy, see `band.py`; one prompt a picture."""
+        return self._band.score(pixels, prompts)
+
+    def copying(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
+        """[B] of 0 and 1, one prompt a picture."""
+        return self._copying.score(pixels, prompts)
 
     def alignment(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
         """[B] in 0..1, one prompt a picture. Prompts of training pictures are ranked among training pictures only."""
