@@ -127,3 +127,21 @@ def test_a_learner_that_has_had_enough_ends_early_and_stays_ended(tmp_path):
     assert [row["step"] for row in read_curve(tmp_path / "curve.jsonl")] == [3, 5]
     train()
     assert len(taken) == 6
+
+
+def test_a_number_that_only_some_steps_have_is_averaged_over_those(tmp_path):
+    _, state = make_state(tmp_path, make_net())
+    steps = [{"loss": 1.0}, {"loss": 2.0, "late": 4.0}, {"loss": 6.0}, {"loss": 3.0, "late": 8.0}, {"late": 1.0}]
+    run_loop("toy", lambda index: steps[index], total=5, state=state, log_every=4)
+    assert read_curve(tmp_path / "curve.jsonl") == [{"step": 3, "loss": 3.0, "late": 6.0}, {"step": 4, "late": 1.0}]
+
+
+def test_a_report_may_add_what_depends_on_the_clock(tmp_path, capsys):
+    _, state = make_state(tmp_path, make_net())
+
+    def report(index: int, means: dict[str, float]) -> dict[str, float]:
+        return {**means, "speed": 10.0 * index}
+
+    run_loop("toy", lambda index: {"loss": 1.0, "loss_of_part": 2.0}, total=2, state=state, log_every=2, report=report)
+    assert read_curve(tmp_path / "curve.jsonl") == [{"step": 1, "loss": 1.0, "loss_of_part": 2.0, "speed": 10.0}]
+    assert capsys.readouterr().err.splitlines()[-1] == "toy 2/2, 0 s left: loss 1"

@@ -1,13 +1,16 @@
 """States come back to the last bit, or not at all."""
 
 import errno
+import json
 import os
+import tracemalloc
 
 import pytest
 import torch
 from factories_learning import make_net, make_state
+from safetensors.torch import load_file, save
 
-from unichar.learning.state import load_tensors, save_tensors
+from unichar.learning.state import OtherRun, SaveFailed, differences, load_tensors, run_key, save_tensors
 
 
 def train(net, optimizer, *, steps=3):
@@ -61,16 +64,37 @@ def test_without_a_file_a_run_starts_at_zero(tmp_path):
     assert state.load() == 0
 
 
-def test_another_configuration_is_refused(tmp_path):
-    _, state = make_state(tmp_path, make_net(), key="of yesterday")
+def test_another_run_is_refused_and_told_apart(tmp_path):
+    _, state = make_state(tmp_path, make_net(), key=run_key(config={"steps": 100, "lr": 1e-3, "mix": {"a": 1}}, base_sha256="ab"))
     state.save(5)
     net = make_net()
-    _, other = make_state(tmp_path, net, key="of today")
-    with pytest.raises(ValueError) as caught:
+    _, other = make_state(tmp_path, net, key=run_key(config={"steps": 200, "lr": 1e-3, "mix": {"b": 1}}, base_sha256="cd"))
+    with pytest.raises(OtherRun) as caught:
         other.load()
-    for words in (str(state.path), "of yesterday", "of today", "delete the file"):
-        assert words in str(caught.value)
+    words = str(caught.value)
+    for part in (
+        str(state.path),
+        "config.steps 100, now 200",
+        'base_sha256 "ab", now "cd"',
+        "config.mix.a 1, now absent",
+        "Delete",
+    ):
+        assert part in words
+    assert "lr" not in words
     assert_same(net, make_net())
+
+
+def test_settings_read_back_are_the_settings_that_were_written():
+    key = run_key(config={"targets": ("q", "k"), "mix": {}, "clip": 1.0}, seed=0)
+    assert differences(key, json.dumps(json.loads(key))) == []
+    assert differences(key, run_key(config={"targets": ("q",), "mix": {}, "clip": 1.0}, seed=0)) == [
+        'config.targets ["q", "k"], now ["q"]'
+    ]
+
+
+@pytest.mark.parametrize(("old", "new"), [("of yesterday", "of today"), ("of yesterday", run_key(seed=1)), ("3", "{}")])
+def test_keys_that_are_no_settings_are_shown_as_they_are(old, new):
+    assert differences(old, new) == [f"{old}, now {new}"]
 
 
 def test_a_failed_write_leaves_the_old_state_and_nothing_else(tmp_path, monkeypatch):
@@ -84,7 +108,7 @@ def test_a_failed_write_leaves_the_old_state_and_nothing_else(tmp_path, monkeypa
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("unichar.files.os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(SaveFailed, match=r"step 2 to .*No space left.*the state of step 1 is intact.*Make room for 1 MB"):
         state.save(2)
     assert state.path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
@@ -96,3 +120,30 @@ def test_tensors_of_any_layout_are_saved_as_they_look(tmp_path):
     tensors, metadata = load_tensors(tmp_path / "t.safetensors")
     assert torch.equal(tensors["turned"], grid.T) and torch.equal(tensors["part"], grid[:, 1:])
     assert metadata == {"who": "me"}
+
+
+def test_any_safetensors_reader_reads_what_is_written_piece_by_piece(tmp_path):
+    tensors = {
+        "half": torch.randn(3, 5).bfloat16(),
+        "count": torch.tensor(7),
+        "nothing": torch.empty(0, 4),
+        "mask": torch.tensor([True, False]),
+        "odd": torch.arange(3, dtype=torch.uint8),
+        "wide": torch.randn(2, 2, dtype=torch.float64),
+    }
+    save_tensors(tmp_path / "t.safetensors", tensors, {"who": "me"})
+    back = load_file(tmp_path / "t.safetensors")
+    assert back.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert back[name].dtype == tensor.dtype and torch.equal(back[name], tensor), name
+    assert len(save(tensors, {"who": "me"})) == (tmp_path / "t.safetensors").stat().st_size
+
+
+def test_a_save_needs_no_copy_of_everything(tmp_path):
+    """Memory that Python or NumPy hands out; the tensors themselves are PyTorch's and do not count."""
+    tensors = {f"part {i}": torch.zeros(250_000) for i in range(20)}
+    tracemalloc.start()
+    save_tensors(tmp_path / "t.safetensors", tensors, {})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "t.safetensors").stat().st_size > 20e6 and peak < 2e6

@@ -16,11 +16,19 @@ class Curve:
         write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
 
     def log(self, step: int, numbers: dict[str, float]) -> None:
-        """Add one line and flush it."""
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": step, **numbers}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Add one line and flush it.
+
+        Raises:
+            OSError: The disk is full or refuses; a resumed run drops a line that is cut off.
+        """
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps({"step": step, **numbers}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            words = f"could not add step {step} to the curve: {error.strerror}; make room and run the same command again"
+            raise OSError(error.errno, words, str(self.path)) from error
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:

@@ -9,9 +9,11 @@ from types import FrameType, TracebackType
 from tqdm import tqdm
 
 from unichar.learning.curves import Curve
+from unichar.learning.distributed import any_of, is_main
 from unichar.learning.state import TrainState
 
 STOPPED = 143  # 128 + SIGTERM, what a shell reports for a process ended by it
+_MISSING = "/missing"
 
 
 def run_loop(
@@ -23,21 +25,24 @@ def run_loop(
     save_seconds: float = 60.0,
     log_every: int = 10,
     finished: Callable[[], bool] = lambda: False,
+    report: Callable[[int, dict[str, float]], dict[str, float]] = lambda index, means: means,
 ) -> None:
     """Call `step(i)` for the steps that are left, from the saved state on, until `total` or until `finished()` says so.
 
-    `step` returns plain numbers; their means over `log_every` steps go to `curve.jsonl` beside the state, and to the log at
-    most every five seconds (a line each when the output is no terminal, since carriage returns freeze log viewers).
+    `step` returns plain numbers. The mean of each over those of `log_every` steps that have it goes through `report`, which
+    may add what depends on the clock, to `curve.jsonl` beside the state; means whose names have no underscore also go to the
+    log, at most every five seconds (a line each when the output is no terminal, since carriage returns freeze log viewers).
+    With several processes all of them call this; process 0 writes, and all save and stop at the same step.
 
     Raises:
         SystemExit: With code 143 after SIGTERM; the state of the last finished step is on disk then.
+        SaveFailed, OtherRun: See `TrainState`.
     """
     start = state.load()
-    curve = Curve(state.path.parent / "curve.jsonl", resume_from=start)
+    curve = Curve(state.path.parent / "curve.jsonl", resume_from=start) if is_main() else None
     saved_at = time.monotonic()
-    bar = tqdm(
-        total=total, initial=start, desc=title, mininterval=5.0, file=sys.stderr, ascii=True, disable=not sys.stderr.isatty()
-    )
+    silent = not is_main() or not sys.stderr.isatty()
+    bar = tqdm(total=total, initial=start, desc=title, mininterval=5.0, file=sys.stderr, ascii=True, disable=silent)
     log = _LineLog(title, start, total)
     with bar, _StopFlag() as asked_to_stop:
         for index in range(start, total):
@@ -47,22 +52,35 @@ def run_loop(
             bar.update()
             last = index + 1 == total or finished()
             if (index + 1) % log_every == 0 or last:
-                count = state.unlogged.pop("steps")
-                means = {name: value / count for name, value in state.unlogged.items()}
-                curve.log(index, means)
-                log.line(index + 1, means)
+                means = _means(state.unlogged)
                 state.unlogged.clear()
-            if asked_to_stop.raised or time.monotonic() - saved_at > save_seconds or last:
+                if curve is not None:
+                    curve.log(index, report(index, means))
+                    log.line(index + 1, means)
+            stop, due = any_of(asked_to_stop.raised, time.monotonic() - saved_at > save_seconds)
+            if stop or due or last:
                 state.save(index + 1)
                 saved_at = time.monotonic()
-            if asked_to_stop.raised:
+            if stop:
                 raise SystemExit(STOPPED)
 
 
 def _add(sums: dict[str, float], numbers: dict[str, float]) -> None:
-    """Add one step's numbers, and the step to the count of steps."""
+    """Add one step's numbers, and the step to the count of steps; steps without a number are counted for it."""
+    before = sums.get("steps", 0)
+    for name in numbers:
+        if name not in sums and before:
+            sums[f"{name}{_MISSING}"] = before
+    for name in [name for name in sums if name != "steps" and not name.endswith(_MISSING) and name not in numbers]:
+        sums[f"{name}{_MISSING}"] = sums.get(f"{name}{_MISSING}", 0) + 1
     for name, value in {"steps": 1, **numbers}.items():
         sums[name] = sums.get(name, 0) + value
+
+
+def _means(sums: dict[str, float]) -> dict[str, float]:
+    """The mean of every number over the steps that had it."""
+    names = [name for name in sums if name != "steps" and not name.endswith(_MISSING)]
+    return {name: sums[name] / (sums["steps"] - sums.get(f"{name}{_MISSING}", 0)) for name in names}
 
 
 class _StopFlag:
@@ -97,5 +115,5 @@ class _LineLog:
             return
         self.printed = now
         left = (now - self.began) / (done - self.start) * (self.total - done)
-        numbers = " ".join(f"{name} {value:.4g}" for name, value in means.items())
+        numbers = " ".join(f"{name} {value:.4g}" for name, value in means.items() if "_" not in name)
         print(f"{self.title} {done}/{self.total}, {left:.0f} s left: {numbers}", file=sys.stderr, flush=True)
