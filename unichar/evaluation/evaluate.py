@@ -15,6 +15,7 @@ from PIL import Image
 
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.content import Chain, ChatSample, ReportInput, RolePlaySample
+from unichar.evaluation.metrics import HEADLINE_ARMS
 from unichar.evaluation.pictures import Drawn, Examination, draw, finite_or_raise, measure_pictures, spread
 from unichar.evaluation.report import write_report
 from unichar.evaluation.sheets import SheetRow, contact_sheet
@@ -29,11 +30,23 @@ from unichar.learning.curves import read_curve
 from unichar.model.character import Character, Manner
 from unichar.model.load import load_model
 from unichar.model.pixels import to_images
+from unichar.model.protocol import UnifiedModel
 from unichar.records import CuratedKit, Interaction, StageJob, read_interactions
 from unichar.toons.draw import draw as render
 from unichar.toons.spec import IDENTITY, SCENE, Identity, Scene
 
-ARMS = {"base": None, "sft": "sft_checkpoint", "grpo": "grpo_checkpoint"}
+ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "base": ("", ()),
+    "text_only": ("sft_checkpoint", ("und",)),
+    "image_only": ("sft_checkpoint", ("gen",)),
+    "sft": ("sft_checkpoint", ("und", "gen")),
+    "grpo": ("grpo_checkpoint", ("und", "gen")),
+}
+"""Arm -> the checkpoint its adapters come from, and the sides that wear them.
+
+The two sides share no trained number and read each other frozen, so training one alone gives the very adapters that training both
+together gives: the one-sided arms need no run of their own.
+"""
 
 
 def run(job: StageJob) -> dict[str, float]:
@@ -68,15 +81,17 @@ class Evaluation:
         self.prompts = spread(plain_prompts(self.test), self.config.prompts)
         self.style = self._style()
         self._words: dict[str, Words] = {}
+        self._drawn: dict[str, Drawn] = {}
 
     def arm(self, arm: str) -> ArmResult:
         """Load an arm and measure it."""
-        noun = ARMS[arm]
+        noun, sides = ARMS[arm]
         adapters = self.job.inputs[noun] / "adapters" if noun else None
-        model = load_model(self.job.base, adapters)
-        print(f"evaluate {arm}: pictures", flush=True)
+        model = load_model(self.job.base, adapters, sides=sides)
         examination = Examination(self.kit, self.folder, self.job.base, size=model.image_size)
-        drawn = measure_pictures(model, examination, self.prompts, config=self.config, seed=self.job.seed, arm=arm)
+        weights = {side: sha256_file(adapters / side / "adapter_model.safetensors") for side in sides} if adapters else {}
+        print(f"evaluate {arm}: pictures", flush=True)
+        drawn = self._drawn_of(model, examination, arm, weights.get("gen", ""))
         print(f"evaluate {arm}: words", flush=True)
         manner = Manner(
             steps=self.config.sample_steps,
@@ -87,16 +102,23 @@ class Evaluation:
             max_plan_tokens=self.config.max_plan_tokens,
         )
         actor = Character(model, self.kit, manner)
-        words = self._words_of(actor, adapters)
+        words = self._words_of(actor, weights.get("und", ""))
         chains, metrics = self._role_plays(actor, examination, words, arm)
         return ArmResult(words, drawn, words.metrics | drawn.metrics | metrics, chains)
 
-    def _words_of(self, actor: Character, adapters: Path | None) -> Words:
-        """Text measures; arms that share their text adapters (SFT and GRPO) are measured once."""
-        key = sha256_file(adapters / "und" / "adapter_model.safetensors") if adapters else "base"
-        if key not in self._words:
-            self._words[key] = measure_words(actor, self.test, self.folder, style=self.style, config=self.config)
-        return self._words[key]
+    def _drawn_of(self, model: UnifiedModel, examination: Examination, arm: str, weights: str) -> Drawn:
+        """Pictures of the test prompts; arms that share their picture adapters are measured once."""
+        if weights not in self._drawn:
+            self._drawn[weights] = measure_pictures(
+                model, examination, self.prompts, config=self.config, seed=self.job.seed, arm=arm
+            )
+        return self._drawn[weights]
+
+    def _words_of(self, actor: Character, weights: str) -> Words:
+        """Text measures; arms that share their text adapters are measured once."""
+        if weights not in self._words:
+            self._words[weights] = measure_words(actor, self.test, self.folder, style=self.style, config=self.config)
+        return self._words[weights]
 
     def _role_plays(
         self, actor: Character, examination: Examination, words: Words, arm: str
@@ -140,12 +162,13 @@ class Evaluation:
             cost=self._cost(),
             data=self._data(),
             chats=[
-                ChatSample(user=user, replies={a: r.words.chats[user] for a, r in results.items()}, reference=references[user])
+                ChatSample(
+                    user=user, replies={a: results[a].words.chats[user] for a in HEADLINE_ARMS}, reference=references[user]
+                )
                 for user in first.words.chats
             ],
             role_plays=[
-                RolePlaySample(user=user, arms={arm: result.chains[user] for arm, result in results.items()})
-                for user in first.chains
+                RolePlaySample(user=user, arms={arm: results[arm].chains[user] for arm in HEADLINE_ARMS}) for user in first.chains
             ],
             sheet=self._sheet(results),
             references=[Image.open(self.folder / picture.image) for picture in self.kit.split("train")],
@@ -155,13 +178,13 @@ class Evaluation:
 
     def _sheet(self, results: dict[str, ArmResult]) -> Image.Image:
         """Truth, then every arm, on the same prompts and noise."""
-        rows = []
+        rows, shown = [], [results[arm] for arm in HEADLINE_ARMS]
         step = max(1, len(self.prompts) // self.config.sheet_rows)
         for index in list(range(0, len(self.prompts), step))[: self.config.sheet_rows]:
             prompt = self.prompts[index]
-            arms = tuple(tuple(result.drawn.pictures[index][:2]) for result in results.values())
+            arms = tuple(tuple(result.drawn.pictures[index][:2]) for result in shown)
             rows.append(SheetRow(caption=prompt.text, pictures=((self._truth(prompt),), *arms)))
-        return contact_sheet(rows, ["truth", *(arm if arm == "base" else arm.upper() for arm in results)])
+        return contact_sheet(rows, ["truth", *(arm if arm == "base" else arm.upper() for arm in HEADLINE_ARMS)])
 
     def _truth(self, prompt: Prompt) -> Image.Image:
         if self.kit.is_toon_world:

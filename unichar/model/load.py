@@ -1,15 +1,18 @@
 """The one door to a model: everything outside `unichar/model/` gets its model here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from unichar.files import sha256_file
-from unichar.model.lora import load_adapters
+from unichar.model.lora import SIDES, load_adapters
 from unichar.model.nano.model import NanoModel, load_nano
 from unichar.model.protocol import UnifiedModel
 
 
-def load_model(base: Path, adapters: Path | None = None, *, trainable: bool = False) -> UnifiedModel:
-    """The base model of `base`, with a character's adapters on it if given.
+def load_model(
+    base: Path, adapters: Path | None = None, *, sides: Sequence[str] = SIDES, trainable: bool = False
+) -> UnifiedModel:
+    """The base model of `base`, with a character's adapters on it if given: both sides, or those named.
 
     Raises:
         FileNotFoundError: `base` is not there.
@@ -22,5 +25,5 @@ def load_model(base: Path, adapters: Path | None = None, *, trainable: bool = Fa
         )
     model: NanoModel = load_nano(base)
     if adapters is not None:
-        load_adapters(model, adapters, base_sha256=sha256_file(base), trainable=trainable)
+        load_adapters(model, adapters, base_sha256=sha256_file(base), sides=sides, trainable=trainable)
     return model

@@ -5,6 +5,7 @@ with the hash of the base they belong to.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,10 @@ def save_adapters(model: UnifiedModel, folder: Path, *, base_sha256: str) -> Non
     write_atomic(folder / "base.json", json.dumps({"sha256": base_sha256}).encode())
 
 
-def load_adapters(model: UnifiedModel, folder: Path, *, base_sha256: str, trainable: bool = False) -> None:
-    """Put saved adapters on a base model.
+def load_adapters(
+    model: UnifiedModel, folder: Path, *, base_sha256: str, sides: Sequence[str] = SIDES, trainable: bool = False
+) -> None:
+    """Put saved adapters on a base model, on one side alone if `sides` says so.
 
     Raises:
         ValueError: The adapters were trained on another base.
@@ -62,7 +65,7 @@ def load_adapters(model: UnifiedModel, folder: Path, *, base_sha256: str, traina
             f"{folder} was trained on the base {wanted[:12]}…, but the base here is {base_sha256[:12]}…: "
             "fetch the base it belongs to (`make data`), or train the character again"
         )
-    for side in SIDES:
+    for side in sides:
         loaded = PeftModel.from_pretrained(getattr(model, side), folder / side, is_trainable=trainable)
         setattr(model, side, loaded)
 
