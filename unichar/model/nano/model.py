@@ -16,9 +16,9 @@ from peft import PeftModel
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from transformers import DynamicCache, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
-from unichar.kit.images import load_picture
+from unichar.kit.images import load_picture, prepare
 from unichar.learning.seeds import torch_rng
 from unichar.model.flow import integrate
 from unichar.model.nano.backbone import encode_prompts, load_backbone, padded_length
@@ -26,6 +26,7 @@ from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
 from unichar.model.nano.vae import LATENT_CHANNELS, Vae
 from unichar.model.nano.vision import NUM_TOKENS, Connector, VisionTower
+from unichar.model.nano.writing import Choice, write
 from unichar.model.pixels import to_pixels
 from unichar.model.protocol import Turn
 from unichar.model.tokens import IMAGE, TokenBatch, TokenSequence, collate, render
@@ -74,7 +75,18 @@ class NanoModel(nn.Module):
 
     @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
-        """Latents [B, C, h, w] of RGB pictures."""
+        """Latents [B, C, h, w] of RGB pictures.
+
+        Raises:
+            ValueError: A picture has another size than the model's.
+        """
+        side = self.image_size
+        for number, image in enumerate(images):
+            if image.size != (side, side):
+                raise ValueError(
+                    f"picture {number} of {len(images)} is {image.width} x {image.height} pixels, nano draws {side} x {side}: "
+                    "curate the kit with this preset again"
+                )
         with torch.autocast("cpu", torch.bfloat16):
             return self.vae.encode(to_pixels(images)).float()
 
@@ -133,7 +145,11 @@ class NanoModel(nn.Module):
 
     @torch.no_grad()
     def sample_latents(self, context: TextContext, seeds: Sequence[int], *, steps: int, guidance: float, shift: float) -> Tensor:
-        """Latents [B, C, h, w], one seed a picture. `guidance` 1 runs the prompts alone; above, an empty prompt as well."""
+        """Latents [B, C, h, w], one seed a picture. `guidance` 1 runs the prompts alone; above, an empty prompt as well.
+
+        Raises:
+            ValueError: The expert answers with NaN.
+        """
         nothing = self.prompt_context([""])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
@@ -143,7 +159,14 @@ class NanoModel(nn.Module):
             unconditional = self.velocity(x, t, nothing)
             return unconditional + guidance * (v - unconditional)
 
-        return integrate(guided, self.start_noise(seeds), steps=steps, shift=shift)
+        latents = integrate(guided, self.start_noise(seeds), steps=steps, shift=shift)
+        bad = (~latents.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
+        if bad:
+            raise ValueError(
+                f"the generation expert draws NaN (pictures {', '.join(map(str, bad[:8]))} of {len(latents)}): its adapters "
+                "(adapters/gen) diverged or are damaged; train them again with a lower learning rate"
+            )
+        return latents
 
     def _embed(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
         embedding = self._llama().get_input_embeddings()
@@ -195,34 +218,33 @@ class NanoModel(nn.Module):
     ) -> list[str]:
         """The next assistant message of each conversation; greedy at temperature 0.
 
-        Conversations run one by one, each drawing from the seed and its own text: the words then do not depend on what else
-        is asked, and on two cores a batch of different lengths gains little.
-        """
-        return [
-            self._reply(turns, max_tokens, temperature, torch_rng(seed, "reply", *(turn.text for turn in turns)))
-            for turns in conversations
-        ]
+        Each draws from the seed and its own text, so its words do not depend on what else is asked.
 
-    def _reply(self, turns: Sequence[Turn], max_tokens: int, temperature: float, generator: torch.Generator) -> str:
+        Raises:
+            ValueError: A conversation is longer than the backbone's context, or the backbone answers with NaN.
+        """
+        stop = self.tokenizer.convert_tokens_to_ids(END)
+        assert isinstance(stop, int)
+        tokens = write(
+            self._llama(),
+            [self._opened(turns) for turns in conversations],
+            [_sampler(temperature, torch_rng(seed, "reply", *(turn.text for turn in turns))) for turns in conversations],
+            max_tokens=max_tokens,
+            stop=stop,
+        )
+        return [str(self.tokenizer.decode(row, skip_special_tokens=True)).strip() for row in tokens]
+
+    def _opened(self, turns: Sequence[Turn]) -> Tensor:
+        """[L, D] embedded conversation with an assistant message begun; pictures of any size and mode are prepared here."""
         segments = [
             Segment(type="image" if turn.image is not None else "text", value=turn.text, role=turn.role)  # type: ignore[arg-type]
             for turn in turns
         ]
         sequence = render(segments, self.tokenizer, image_tokens=NUM_TOKENS, open_reply=True)
-        images = [turn.image for turn in turns if turn.image is not None]
+        images = [prepare(turn.image, self.image_size) for turn in turns if turn.image is not None]
         batch = collate([sequence], pad=self.tokenizer.pad_token_id)
-        end = self.tokenizer.convert_tokens_to_ids(END)
-        cache, written = DynamicCache(), []
         with torch.autocast("cpu", torch.bfloat16):
-            embedded = self._embed(batch, to_pixels(images) if images else None)
-            for _ in range(max_tokens):
-                hidden = self._llama().model(inputs_embeds=embedded, past_key_values=cache, use_cache=True).last_hidden_state
-                token = _pick(self._llama().lm_head(hidden[:, -1])[0].float(), temperature, generator)
-                if token == end:
-                    break
-                written.append(token)
-                embedded = self._llama().get_input_embeddings()(torch.tensor([[token]]))
-        return str(self.tokenizer.decode(written, skip_special_tokens=True)).strip()
+            return self._embed(batch, to_pixels(images) if images else None)[0]
 
 
 @contextmanager
@@ -237,6 +259,10 @@ def _without_adapters(side: nn.Module) -> Iterator[None]:
     finally:  # peft switches adapters on as trainable, also those that were frozen
         for parameter, was in zip(side.parameters(), trains, strict=True):
             parameter.requires_grad_(was)
+
+
+def _sampler(temperature: float, generator: torch.Generator) -> Choice:
+    return lambda logits: _pick(logits, temperature, generator)
 
 
 def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
