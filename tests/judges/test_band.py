@@ -38,8 +38,8 @@ def band(sort: str) -> tuple[IdentityBand, ToonLikeness | PhotoLikeness]:
     return IdentityBand(photo, Copying(PhotoEye(BASE), REFERENCES), REFERENCES), photo
 
 
-@pytest.mark.parametrize(("sort", "least"), [("toon", 0.9), ("photo", 0.6)])
-def test_inside_the_band_all_are_equal_strangers_and_copies_are_not(sort, least):
+@pytest.mark.parametrize(("sort", "least", "margin"), [("toon", 0.9, 0.3), ("photo", 0.5, 0.0)])
+def test_inside_the_band_all_are_equal_strangers_and_copies_are_not(sort, least, margin):
     """Without words for the scenes, as with photographs, two toons on one beach count as half a copy."""
     judge, _ = band(sort)
     other = make_album(12, seed=2)
@@ -47,19 +47,19 @@ def test_inside_the_band_all_are_equal_strangers_and_copies_are_not(sort, least)
     outside = judge.score(to_pixels(make_strangers(12)), prompts_of(other.scenes))
     copies = judge.score(REFERENCES, ELSEWHERE)
     assert float(inside.max()) <= 1 and inside.mean() > least
-    assert outside.mean() < inside.mean() - 0.2
+    assert outside.mean() < inside.mean() - margin
     assert copies.mean() < 0.5
 
 
 @pytest.mark.parametrize("sort", ["toon", "photo"])
-def test_the_lower_end_is_the_loneliest_reference(sort):
+def test_the_lower_end_is_the_middle_one_of_the_references(sort):
     judge, likeness = band(sort)
     if sort == "toon":
         rows = [torch.cat([REFERENCES[:i], REFERENCES[i + 1 :]]) for i in range(6)]
         rest = [ToonLikeness(ToonEye(BASE), others, is_human=False) for others in rows]
         alone = [float(rest[i].nearest(REFERENCES[i : i + 1])) for i in range(6)]
-        assert judge.low == pytest.approx(min(alone), abs=1e-4)
-    assert judge.low == pytest.approx(float(likeness.nearest(REFERENCES, others=True).min()))
+        assert judge.low == pytest.approx(float(torch.tensor(alone).median()), abs=1e-4)
+    assert judge.low == pytest.approx(float(likeness.nearest(REFERENCES, others=True).median()))
     assert 0 < judge.low < float(likeness.nearest(REFERENCES).min())
 
 

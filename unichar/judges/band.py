@@ -1,9 +1,9 @@
 """The identity band: as much like the references as they are like each other, and no more.
 
-Below it a picture shows somebody else; above it the picture *is* a reference. Both ends come from the kit: the lower one is how
-like its nearest sibling the loneliest reference is, the upper one how near the closest pair lies (the paper uses one cosine for
-both ends, with 0.9 and 0.5 for every character). Each end has its own measure, since being the same person and being the same
-picture are different things: likeness and `Copying`.
+Below it a picture shows somebody else; above it the picture *is* a reference. Both ends come from the kit: the lower one is
+how like its nearest sibling the middle one of the references is, the upper one how near the closest pair lies. (The paper uses
+one cosine for both ends, with 0.9 and 0.5 for every character.) Each end has its own measure, since being the same person and
+being the same picture are different things: likeness and `Copying`.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class IdentityBand:
     def __init__(self, likeness: ToonLikeness | PhotoLikeness, copying: Copying, references: Tensor) -> None:
         self._likeness, self._copying = likeness, copying
         among = likeness.nearest(references, others=True)
-        self.low = float(among.min())
+        self.low = float(among.median())
         """Likeness to the nearest reference below which a picture is marked down."""
 
     def stranger(self, pixels: Tensor) -> Tensor:

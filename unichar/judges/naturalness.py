@@ -5,8 +5,8 @@ the prompt. What it leaves behind is small on pictures of its world and large on
 not have drawn. Toons are shown to the base without adapters; photographs to the model as SFT left it, since the base has only
 ever seen drawings.
 
-Of 32 pictures each (see `docs/log.md`), the base's error tells smears, blurred patches, ghosts and noise from renders with an area
-under the curve of 0.99 or more; patch and Mahalanobis distances in EfficientNet features reach 0.8 to 0.99 and mistake the
+Of 32 pictures each (see `docs/log.md`), the base's error tells smears, blurred patches, ghosts and noise from renders with an
+area under the curve of 0.97 or more; patch and Mahalanobis distances in EfficientNet features reach 0.8 to 0.99 and mistake the
 SFT model's good pictures for bad ones. No network of the other judges is used.
 """
 
