@@ -225,7 +225,7 @@ def test_a_kit_that_changes_while_it_is_read_is_not_taken_for_what_it_was(
     [
         ("sft", "nobody", "smoke", FileNotFoundError, r"no kit for 'nobody' in .*data/characters/nobody"),
         ("sft", "../pip", "smoke", ValueError, "cannot be a character's id"),
-        ("sft", "pip", "huge", ValueError, "no preset 'huge'; the presets are smoke, cpu, bagel"),
+        ("sft", "pip", "huge", ValueError, "no preset 'huge'; the presets are smoke, cpu, cpu-1, cpu-3, cpu-5, bagel"),
         ("train", "pip", "smoke", ValueError, "no stage 'train'"),
     ],
 )

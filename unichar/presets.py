@@ -2,13 +2,15 @@
 
     smoke   everything tiny, proves that the line works (under two minutes on 2 cores)
     cpu     the embedded default: nano on 2 cores, ten minutes a character
+    cpu-1, cpu-3, cpu-5   the same from one, three or five of the kit's pictures
     bagel   production: BAGEL-7B-MoT on GPUs, the paper's settings
 
 `python -m unichar customize --character mochi --preset smoke`
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from unichar.evaluation.config import EvaluationConfig
@@ -72,6 +74,12 @@ def cpu() -> Preset:
     )
 
 
+def few_pictures(count: int) -> Preset:
+    """`cpu` with `count` of the kit's training pictures and what refers to them: how few are enough?"""
+    preset = cpu()
+    return replace(preset, name=f"cpu-{count}", sft=replace(preset.sft, images=count))
+
+
 def bagel() -> Preset:
     """Production: BAGEL-7B-MoT on GPUs, 1024 px, the paper's steps and weights with adapters instead of full tuning."""
     return Preset(
@@ -86,7 +94,12 @@ def bagel() -> Preset:
     )
 
 
-PRESETS: dict[str, Callable[[], Preset]] = {"smoke": smoke, "cpu": cpu, "bagel": bagel}
+PRESETS: dict[str, Callable[[], Preset]] = {
+    "smoke": smoke,
+    "cpu": cpu,
+    **{f"cpu-{count}": partial(few_pictures, count) for count in (1, 3, 5)},
+    "bagel": bagel,
+}
 
 
 def get_preset(name: str) -> Preset:

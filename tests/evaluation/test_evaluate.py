@@ -60,7 +60,7 @@ def test_the_report_keeps_the_contract(evaluated, inputs):
     assert report.keys() == {"character", "preset", "base", "arms", "cost", "data"}
     assert (report["character"], report["preset"]) == ("bramble", "smoke")
     assert report["base"] == {"name": "base", "sha256": sha256_file(BASE)}
-    assert report["arms"].keys() == ARMS.keys() == {"base", "sft", "grpo"}
+    assert report["arms"].keys() == ARMS.keys() == {"base", "text_only", "image_only", "sft", "grpo"}
     for metrics in report["arms"].values():
         assert metrics.keys() == METRICS.keys()
         for name, value in metrics.items():
@@ -104,6 +104,14 @@ def test_sft_and_grpo_share_their_words_but_not_their_pictures(evaluated):
         assert summary[f"sft_{name}"] == summary[f"grpo_{name}"]
     assert summary["base_held_out_nll"] != summary["sft_held_out_nll"]
     assert summary["sft_identity"] != summary["grpo_identity"]
+
+
+def test_one_sided_arms_have_one_side_of_sft_and_the_other_of_the_base(evaluated):
+    _, summary = evaluated
+    for name in ("held_out_nll", "style", "knowledge_accuracy", "identity", "alignment"):
+        text = name in ("held_out_nll", "style", "knowledge_accuracy")
+        assert summary[f"text_only_{name}"] == summary[f"{'sft' if text else 'base'}_{name}"]
+        assert summary[f"image_only_{name}"] == summary[f"{'base' if text else 'sft'}_{name}"]
 
 
 def test_the_same_arm_gives_the_same_numbers_again(evaluated):

@@ -59,6 +59,15 @@ def test_the_summary_counts_what_was_learned_from(sft_job, tmp_path):
     assert "training_seconds" in summary
 
 
+@pytest.mark.parametrize(("left_out", "side"), [({"pictures": 0}, "und"), ({"conversations": 0}, "gen")])
+def test_one_side_alone_learns_what_it_learns_in_company(sft_job, tmp_path, left_out, side):
+    job = make_job("sft", tmp_path, sft_job.inputs, config=dataclasses.replace(TINY["sft"], **left_out))
+    summary = run(job)
+    assert ("ce" in summary, "mse" in summary) == ((True, False) if side == "und" else (False, True))
+    name = f"adapters/{side}/adapter_model.safetensors"
+    assert (job.out / name).read_bytes() == (sft_job.out / name).read_bytes()
+
+
 def test_a_killed_run_goes_on_to_the_very_same_adapters(sft_job, tmp_path, monkeypatch):
     monkeypatch.setenv("UNICHAR_BACKBONE", str(backbone_folder()))
     job = make_job("sft", tmp_path, sft_job.inputs, config=EAGER)
