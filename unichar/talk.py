@@ -6,7 +6,9 @@ that picture; with `--draw` the character also plans and draws the moment into t
 
 from pathlib import Path
 
-from unichar.kit.images import load_picture
+from PIL import Image, ImageOps
+
+from unichar.kit.images import MAX_PIXELS, UnusablePicture, check_size, opened
 from unichar.model.character import Character, Manner
 from unichar.model.load import load_model
 from unichar.model.protocol import Turn
@@ -20,13 +22,14 @@ def main(character: str, text: str, *, draw: bool = False, image: Path | None = 
     Raises:
         MissingOutput: The character was never trained.
         FileNotFoundError: `image` does not exist.
+        UnusablePicture: `image` can not be read, or is too small or too large.
     """
     store = Store.from_env()
     kit = CuratedKit.read(store.current(character, "curated_kit").folder)
     model = load_model(store.data / "models" / "nano" / "base.safetensors", _checkpoint(store, character).folder / "adapters")
     actor = Character(model, kit, Manner(temperature=0.7))
     if image is not None:
-        print(actor.answer(load_picture(image, model.image_size), text))
+        print(actor.answer(read_picture(image), text))
     elif draw:
         moment = actor.role_play(text, seed=seed)
         target = Path(f"{character}-{seed}.png")
@@ -34,6 +37,23 @@ def main(character: str, text: str, *, draw: bool = False, image: Path | None = 
         print(f"{kit.name}: {moment.reply}\n({moment.instruction or 'no plan'})\n{target}")
     else:
         print(f"{kit.name}: {actor.reply([Turn(role='user', text=text)], seed=seed)}")
+
+
+def read_picture(path: Path) -> Image.Image:
+    """A picture to show, upright.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        UnusablePicture: It can not be read, or is too small or too large; the message names the file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no picture {path}")
+    try:
+        with opened(path, max_pixels=MAX_PIXELS) as image:
+            check_size(image)
+            return ImageOps.exif_transpose(image)
+    except UnusablePicture as error:
+        raise UnusablePicture(f"{path} {error}") from error
 
 
 def _checkpoint(store: Store, character: str) -> Output:

@@ -8,7 +8,7 @@ import pytest
 from factories_kit import PIP_LOOK
 from PIL import Image, ImageEnhance
 
-from unichar.kit.images import Look, UnusablePicture, load_picture, prepare
+from unichar.kit.images import Look, UnusablePicture, check_size, load_picture, prepare
 from unichar.toons.draw import draw
 from unichar.toons.spec import EXPRESSIONS, Scene
 
@@ -25,16 +25,18 @@ def in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image.convert("RGB").convert(mode, palette=Image.Palette.ADAPTIVE)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "RGBX", "F", "I;16", "I;16B", "I"])
 def test_every_mode_keeps_its_brightness(mode: str) -> None:
-    if mode.startswith("I"):
-        pixels = np.full((40, 40), 128 * 257, dtype=np.uint16 if mode == "I;16" else np.int32)
-        image = Image.fromarray(pixels)
-        assert image.mode == mode
-        expected = 128
+    expected = 128
+    if mode == "F":
+        image = Image.fromarray(np.full((40, 40), 128, np.float32))
+    elif mode.startswith("I"):
+        kind = {"I;16": "<u2", "I;16B": ">u2", "I": np.int32}[mode]
+        image = Image.fromarray(np.full((40, 40), 128 * 257, dtype=kind))
     else:
-        image = in_mode(Image.new("L", (40, 40), 255 if mode == "1" else 128), mode)
         expected = 255 if mode == "1" else 128
+        image = in_mode(Image.new("L", (40, 40), expected), mode)
+    assert image.mode == mode
     square = prepare(image, 32)
     assert (square.mode, square.size) == ("RGB", (32, 32))
     assert abs(grey_level(square) - expected) <= 2
@@ -50,9 +52,16 @@ def test_every_mode_survives_a_file(tmp_path: Path, mode: str, suffix: str) -> N
     assert abs(grey_level(load_picture(path, 32)) - 128) <= 2
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA"])
+def test_a_colour_space_pillow_gets_wrong_is_refused() -> None:
+    with pytest.raises(UnusablePicture, match="LAB"):
+        prepare(Image.new("LAB", (40, 40)), 32)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "RGBa", "LA", "La", "P", "PA"])
 def test_transparency_becomes_white_whatever_colour_hides_below(mode: str) -> None:
-    image = Image.new("RGBA", (40, 40), (0, 0, 0, 0)).convert("LA" if mode == "LA" else "RGBA")
+    image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    if mode in ("LA", "La", "RGBa"):
+        image = Image.new(mode, (40, 40), 0)
     if mode in ("P", "PA"):
         image = Image.new("P", (40, 40), 0)
         image.info["transparency"] = 0
@@ -96,6 +105,50 @@ def test_cutouts_are_padded_and_lose_nothing() -> None:
 def test_very_long_photos_are_padded() -> None:
     square = np.asarray(prepare(Image.new("RGB", (90, 30), (0, 0, 0)), 90))
     assert square[2, 45].min() == 255 and square[45, 1].max() == 0
+
+
+@pytest.mark.parametrize("size", [(12000, 3), (3, 12000), (1, 1), (1, 40), (129, 64), (5000, 5000)])
+def test_any_size_and_shape_becomes_the_square(size: tuple[int, int]) -> None:
+    """A strip costs no more memory than itself, and its one line stays visible."""
+    square = prepare(Image.new("RGB", size, (0, 0, 0)), 64)
+    assert square.size == (64, 64) and int(np.asarray(square)[31:33, 31:33].min()) == 0
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_every_orientation_of_a_camera_is_undone(tmp_path: Path, turn: int) -> None:
+    image = toon(size=64)
+    turned = {
+        1: [],
+        2: [Image.Transpose.FLIP_LEFT_RIGHT],
+        3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM],
+        5: [Image.Transpose.TRANSPOSE],
+        6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE],
+        8: [Image.Transpose.ROTATE_270],
+    }[turn]
+    stored = image
+    for step in turned:
+        stored = stored.transpose(step)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    stored.save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(np.asarray(load_picture(tmp_path / "a.png", 64)), np.asarray(image))
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_broken_notes_of_a_camera_do_not_cost_the_picture(tmp_path: Path, exif: bytes) -> None:
+    toon().save(tmp_path / "a.jpg", exif=exif)
+    assert load_picture(tmp_path / "a.jpg", 64).size == (64, 64)
+
+
+def test_pictures_shown_by_hand_have_limits() -> None:
+    check_size(Image.new("1", (16, 5000)))
+    with pytest.raises(UnusablePicture, match="is 15 x 40 pixels; show one with at least 16"):
+        check_size(Image.new("1", (15, 40)))
+    with pytest.raises(UnusablePicture, match="is 8000 x 5001 pixels, more than 40,000,000"):
+        check_size(Image.new("1", (8000, 5001)))
 
 
 def test_a_file_with_another_suffix_than_its_content_is_read(tmp_path: Path) -> None:

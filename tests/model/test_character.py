@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from factories_interactions import make_curated_kit
 from factories_model import make_album
+from PIL import Image
 
 from unichar.interactions.prompts import PLAN_REQUEST, character_card, portrait_request
+from unichar.kit.images import UnusablePicture
 from unichar.model.character import Character, Manner
 from unichar.model.protocol import Turn
 
@@ -57,6 +59,31 @@ def test_a_plan_is_read_from_what_the_model_writes(kit):
     scribe = Scribe("<think>It is cold.</think>\n<gen>Bramble, sad, in the snow.</gen>")
     assert Character(scribe, kit, QUICK).plan("Cold?", "Hmph.") == ("It is cold.", "Bramble, sad, in the snow.")
     assert scribe.asked[0][-1].text == PLAN_REQUEST
+
+
+def test_several_are_asked_at_once_and_as_one_by_one(actor):
+    users = ["Cold?", "What is a lighthouse, and who lives in it?"]
+    histories = [[Turn(role="user", text=user)] for user in users]
+    replies = actor.replies(histories, seed=2)
+    assert replies == [actor.reply(history, seed=2) for history in histories]
+    exchanges = list(zip(users, replies, strict=True))
+    assert actor.plans(exchanges, seed=2) == [actor.plan(*exchange, seed=2) for exchange in exchanges]
+
+
+def test_a_picture_may_have_any_shape_but_must_have_something_to_see(actor):
+    for size in ((16, 900), (700, 33), (300, 300)):
+        assert isinstance(actor.answer(Image.new("RGBA", size, (9, 9, 9, 99)), "What do you see?"), str)
+    with pytest.raises(UnusablePicture, match="is 9 x 40 pixels"):
+        actor.answer(Image.new("RGB", (9, 40)), "What do you see?")
+    with pytest.raises(UnusablePicture, match="is 9 x 40 pixels"):
+        actor.reply([Turn(role="user", text="Look!")], image=Image.new("RGB", (9, 40)))
+
+
+def test_a_picture_can_be_drawn_in_another_manner(actor):
+    usual = actor.draw("Bramble in the snow.", seed=4)[0]
+    assert actor.draw("Bramble in the snow.", seed=4, steps=2, guidance=QUICK.guidance)[0].tobytes() == usual.tobytes()
+    for other in ({"steps": 3}, {"guidance": 1.0}):
+        assert actor.draw("Bramble in the snow.", seed=4, **other)[0].tobytes() != usual.tobytes()
 
 
 def test_without_a_usable_plan_there_is_none(kit):

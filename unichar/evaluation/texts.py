@@ -78,7 +78,7 @@ def measure_words(
         [turns_of(item) for item in chosen], max_tokens=config.max_reply_tokens, temperature=config.temperature, seed=0
     )
     users = [moment.segments[1].value for moment in evenly(moments(test), config.role_plays)]
-    chains = {user: play(actor, user) for user in users}
+    chains = play(actor, users)
     if style:
         metrics["style"] = estimate([style.score(actor.kit.id, text) for text in [*replies, *(c.reply for c in chains.values())]])
     return Words(metrics=metrics, chats={item.prompt: text for item, text in zip(chosen, replies, strict=True)}, chains=chains)
@@ -90,10 +90,12 @@ def moments(test: Sequence[Interaction]) -> list[Interaction]:
     return [item for item in plans if item.form == "request"] or plans
 
 
-def play(actor: Character, user: str) -> Chain:
-    """Reply, then plan a picture of the moment; the picture itself comes later."""
-    reply = actor.reply([Turn(role="user", text=user)])
-    return Chain(reply, *actor.plan(user, reply), None)
+def play(actor: Character, users: Sequence[str]) -> dict[str, Chain]:
+    """Reply to each user text, then plan a picture of the moment; the picture itself comes later."""
+    replies = actor.replies([[Turn(role="user", text=user)] for user in users])
+    exchanges = list(zip(users, replies, strict=True))
+    plans = actor.plans(exchanges)
+    return {user: Chain(reply, *plan, None) for (user, reply), plan in zip(exchanges, plans, strict=True)}
 
 
 def turns_of(item: Interaction) -> list[Turn]:

@@ -24,6 +24,9 @@ from PIL import Image, ImageOps
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _FORMATS = ("PNG", "JPEG", "WEBP")
 WHITE = (255, 255, 255)
+MAX_PIXELS = 40_000_000
+MIN_SHOWN = 16
+"""Pixels on the shorter side of a picture that somebody shows to a model: one patch."""
 MAX_BITS = 24
 """Of 256 `dhash` bits: more differ between any two pictures of which one is not the other saved again."""
 MAX_SPOT = 28.0
@@ -69,7 +72,7 @@ def load_picture(
     size: int,
     background: tuple[int, int, int] = WHITE,
     *,
-    max_pixels: int = 40_000_000,
+    max_pixels: int = MAX_PIXELS,
     max_ratio: float = 2.0,
 ) -> Image.Image:
     """The picture as training sees it: upright, RGB, `size` x `size`, transparency filled with `background`.
@@ -89,22 +92,46 @@ def prepare(image: Image.Image, size: int, background: tuple[int, int, int] = WH
     flat.paste(layers, mask=alpha)
     is_cutout = bool(np.asarray(alpha).min() < 255)
     is_long = max(flat.size) > max_ratio * min(flat.size)
-    flat = _padded(flat, background) if is_cutout or is_long else _cropped(flat)
-    # Lanczos keeps small pictures sharp, but rings around edges that it enlarges.
-    return flat.resize((size, size), Image.Resampling.LANCZOS if flat.width > size else Image.Resampling.BICUBIC)
+    return _padded(flat, size, background) if is_cutout or is_long else _resized(_cropped(flat), size, size)
+
+
+def check_size(image: Image.Image) -> None:
+    """Refuse a picture, shown to a model by hand, that has nothing to see or too much to unpack. Kits have limits of their own.
+
+    Raises:
+        UnusablePicture: It is smaller than 16 pixels on a side or larger than 40 megapixels.
+    """
+    if min(image.size) < MIN_SHOWN:
+        raise UnusablePicture(f"is {image.width} x {image.height} pixels; show one with at least {MIN_SHOWN} on each side")
+    if image.width * image.height > MAX_PIXELS:
+        raise UnusablePicture(f"is {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; show a smaller copy")
 
 
 def _rgba(image: Image.Image) -> Image.Image:
-    """Any mode as 8-bit RGBA. Pillow clips 16-bit grey instead of scaling it, which turns such pictures white."""
+    """Any mode as 8-bit RGBA. Pillow clips 16-bit grey instead of scaling it, which turns such pictures white.
+
+    Raises:
+        UnusablePicture: The picture is in LAB, which Pillow would turn into other colours.
+    """
+    if image.mode == "LAB":
+        raise UnusablePicture("is in the colour space LAB; save it as RGB")
+    if image.mode == "La":  # grey with the transparency multiplied in: Pillow knows only this one way out of it
+        return image.convert("LA").convert("RGBA")
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8)).convert("RGBA")
     return image.convert("RGBA")
 
 
-def _padded(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    side = max(image.size)
-    square = Image.new("RGB", (side, side), background)
-    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
+    # Lanczos keeps small pictures sharp, but rings around edges that it enlarges.
+    return image.resize((width, height), Image.Resampling.LANCZOS if image.width > width else Image.Resampling.BICUBIC)
+
+
+def _padded(image: Image.Image, size: int, background: tuple[int, int, int]) -> Image.Image:
+    """Made small first: the square around a strip of 12000 x 3 would take half a gigabyte."""
+    width, height = (max(1, round(side * size / max(image.size))) for side in image.size)
+    square = Image.new("RGB", (size, size), background)
+    square.paste(_resized(image, width, height), ((size - width) // 2, (size - height) // 2))
     return square
 
 

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from PIL import Image
 
 from unichar.interactions.prompts import PLAN_REQUEST, character_card, parse_plan, portrait_request
+from unichar.kit.images import check_size
 from unichar.learning.seeds import derive
 from unichar.model.pixels import to_images
 from unichar.model.protocol import RolePlay, Turn, UnifiedModel
 from unichar.records import CuratedKit
+
+_ANSWER_TOKENS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,36 +46,54 @@ class Character:
         return Turn(role="system", text=card)
 
     def reply(self, history: Sequence[Turn], *, image: Image.Image | None = None, seed: int = 0) -> str:
-        """The character's next message. `history` ends with what the user said; `image` is what the user shows with it."""
-        shown = [Turn(role="user", image=image)] if image is not None else []
-        turns = [self._system(), *history[:-1], *shown, history[-1]]
-        return self._write(turns, self.manner.max_reply_tokens, seed)
+        """The character's next message. `history` ends with what the user said; `image` is what the user shows with it.
+
+        Raises:
+            UnusablePicture: `image` is too small or too large to be read.
+            ValueError: The conversation is longer than the model's context.
+        """
+        shown = [_shown(image)] if image is not None else []
+        return self.replies([[*history[:-1], *shown, history[-1]]], seed=seed)[0]
+
+    def replies(self, histories: Sequence[Sequence[Turn]], *, seed: int = 0) -> list[str]:
+        """`reply` to several conversations at once, with the same words and in much less time."""
+        return self._write([[self._system(), *history] for history in histories], self.manner.max_reply_tokens, seed)
 
     def answer(self, image: Image.Image, question: str) -> str:
-        """A short answer about a picture, without the character card: what visual question answering trains."""
-        return self._write([Turn(role="user", image=image), Turn(role="user", text=question)], 12, 0)
+        """A short answer about a picture, without the character card: what visual question answering trains.
+
+        Raises:
+            UnusablePicture: `image` is too small or too large to be read.
+        """
+        return self._write([[_shown(image), Turn(role="user", text=question)]], _ANSWER_TOKENS, 0)[0]
 
     def plan(self, user: str, reply: str, *, seed: int = 0) -> tuple[str, str]:
         """(thinking, instruction) for a picture of the moment; both empty when the model writes no usable plan."""
-        turns = [
-            self._system(),
-            Turn(role="user", text=user),
-            Turn(role="assistant", text=reply),
-            Turn(role="user", text=PLAN_REQUEST),
-        ]
-        try:
-            return parse_plan(self._write(turns, self.manner.max_plan_tokens, seed))
-        except ValueError:
-            return "", ""
+        return self.plans([(user, reply)], seed=seed)[0]
 
-    def draw(self, prompt: str, *, count: int = 1, seed: int = 0) -> list[Image.Image]:
-        """`count` pictures of one prompt; picture i is the same whatever `count` is."""
+    def plans(self, exchanges: Sequence[tuple[str, str]], *, seed: int = 0) -> list[tuple[str, str]]:
+        """`plan` for several (user, reply) at once."""
+        conversations = [
+            [
+                self._system(),
+                Turn(role="user", text=user),
+                Turn(role="assistant", text=reply),
+                Turn(role="user", text=PLAN_REQUEST),
+            ]
+            for user, reply in exchanges
+        ]
+        return [_plan_or_none(text) for text in self._write(conversations, self.manner.max_plan_tokens, seed)]
+
+    def draw(
+        self, prompt: str, *, count: int = 1, seed: int = 0, steps: int | None = None, guidance: float | None = None
+    ) -> list[Image.Image]:
+        """`count` pictures of one prompt; picture i is the same whatever `count` is. `None` takes the manner's value."""
         manner = self.manner
         latents = self.model.sample_latents(
             self.model.prompt_context([prompt]),
             [derive(seed, "draw", prompt, i) for i in range(count)],
-            steps=manner.steps,
-            guidance=manner.guidance,
+            steps=manner.steps if steps is None else steps,
+            guidance=manner.guidance if guidance is None else guidance,
             shift=manner.shift,
         )
         return to_images(self.model.decode_latents(latents))
@@ -91,5 +112,17 @@ class Character:
         picture = self.draw(self.moment(user, reply, thinking, instruction), seed=seed)[0]
         return RolePlay(reply=reply, thinking=thinking, instruction=instruction, picture=picture)
 
-    def _write(self, turns: Sequence[Turn], max_tokens: int, seed: int) -> str:
-        return self.model.reply([turns], max_tokens=max_tokens, temperature=self.manner.temperature, seed=seed)[0]
+    def _write(self, conversations: Sequence[Sequence[Turn]], max_tokens: int, seed: int) -> list[str]:
+        return self.model.reply(conversations, max_tokens=max_tokens, temperature=self.manner.temperature, seed=seed)
+
+
+def _shown(image: Image.Image) -> Turn:
+    check_size(image)
+    return Turn(role="user", image=image)
+
+
+def _plan_or_none(text: str) -> tuple[str, str]:
+    try:
+        return parse_plan(text)
+    except ValueError:
+        return "", ""
