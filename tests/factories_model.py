@@ -37,7 +37,17 @@ PROMPTS = (
 )
 TINY = {
     "sft": SftConfig(steps=3, conversations=2, pictures=4, prompts=2, prior_pictures=2, prior_pool=4, und_rank=4, gen_rank=4),
-    "grpo": GrpoConfig(rounds=3, prompts=2, group=2, sample_steps=2, inner_steps=2, watch_every=2, watch_prompts=2),
+    "grpo": GrpoConfig(
+        rounds=3,
+        prompts=2,
+        group=2,
+        sample_steps=2,
+        inner_steps=2,
+        watch_every=2,
+        watch_prompts=2,
+        keep="last",
+        max_identity_drop=1,
+    ),
     "evaluate": EvaluationConfig(
         prompts=3, pictures=2, sample_steps=2, text_items=2, chats=1, role_plays=1, max_reply_tokens=6, max_plan_tokens=8
     ),

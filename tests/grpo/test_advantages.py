@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unichar.grpo.advantages import group_advantages, optimality
+from unichar.grpo.advantages import group_advantages, instructive, optimality
 from unichar.learning.seeds import torch_rng
 
 REWARDS = torch.randn(5, 8, generator=torch_rng(0, "rewards")) + torch.arange(5.0)[:, None]
@@ -34,6 +34,17 @@ def test_equal_pictures_have_no_advantage():
 def test_noise_in_an_even_group_is_not_blown_up():
     even, uneven = torch.tensor([0.5, 0.5001, 0.4999, 0.5]), torch.tensor([0.0, 1.0, 0.0, 1.0])
     assert group_advantages(torch.stack([even, uneven]), clip=5)[0].abs().max() < 0.01
+
+
+def test_each_prompt_may_have_a_scale_of_its_own():
+    advantages = group_advantages(REWARDS * torch.tensor([[1.0], [2], [3], [4], [5]]), clip=100, by_group=True)
+    assert torch.allclose(advantages.std(dim=1, correction=0), torch.ones(5), atol=1e-3)
+    assert torch.allclose(advantages, group_advantages(REWARDS, clip=100, by_group=True), atol=1e-3)
+
+
+def test_prompts_with_nothing_to_teach_are_told_apart():
+    rewards = torch.tensor([[0.5, 0.5, 0.5], [0.5, 0.5001, 0.5], [0.4, 0.5, 0.6], [0.4, float("nan"), 0.6]])
+    assert instructive(rewards, min_spread=1e-3).tolist() == [False, False, True, False]
 
 
 def test_outliers_are_cut():

@@ -12,6 +12,10 @@ from unichar.grpo.config import GrpoConfig
         ({"watch_every": 0}, "watch_every is 0"),
         ({"group": 1}, "group is 1; expected 2 or more, advantages compare pictures of one prompt"),
         ({"beta": 0.0}, "beta is 0.0; expected a positive number"),
+        ({"noise_level": -1.0}, "noise_level is -1.0; expected a positive number"),
+        ({"algorithm": "ppo"}, "algorithm is 'ppo'; expected nft or flow_grpo"),
+        ({"keep": "first"}, "keep is 'first'; expected best or last"),
+        ({"algorithm": "flow_grpo", "window": 5, "sample_steps": 4}, r"window is 5; expected at most sample_steps \(4\)"),
     ],
 )
 def test_wrong_settings(wrong, words):

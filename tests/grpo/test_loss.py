@@ -1,11 +1,11 @@
-"""DiffusionNFT: the formula, and that it pushes toward good pictures and away from bad ones."""
+"""The objectives: their formulas, and that they push toward good pictures and away from bad ones."""
 
 import pytest
 import torch
 
-from unichar.grpo.loss import nft_loss
+from unichar.grpo.loss import flow_grpo_loss, nft_loss, step_kl
 from unichar.learning.seeds import torch_rng
-from unichar.model.flow import add_noise
+from unichar.model.flow import add_noise, sde_log_prob, sde_mean
 
 SHAPE = (6, 2, 3, 3)
 
@@ -100,3 +100,56 @@ def test_a_one_parameter_model_learns_to_draw_what_is_rewarded():
         optimizer.step()
         seen.append(float(place.detach()))
     assert seen[-1] > seen[29] > seen[4] > 0
+
+
+# Flow-GRPO
+
+
+def test_a_policy_that_has_not_moved_has_the_gradient_of_the_advantages():
+    old, advantages = torch.tensor([-0.5, -0.4, -0.6]), torch.tensor([1.0, -2.0, 0.5])
+    new = old.clone().requires_grad_()
+    loss, parts = flow_grpo_loss(new, old, advantages, clip_range=1e-4)
+    loss.backward()
+    assert float(loss) == pytest.approx(float(-advantages.mean()))
+    assert torch.allclose(new.grad, -advantages / 3)
+    assert parts == {"ratio_off": 0.0, "clipped": 0.0}
+
+
+def test_ratios_that_have_gone_far_enough_are_pushed_no_more():
+    old, advantages = torch.zeros(4), torch.tensor([1.0, 1.0, -1.0, -1.0])
+    new = torch.tensor([0.1, -0.1, 0.1, -0.1], requires_grad=True)  # better, worse, better, worse than before
+    loss, parts = flow_grpo_loss(new, old, advantages, clip_range=0.05)
+    loss.backward()
+    ratio = new.detach().exp()
+    assert float(loss) == pytest.approx(float(torch.stack([-torch.tensor(1.05), -ratio[1], ratio[2], torch.tensor(0.95)]).mean()))
+    assert new.grad.tolist() == pytest.approx([0, -float(ratio[1]) / 4, float(ratio[2]) / 4, 0])
+    assert parts["clipped"] == 1.0 and parts["ratio_off"] == pytest.approx(float((ratio - 1).abs().mean()))
+
+
+def test_the_distance_to_the_reference_is_in_units_of_the_steps_noise():
+    mean, reference = torch.zeros(2, 1, 2, 2, requires_grad=True), torch.full((2, 1, 2, 2), 0.4, requires_grad=True)
+    drift = step_kl(mean, reference, torch.tensor([0.5, 2.0]))
+    assert drift.tolist() == pytest.approx([0.16 / (2 * 0.25), 0.16 / (2 * 4)])
+    drift.sum().backward()
+    assert reference.grad is None and (mean.grad < 0).all()
+
+
+def test_walks_that_are_rewarded_become_likelier():
+    """The model draws one number through one stochastic step; brighter is better, so its mean must rise, round after round."""
+    place = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([place], lr=0.2)
+    t, dt, s = torch.full((32,), 0.5), torch.full((32,), -0.5), torch.full((32,), 0.7)
+    seen = []
+    for round_ in range(20):
+        noise = torch.randn((32, 1, 1, 1), generator=torch_rng(0, "toy", round_))
+        x, old = noise, place.detach().clone()
+        took = sde_mean(x, (x - old) / 0.5, t, dt, s) + 0.5 * torch.randn((32, 1, 1, 1), generator=torch_rng(1, "toy", round_))
+        before = sde_log_prob(took, sde_mean(x, (x - old) / 0.5, t, dt, s), dt, s)
+        advantages = ((took - took.mean()) / took.std()).flatten()
+        after = sde_log_prob(took, sde_mean(x, (x - place) / 0.5, t, dt, s), dt, s)
+        loss, _ = flow_grpo_loss(after, before, advantages, clip_range=0.2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen.append(float(place.detach()))
+    assert seen[-1] > seen[9] > 0

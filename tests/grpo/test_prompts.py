@@ -3,7 +3,7 @@
 from factories_interactions import nia_the_photographer
 from factories_model import make_inputs
 
-from unichar.grpo.prompts import practice_prompts, scene_of
+from unichar.grpo.prompts import practice_prompts, scene_of, watch_prompts
 from unichar.records import CuratedKit, read_interactions
 from unichar.toons.spec import SCENE
 
@@ -15,7 +15,8 @@ def read(inputs):
 
 def test_toons_practise_scenes_that_no_test_asks_for(inputs):
     kit, train, test = read(inputs)
-    prompts = practice_prompts(kit, train, test, count=3000, seed=0)  # of 2240 scenes: a leak would show
+    watched = watch_prompts(kit, train, test, count=8, seed=0)
+    prompts = practice_prompts(kit, train, test, watched=watched, count=3000, seed=0)  # of 2240 scenes: a leak would show
     assert len(prompts) == 3000
     practised = {scene_of(prompt.attributes) for prompt in prompts}
     tested = {scene_of(item.attributes) for item in test if item.kind == "portrait"}
@@ -23,27 +24,35 @@ def test_toons_practise_scenes_that_no_test_asks_for(inputs):
     assert len(tested) >= 5 and len(practised) > 1000
     assert held_out <= tested
     assert not practised & tested
+    seen = {scene_of(prompt.attributes) for prompt in watched}
+    assert len(seen) == 8 and not seen & tested and not seen & practised
     assert not {prompt.text for prompt in prompts} & {item.prompt for item in test}
 
 
 def test_toons_are_named_and_judged_by_the_scene(inputs):
     kit, train, test = read(inputs)
-    for prompt in practice_prompts(kit, train, test, count=20, seed=0):
+    for prompt in practice_prompts(kit, train, test, watched=(), count=20, seed=0):
         assert kit.name in prompt.text and set(prompt.attributes) == set(SCENE) and prompt.reference == ""
 
 
 def test_the_seed_decides_what_is_practised_and_a_longer_run_starts_alike(inputs):
     material = read(inputs)
-    assert practice_prompts(*material, count=6, seed=0) == practice_prompts(*material, count=12, seed=0)[:6]
-    assert practice_prompts(*material, count=6, seed=0) != practice_prompts(*material, count=6, seed=1)
+    assert (
+        practice_prompts(*material, watched=(), count=6, seed=0) == practice_prompts(*material, watched=(), count=12, seed=0)[:6]
+    )
+    assert practice_prompts(*material, watched=(), count=6, seed=0) != practice_prompts(*material, watched=(), count=6, seed=1)
 
 
 def test_photographs_practise_their_training_captions_in_turn(tmp_path):
     kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
-    prompts = practice_prompts(kit, train, test, count=40, seed=0)
-    known = {picture.image for picture in kit.split("train")}
+    watched = watch_prompts(kit, train, test, count=8, seed=0)
+    prompts = practice_prompts(kit, train, test, watched=watched, count=40, seed=0)
+    kept_back = {prompt.reference for prompt in watched}
+    known = {picture.image for picture in kit.split("train")} - kept_back
+    assert watched and kept_back and len(known) >= 3
     assert len(prompts) == 40
     assert {prompt.reference for prompt in prompts} == known
-    plain = {item.prompt for item in train if item.kind == "portrait" and item.form == "plain"}
+    portraits = [item for item in train if item.kind == "portrait" and item.form == "plain"]
+    plain = {item.prompt for item in portraits if item.target.value not in kept_back}
     assert {prompt.text for prompt in prompts} == plain
     assert len({prompt.text for prompt in prompts[: len(plain)]}) == len(plain)

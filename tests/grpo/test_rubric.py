@@ -6,7 +6,8 @@ from factories_interactions import BRAMBLE_LOOK
 from factories_model import make_album, make_strangers
 
 from unichar.grpo.config import GrpoConfig
-from unichar.grpo.rubric import Rubric
+from unichar.grpo.rubric import Drawn, Rubric
+from unichar.judges.naturalness import Naturalness
 from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
 from unichar.model.pixels import to_pixels
@@ -14,43 +15,50 @@ from unichar.records import CuratedKit
 from unichar.toons.draw import draw
 from unichar.toons.spec import SCENE
 
+PARTS = {"identity", "alignment", "diversity", "naturalness"}
+
 
 @pytest.fixture(scope="module")
-def panel(model, inputs):
+def judge(model, inputs):
+    """(pictures, prompts, settings) -> rewards."""
     folder = inputs["curated_kit"]
-    return Panel(model, CuratedKit.read(folder), folder, size=128, soft=True)
+    panel = Panel(model, CuratedKit.read(folder), folder, size=128, soft=True)
+    nothing = model.prompt_context([""])
+    natural = Naturalness(lambda x, t: model.velocity(x, t, nothing), model.encode_images(make_album(6, seed=9).images))
+
+    def score(images, prompts, config=GrpoConfig()):  # noqa: B008
+        drawn = Drawn(latents=model.encode_images(images), pixels=to_pixels(images))
+        return Rubric(panel, natural, config).score(drawn, prompts)
+
+    return score
 
 
 def prompt_of(scene) -> Prompt:
     return Prompt(text="Bramble", attributes={name: getattr(scene, name) for name in SCENE})
 
 
-def test_the_right_one_in_the_right_scene_earns_most(panel):
+def test_the_right_one_in_the_right_scene_earns_most(judge):
     album = make_album(3, seed=4)
     prompts = [prompt_of(scene) for scene in album.scenes]
     right = [draw(BRAMBLE_LOOK, scene, seed=seed) for scene in album.scenes for seed in (1, 2)]
     wrong_scene = [draw(BRAMBLE_LOOK, scene, seed=seed) for scene in album.scenes[1:] + album.scenes[:1] for seed in (1, 2)]
-    best, elsewhere, strangers = (
-        Rubric(panel, GrpoConfig()).score(to_pixels(images), prompts, group=2)
-        for images in (right, wrong_scene, make_strangers(6))
-    )
-    assert best.total.shape == (3, 2) and {part.shape for part in best.parts.values()} == {(3, 2)}
+    best, elsewhere, strangers = (judge(images, prompts) for images in (right, wrong_scene, make_strangers(6)))
+    assert best.total.shape == (3, 2) and best.parts.keys() == PARTS and {part.shape for part in best.parts.values()} == {(3, 2)}
     assert best.parts["identity"].mean() > strangers.parts["identity"].mean() + 0.2
     assert best.parts["alignment"].mean() > elsewhere.parts["alignment"].mean() + 0.2
+    assert best.parts["naturalness"].mean() > 0.5
     assert best.total.mean() > max(elsewhere.total.mean(), strangers.total.mean())
 
 
-def test_the_sum_is_weighed(panel):
+def test_the_sum_is_weighed(judge):
     album = make_album(4, seed=4)
-    config = GrpoConfig(identity_weight=2.0, alignment_weight=0.5, diversity_weight=0.25)
-    prompts = [prompt_of(scene) for scene in album.scenes[:2]]
-    rewards = Rubric(panel, config).score(to_pixels(album.images), prompts, group=2)
-    parts = rewards.parts
-    assert torch.allclose(rewards.total, 2 * parts["identity"] + 0.5 * parts["alignment"] + 0.25 * parts["diversity"])
+    config = GrpoConfig(identity_weight=2.0, alignment_weight=0.5, diversity_weight=0.25, naturalness_weight=0.75)
+    rewards = judge(album.images, [prompt_of(scene) for scene in album.scenes[:2]], config)
+    weights = {"identity": 2.0, "alignment": 0.5, "diversity": 0.25, "naturalness": 0.75}
+    assert torch.allclose(rewards.total, sum(weight * rewards.parts[name] for name, weight in weights.items()))
 
 
-def test_pictures_of_a_prompt_are_compared_with_each_other_only(panel):
+def test_pictures_of_a_prompt_are_compared_with_each_other_only(judge):
     twins, pair = make_album(1).images * 2, make_strangers(2)
-    prompts = [prompt_of(make_album(1).scenes[0])] * 2
-    diversity = Rubric(panel, GrpoConfig()).score(to_pixels([*twins, *pair]), prompts, group=2).parts["diversity"]
+    diversity = judge([*twins, *pair], [prompt_of(make_album(1).scenes[0])] * 2).parts["diversity"]
     assert (diversity[0] < 1e-3).all() and (diversity[1] > 0.1).all()

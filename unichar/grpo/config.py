@@ -1,51 +1,91 @@
-"""Character-GRPO: the numbers one may turn. Values of DiffusionNFT in brackets (method: section 4)."""
+"""Character-GRPO: the numbers one may turn. Values of DiffusionNFT in brackets, of the paper's Flow-GRPO as `[flow ...]`."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrpoConfig:
     """Settings of the stage. Defaults are those of the preset `cpu`."""
 
+    algorithm: Literal["nft", "flow_grpo"] = "nft"
+    """How pictures are reinforced: DiffusionNFT, or the paper's Flow-GRPO."""
     rounds: int = 14
-    """Rounds of sampling, judging and learning."""
+    """Rounds of sampling, judging and learning [flow 101]."""
     prompts: int = 4
-    """Prompts a round [48]."""
+    """Prompts a round [48] [flow 48]."""
     group: int = 6
-    """Pictures a prompt; they are compared with each other [24]."""
+    """Pictures a prompt; they are compared with each other [24] [flow 8]."""
     sample_steps: int = 10
-    """Sampling steps of a rollout [10]."""
+    """Sampling steps of a rollout [10] [flow 14]."""
     inner_steps: int = 2
-    """Optimizer steps a round, each at fresh times and noise for every picture."""
-    beta: float = 1.0
-    """How far the implicit policies stand from the old one [1.0]."""
+    """Optimizer steps a round; nft takes each at fresh times and noise, flow_grpo over the same steps [1] [flow 2]."""
     kl: float = 0.01
-    """Weight of the squared distance to the SFT model's velocities [1e-4]; what keeps pictures pictures."""
+    """Weight of the distance to the SFT model, what keeps pictures pictures: for nft squared, of velocities [1e-4]; for flow_grpo
+    of the means of steps, over twice their squared noise [flow 0]."""
     lr: float = 5e-4
-    """Learning rate of the expert's adapters [3e-4]."""
+    """Learning rate of the expert's adapters [3e-4] [flow 1e-5, full tuning]."""
     advantage_clip: float = 5.0
-    """Advantages are cut at plus and minus this many standard deviations [5]."""
+    """Advantages are cut at plus and minus this many standard deviations [5] [flow 5]."""
+    min_spread: float = 1e-3
+    """A prompt whose rewards have a smaller standard deviation has nothing to teach and is skipped."""
+    beta: float = 1.0
+    """nft: how far the implicit policies stand from the old one [1.0]."""
     old_decay: float = 0.001
-    """The sampling policy keeps min(old_decay x step, 0.5) of itself after each round [0.001]."""
+    """nft: after each round the sampling policy keeps min(old_decay x optimizer steps, 0.5) of itself [0.001]."""
+    noise_level: float = 0.7
+    """flow_grpo: noise of the stochastic steps [flow 1.3]."""
+    window: int = 3
+    """flow_grpo: stochastic steps of a rollout, somewhere in its first half [flow 3]."""
+    clip_range: float = 1e-4
+    """flow_grpo: how far the ratio of likelihoods may leave 1; small, since log-likelihoods are means [flow 1e-5]."""
+    rollout_guidance: float = 1.0
+    """flow_grpo: classifier-free guidance of rollouts and learning; 1 is none, and costs half [flow 4]."""
     identity_weight: float = 1.0
+    """Reward for who is in the picture: inside the band between a stranger and a copy [flow 0.15]."""
     alignment_weight: float = 1.0
+    """Reward for what the prompt asks for [flow 0.75]."""
     diversity_weight: float = 0.5
+    """Reward for being unlike the other pictures of the prompt [flow 0.1]."""
+    naturalness_weight: float = 0.5
+    """Reward for what the model would take for a picture; without it smears win that only the reader takes for a book."""
     shift: float = 2.0
-    """Timestep shift of sampling."""
+    """Timestep shift of sampling [flow 3]."""
     clip: float = 1.0
     """Largest gradient norm [1.0]."""
     watch_every: int = 4
-    """Rounds between looks at the reward on held-out prompts."""
+    """Rounds between looks at watch prompts, which are neither learned from nor in the report."""
     watch_prompts: int = 8
-    """Held-out prompts of such a look."""
+    """Prompts of such a look."""
+    watch_group: int = 2
+    """Pictures a prompt of such a look."""
+    watch_guidance: float = 2.0
+    """Classifier-free guidance of pictures that are looked at, as in reports."""
+    max_identity_drop: float = 0.03
+    """Training stops when identity, by the independent evaluator, falls by more than this below its value at the start."""
+    keep: Literal["best", "last"] = "best"
+    """Which adapters are the result: the best by the independent evaluator (the SFT model's count too), or the last."""
     save_seconds: float = 30.0
     """Seconds between checkpoints a killed run resumes from."""
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "prompts", "sample_steps", "inner_steps", "watch_every", "watch_prompts"):
+        whole = ("rounds", "prompts", "sample_steps", "inner_steps", "watch_every", "watch_prompts", "watch_group", "window")
+        for name in whole:
             if getattr(self, name) < 1:
                 raise ValueError(f"GrpoConfig.{name} is {getattr(self, name)}; expected 1 or more")
         if self.group < 2:
             raise ValueError(f"GrpoConfig.group is {self.group}; expected 2 or more, advantages compare pictures of one prompt")
-        if self.beta <= 0:
-            raise ValueError(f"GrpoConfig.beta is {self.beta}; expected a positive number")
+        for name in ("beta", "noise_level", "clip_range"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"GrpoConfig.{name} is {getattr(self, name)}; expected a positive number")
+        self._check_choices()
+
+    def _check_choices(self) -> None:
+        if self.algorithm not in ("nft", "flow_grpo"):
+            raise ValueError(f"GrpoConfig.algorithm is {self.algorithm!r}; expected nft or flow_grpo")
+        if self.keep not in ("best", "last"):
+            raise ValueError(f"GrpoConfig.keep is {self.keep!r}; expected best or last")
+        if self.algorithm == "flow_grpo" and self.window > self.sample_steps:
+            raise ValueError(
+                f"GrpoConfig.window is {self.window}; expected at most sample_steps ({self.sample_steps}), it is a part of them"
+            )

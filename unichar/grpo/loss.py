@@ -1,4 +1,4 @@
-"""The DiffusionNFT objective: reinforce on the forward process, no likelihoods, no trajectories (method: section 4)."""
+"""Both objectives: DiffusionNFT on the forward process without likelihoods, Flow-GRPO on the steps of a stochastic sampler."""
 
 import torch
 from torch import Tensor
@@ -39,6 +39,31 @@ def nft_loss(
     drift = (v - v_ref.detach()).square().mean(dim=_DIMS)
     loss = scale * policy.mean() + kl * drift.mean()
     return loss, {"policy": policy.mean().item(), "kl": drift.mean().item()}
+
+
+def flow_grpo_loss(
+    log_prob: Tensor, old_log_prob: Tensor, advantages: Tensor, *, clip_range: float
+) -> tuple[Tensor, dict[str, float]]:
+    """Scalar clipped policy loss and its parts, for one stochastic step of B pictures.
+
+    Args:
+        log_prob, old_log_prob: [B] log-probabilities of the step under the policy that learns and the one that took it.
+        advantages: [B]
+        clip_range: A ratio that has moved further than this from 1, in the direction it is pushed to, is pushed no more.
+
+    Returns:
+        `loss`, and `{"ratio_off": mean distance of ratios from 1, "clipped": share of ratios outside the range}`.
+    """
+    ratio = (log_prob - old_log_prob.detach()).exp()
+    held = ratio.clamp(1 - clip_range, 1 + clip_range)
+    loss = torch.maximum(-advantages * ratio, -advantages * held).mean()
+    off = (ratio.detach() - 1).abs()
+    return loss, {"ratio_off": off.mean().item(), "clipped": (off > clip_range).float().mean().item()}
+
+
+def step_kl(mean: Tensor, mean_ref: Tensor, s: Tensor) -> Tensor:
+    """[B] squared distance of a step's mean from the SFT model's, over 2 s^2 (the step length is left out, as in the paper)."""
+    return (mean - mean_ref.detach()).square().mean(dim=_DIMS) / (2 * s.square())
 
 
 def _weighted_error(v: Tensor, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:

@@ -1,4 +1,8 @@
-"""The reward: judges times weights, every part kept beside the sum. All judges look with the model's own vision tower."""
+"""The reward: judges times weights, every part kept beside the sum.
+
+Rewards look with the model's own vision tower, and at naturalness with its denoiser. The same rubric on another eye is the
+independent evaluator that training is stopped and checkpoints are chosen by (`watch.py`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +12,17 @@ from torch import Tensor
 
 from unichar.grpo.config import GrpoConfig
 from unichar.judges.diversity import leave_one_out
+from unichar.judges.naturalness import Naturalness
 from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """B = P x G pictures, the G of a prompt together: latents [B, C, h, w] and pixels [B, 3, H, W]."""
+
+    latents: Tensor
+    pixels: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,22 +36,25 @@ class Rewards:
 class Rubric:
     """Scores groups of pictures of one character."""
 
-    def __init__(self, panel: Panel, config: GrpoConfig) -> None:
-        self._panel = panel
+    def __init__(self, panel: Panel, naturalness: Naturalness, config: GrpoConfig) -> None:
+        self.panel, self._naturalness = panel, naturalness
         self._weights = {
             "identity": config.identity_weight,
             "alignment": config.alignment_weight,
             "diversity": config.diversity_weight,
+            "naturalness": config.naturalness_weight,
         }
 
-    def score(self, pixels: Tensor, prompts: Sequence[Prompt], *, group: int) -> Rewards:
-        """Rewards of pixels [P * G, 3, H, W], the G pictures of a prompt together."""
-        each = [prompt for prompt in prompts for _ in range(group)]
-        grouped = (len(prompts), group)
+    @torch.no_grad()
+    def score(self, drawn: Drawn, prompts: Sequence[Prompt]) -> Rewards:
+        """Rewards of P prompts' pictures. Parts: `identity` up to 1 (the band), the others in 0..1."""
+        grouped = (len(prompts), len(drawn.pixels) // len(prompts))
+        each = [prompt for prompt in prompts for _ in range(grouped[1])]
         parts = {
-            "identity": self._panel.likeness(pixels).view(grouped),
-            "alignment": self._panel.alignment(pixels, each).view(grouped),
-            "diversity": leave_one_out(self._panel.vectors(pixels).view(*grouped, -1)),
+            "identity": self.panel.band(drawn.pixels, each).view(grouped),
+            "alignment": self.panel.alignment(drawn.pixels, each).view(grouped),
+            "diversity": leave_one_out(self.panel.vectors(drawn.pixels).view(*grouped, -1)),
+            "naturalness": self._naturalness.score(drawn.latents).view(grouped),
         }
         total = torch.stack([self._weights[name] * part for name, part in parts.items()]).sum(dim=0)
         return Rewards(total=total, parts=parts)

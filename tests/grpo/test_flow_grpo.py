@@ -1,0 +1,79 @@
+"""Flow-GRPO: where the noise goes, and that a policy which has not moved is as likely as it was."""
+
+import dataclasses
+
+import pytest
+import torch
+from factories_model import BASE, PROMPTS, disturb
+
+from unichar.grpo.config import GrpoConfig
+from unichar.grpo.flow_grpo import FlowGrpo, window_start
+from unichar.grpo.policy import Snapshot
+from unichar.model.load import load_model
+from unichar.model.lora import LoraSettings, add_adapters, trainable
+
+CONFIG = GrpoConfig(algorithm="flow_grpo", sample_steps=4, window=2, group=2, kl=0.1)
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    model = load_model(BASE)
+    add_adapters(model, und=LoraSettings(rank=2, alpha=4), gen=LoraSettings(rank=2, alpha=4), seed=0)
+    disturb(model.gen)
+    model.und.requires_grad_(False)
+    return model
+
+
+def learner(model, **changes) -> FlowGrpo:
+    live = trainable(model.gen)
+    return FlowGrpo(model, dataclasses.replace(CONFIG, **changes), live=live, reference=Snapshot(live), seed=0)
+
+
+def test_windows_start_anywhere_in_the_first_half_and_repeat_for_a_seed():
+    config = GrpoConfig(algorithm="flow_grpo", sample_steps=14, window=3)
+    starts = [window_start(config, 0, group) for group in range(200)]
+    assert set(starts) == {0, 1, 2, 3, 4}
+    assert starts == [window_start(config, 0, group) for group in range(200)]
+    assert starts != [window_start(config, 1, group) for group in range(200)]
+    assert window_start(GrpoConfig(algorithm="flow_grpo", sample_steps=3, window=3), 0, 5) == 0
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_nothing_has_moved_so_every_ratio_is_one(tuned, guidance):
+    algorithm = learner(tuned, rollout_guidance=guidance)
+    context = tuned.prompt_context(PROMPTS[:2])
+    _, kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
+    losses = []
+    numbers = algorithm.learn(kept, torch.arange(4), torch.tensor([1.0, -1.0, 0.5, -0.5]), context, 0, losses.append)
+    assert len(losses) == 2 and all(loss.requires_grad for loss in losses)
+    assert numbers["ratio_off"] < 1e-5 and numbers["kl"] < 1e-6
+
+
+def test_a_step_makes_rewarded_walks_likelier(tuned):
+    algorithm = learner(tuned, kl=0.0, clip_range=0.5)
+    context = tuned.prompt_context(PROMPTS[:2])
+    _, kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
+    advantages = torch.tensor([1.0, -1.0, 0.5, -0.5])
+    parameters = list(trainable(tuned.gen).values())
+    algorithm.learn(kept, torch.arange(4), advantages, context, 0, lambda loss: loss.backward())
+    before = [parameter.detach().clone() for parameter in parameters]
+    torch.nn.utils.clip_grad_norm_(parameters, 0.05)
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter -= parameter.grad
+            parameter.grad = None
+    moved = []
+    algorithm.learn(kept, torch.arange(4), advantages, context, 0, moved.append)
+    with torch.no_grad():
+        for parameter, value in zip(parameters, before, strict=True):
+            parameter.copy_(value)
+    assert sum(float(loss) for loss in moved) < 0  # it was 0, of advantages that sum to nothing
+
+
+def test_only_the_chosen_rows_are_learned_from(tuned):
+    algorithm = learner(tuned)
+    context = tuned.prompt_context(PROMPTS[:2])
+    _, kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
+    second = tuned.prompt_context(PROMPTS[1:2])
+    numbers = algorithm.learn(kept, torch.tensor([2, 3]), torch.tensor([1.0, -1.0]), second, 0, lambda loss: None)
+    assert numbers["ratio_off"] < 1e-3  # the same pictures with the same prompts, in a smaller batch
