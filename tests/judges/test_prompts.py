@@ -4,7 +4,7 @@ import pytest
 from factories_interactions import nia_the_photographer
 from factories_model import make_inputs
 
-from unichar.judges.prompts import plain_prompts
+from unichar.judges.prompts import examination_prompts, plain_prompts
 from unichar.records import CuratedKit, read_interactions
 from unichar.toons.spec import SCENE
 
@@ -32,3 +32,12 @@ def test_photographs_are_judged_by_their_own_picture(photographs):
     prompts = plain_prompts(read_interactions(photographs["interactions"] / "test.jsonl"))
     assert {prompt.reference for prompt in prompts} == {picture.image for picture in kit.split("test")}
     assert not any(prompt.attributes for prompt in prompts)
+
+
+def test_few_held_out_photographs_are_asked_for_in_every_form(photographs, inputs):
+    test = read_interactions(photographs["interactions"] / "test.jsonl")
+    plain, asked = plain_prompts(test), examination_prompts(test)
+    assert asked[: len(plain)] == plain and len(asked) == 3 * len(plain)
+    assert {prompt.reference for prompt in asked} == {prompt.reference for prompt in plain}
+    toons = read_interactions(inputs["interactions"] / "test.jsonl")
+    assert examination_prompts(toons) == plain_prompts(toons)

@@ -22,7 +22,7 @@ from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
 from unichar.evaluation.texts import Words, measure_words, moments, style_of
 from unichar.files import sha256_file
-from unichar.judges.prompts import Prompt, plain_prompts
+from unichar.judges.prompts import Prompt, examination_prompts, plain_prompts
 from unichar.judges.style import Style
 from unichar.kit.images import load_picture
 from unichar.kit.schema import read_kit
@@ -78,7 +78,7 @@ class Evaluation:
         self.folder = job.inputs["curated_kit"]
         self.kit = CuratedKit.read(self.folder)
         self.test = read_interactions(job.inputs["interactions"] / "test.jsonl")
-        self.prompts = spread(plain_prompts(self.test), self.config.prompts)
+        self.prompts = spread(examination_prompts(self.test), self.config.prompts)
         self.style = self._style()
         self._words: dict[str, Words] = {}
         self._drawn: dict[str, Drawn] = {}
@@ -179,8 +179,9 @@ class Evaluation:
     def _sheet(self, results: dict[str, ArmResult]) -> Image.Image:
         """Truth, then every arm, on the same prompts and noise."""
         rows, shown = [], [results[arm] for arm in HEADLINE_ARMS]
-        step = max(1, len(self.prompts) // self.config.sheet_rows)
-        for index in list(range(0, len(self.prompts), step))[: self.config.sheet_rows]:
+        plain = [i for i, prompt in enumerate(self.prompts) if prompt in plain_prompts(self.test)]
+        step = max(1, len(plain) // self.config.sheet_rows)
+        for index in plain[::step][: self.config.sheet_rows]:
             prompt = self.prompts[index]
             arms = tuple(tuple(result.drawn.pictures[index][:2]) for result in shown)
             rows.append(SheetRow(caption=prompt.text, pictures=((self._truth(prompt),), *arms)))

@@ -19,7 +19,19 @@ class Prompt:
 
 def plain_prompts(items: Sequence[Interaction]) -> list[Prompt]:
     """The plain portrait prompts of `items` that can be judged."""
-    portraits = [item for item in items if item.kind == "portrait" and item.form == "plain"]
+    return _prompts(items, ("plain",))
+
+
+def examination_prompts(items: Sequence[Interaction]) -> list[Prompt]:
+    """What a report draws: the plain prompts, and after them, where those are held-out photographs and so very few, the same
+    moments in their conversational forms."""
+    plain = plain_prompts(items)
+    is_few = not any(prompt.attributes for prompt in plain)
+    return plain + (_prompts(items, ("scene", "scene_thinking")) if is_few else [])
+
+
+def _prompts(items: Sequence[Interaction], forms: Sequence[str]) -> list[Prompt]:
+    portraits = [item for item in items if item.kind == "portrait" and item.form in forms]
     prompts = [
         Prompt(text=item.prompt, attributes=item.attributes, reference=item.target.value if item.segments[-1].loss else "")
         for item in portraits
