@@ -1,0 +1,161 @@
+"""A BAGEL whose every width is small: `make_bagel(folder)` writes one as it would be published, with weights made from their names.
+
+`tiny_tensor` is also what the reference implementations got that `tests/model/bagel/make_fixtures.py` ran.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unichar.learning.seeds import torch_rng
+
+LLM = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "model_type": "qwen2",
+    "hidden_act": "silu",
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 128,
+    "max_position_embeddings": 4096,
+    "rope_theta": 1000000.0,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+}
+VIT = {
+    "model_type": "siglip_vision_model",
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_attention_heads": 3,
+    "num_hidden_layers": 3,
+    "num_channels": 3,
+    "patch_size": 14,
+    "image_size": 980,
+}
+PUBLISHED_LLM = {
+    "hidden_size": 3584,
+    "intermediate_size": 18944,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 28,
+    "num_key_value_heads": 4,
+    "vocab_size": 152064,
+    "max_position_embeddings": 32768,
+    "rope_theta": 1000000.0,
+    "rms_norm_eps": 1e-6,
+}
+PUBLISHED_VIT = {
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 27,
+    "patch_size": 14,
+    "image_size": 980,
+}
+WIDTH = 32
+"""Channels of the tiny autoencoder; its norms want a multiple of 32."""
+
+
+def tiny_tensor(name: str, shape: tuple[int, ...]) -> Tensor:
+    """A tensor that depends on its published name alone: about what training leaves, nothing one or zero, exact in bf16."""
+    x = torch.randn(tuple(shape), generator=torch_rng(0, name))
+    if len(shape) > 1:
+        x = x if "embed_tokens" in name else x / torch.tensor(shape[1:]).prod().sqrt()
+    else:
+        x = 0.1 * x if name.endswith("bias") else 1 + 0.2 * x
+    return x.bfloat16().float()
+
+
+def make_config(llm: dict[str, Any] = LLM, vit: dict[str, Any] = VIT, *, width: int = WIDTH, latent_side: int = 64) -> Any:
+    """The `BagelConfig` of two files' contents."""
+    from unichar.model.bagel.config import BagelConfig, TextConfig, VisionConfig
+
+    text = TextConfig(**{name: llm[name] for name in PUBLISHED_LLM})
+    vision = VisionConfig(**{name: vit[name] for name in PUBLISHED_VIT})
+    return BagelConfig(text=text, vision=vision, autoencoder_width=width, latent_side=latent_side)
+
+
+def published_shapes(config: Any) -> dict[str, tuple[int, ...]]:
+    """Published name -> shape of all tensors, `ae.safetensors` included."""
+    from unichar.model.bagel.names import published
+
+    return {published(name): tuple(tensor.shape) for name, tensor in empty_model(config).state_dict().items()}
+
+
+class NoWords:
+    """Stands where a model has its tokenizer, for models that get ids."""
+
+    def __init__(self) -> None:
+        from unichar.model.bagel.packing import Markers
+
+        self.markers = Markers(begin=1, end=2, start_picture=3, end_picture=4)
+
+
+def empty_model(config: Any) -> Any:
+    """A model without memory behind its tensors."""
+    from unichar.model.bagel.model import BagelModel
+
+    with torch.device("meta"):
+        return BagelModel(config, NoWords(), image_size=16, folder=Path())  # type: ignore[arg-type]
+
+
+def tiny_model(config: Any = None) -> Any:
+    """The tiny BAGEL in fp32 without a tokenizer; its control ids are those of `NoWords`."""
+    from unichar.model.bagel.generation import sincos_table
+    from unichar.model.bagel.names import TABLES, published
+
+    model = empty_model(config or make_config()).to_empty(device="cpu")
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            public = published(name)
+            is_table = public in TABLES
+            side = round(len(tensor) ** 0.5)
+            tensor.copy_(sincos_table(side, tensor.shape[1]) if is_table else tiny_tensor(public, tensor.shape))
+    return model.eval().requires_grad_(False)
+
+
+def make_bagel(
+    folder: Path, *, latent_side: int = 4, tables: bool = True, shards: int = 0, dtype: torch.dtype = torch.bfloat16, **llm: Any
+) -> Path:
+    """A published folder that draws `16 * latent_side` pixels and has SmolLM2's tokenizer; `llm` replaces sizes of the decoder."""
+    from safetensors.torch import save_file
+
+    from unichar.model.bagel.names import TABLES
+    from unichar.model.nano.backbone import backbone_folder
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(backbone_folder() / name, folder / name)
+    sizes, sight = {**LLM, "vocab_size": 49160, **llm}, {**VIT, "image_size": 98}
+    for name, value in (
+        ("llm_config", sizes),
+        ("vit_config", sight),
+        ("config", {"model_type": "bagel", "max_latent_size": latent_side}),
+        ("preprocessor_config", {"image_processor_type": "SiglipImageProcessor"}),
+    ):
+        (folder / f"{name}.json").write_text(json.dumps(value))
+    shapes = published_shapes(make_config(sizes, sight, latent_side=latent_side))
+    from unichar.model.bagel.generation import sincos_table
+
+    tensors = {
+        name: sincos_table(round(shape[0] ** 0.5), shape[1]) if name in TABLES else tiny_tensor(name, shape)
+        for name, shape in shapes.items()
+        if tables or name not in TABLES
+    }
+    tensors = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+    painter = {name for name in tensors if name.startswith(("encoder.", "decoder."))}
+    save_file({name: tensors[name] for name in painter}, folder / "ae.safetensors")
+    rest = sorted(tensors.keys() - painter)
+    if not shards:
+        save_file({name: tensors[name] for name in rest}, folder / "ema.safetensors")
+        return folder
+    weight_map = {name: f"model-{i % shards + 1:05}-of-{shards:05}.safetensors" for i, name in enumerate(rest)}
+    for file in set(weight_map.values()):
+        save_file({name: tensors[name] for name in rest if weight_map[name] == file}, folder / file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    return folder

@@ -1,0 +1,225 @@
+"""BAGEL on disk: a folder as published, read tensor by tensor into an empty model, and written in the same form.
+
+    ema.safetensors, or shards with model.safetensors.index.json    the model
+    ae.safetensors                                                  the autoencoder
+    llm_config.json, vit_config.json, config.json                   sizes
+    tokenizer.json and its companions, preprocessor_config.json
+
+`config.json` is not needed here, but other programs read it; of it `max_latent_size` counts where the weights lack the table that
+says it, and `"image_size": 512` makes 512 x 512 the size this line draws (else the largest there are positions for, up to 1024).
+
+What other programs want of a folder was read in their sources: vLLM-Omni loads the files its index names, so the index names
+`ae.safetensors` as well, and reads `config.json`, the two other configurations, the tokenizer and `preprocessor_config.json`;
+BAGEL's own code loads `ema.safetensors` and `ae.safetensors` by name. See docs/bagel.md.
+"""
+
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
+
+from unichar.files import json_bytes, sync_tree, write_atomic
+from unichar.learning.distributed import local_device
+from unichar.learning.state import save_tensors
+from unichar.model.bagel.config import read_config, read_json
+from unichar.model.bagel.generation import sincos_table
+from unichar.model.bagel.model import BagelModel
+from unichar.model.bagel.names import TABLES, merged, published
+from unichar.model.bagel.words import Words
+
+INDEX = "model.safetensors.index.json"
+SINGLE, AUTOENCODER = "ema.safetensors", "ae.safetensors"
+AT_ONCE = 64 << 20
+"""Bytes of a file that are mapped into memory together while it is read."""
+SHARD = 5_000_000_000
+"""Bytes of a written file, about."""
+
+AUTOENCODER_FIRST = "vae.encoder.conv_in.weight"
+
+Place = tuple[Path, tuple[int, ...], int]
+"""File, shape and bytes of a stored tensor."""
+
+
+def load_bagel(
+    folder: Path, *, dtype: torch.dtype | None = None, device: torch.device | None = None, image_size: int | None = None
+) -> BagelModel:
+    """The BAGEL of a folder, everything frozen. The host holds little more than the part of it that stays there.
+
+    Args:
+        dtype: bf16 on a GPU and fp32 on the CPU, unless said.
+        device: This process's GPU, else the CPU, unless said.
+        image_size: Pixels on a side of drawn pictures; from the folder's `config.json`, else up to 1024, unless said.
+
+    Raises:
+        ValueError: A file is missing or damaged, does not belong to the others, or tensors are missing, unknown or of another shape;
+            the first eight are named.
+    """
+    device = device or local_device()
+    dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
+    stored = find_tensors(folder)
+    about = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
+    side = math.isqrt(stored[TABLES[0]][1][0]) if TABLES[0] in stored else int(about.get("max_latent_size", 64))
+    config = read_config(folder, autoencoder_width=stored["encoder.conv_in.weight"][1][0], latent_side=side)
+    words = Words(_tokenizer(folder), vocabulary=config.text.vocab_size)
+    size = image_size or int(about.get("image_size", min(1024, 16 * side)))
+    with torch.device("meta"):
+        model = BagelModel(config, words, image_size=size, folder=folder)
+    own = {published(name): name for name in model.state_dict()}
+    _compare({name: tuple(model.get_parameter(own[name]).shape) for name in own}, stored, folder)
+    for name, tensor in _read(stored):
+        _put(model, own[name], tensor.to(device, dtype, copy=True))
+    for name in set(TABLES) - stored.keys():
+        table = model.gen.latent_pos_embed if name == TABLES[0] else model.eyes.vit_pos_embed
+        _put(model, own[name], sincos_table(table.side, config.text.hidden_size).to(device, dtype))
+    return model.eval().requires_grad_(False)
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    read_json(folder / "tokenizer.json")
+    return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+
+
+def find_tensors(folder: Path) -> dict[str, Place]:
+    """Where each stored tensor is; nothing but the heads of the files is read.
+
+    Raises:
+        ValueError: A file is missing or damaged.
+    """
+    if (folder / INDEX).exists():
+        index = read_json(folder / INDEX).get("weight_map")
+        if not isinstance(index, dict) or not index:
+            raise ValueError(f"{folder / INDEX} has no weight_map: download it again")
+        files = sorted({*index.values(), AUTOENCODER})
+    else:
+        files = [SINGLE, AUTOENCODER]
+    found: dict[str, Place] = {}
+    for file in files:
+        found |= _heads(folder / file)
+    if "encoder.conv_in.weight" not in found:
+        raise ValueError(f"{folder / AUTOENCODER} has no encoder.conv_in.weight, so it is no FLUX autoencoder: download it again")
+    return found
+
+
+def _heads(path: Path) -> dict[str, Place]:
+    if not path.exists():
+        raise ValueError(f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            heads = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            shapes = {name: tuple(head.get_shape()) for name, head in heads.items()}
+            widths = {name: 8 if head.get_dtype() in ("F64", "I64") else 4 for name, head in heads.items()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or no safetensors file ({error}): download it again") from error
+    return {name: (path, shape, math.prod(shape) * widths[name]) for name, shape in shapes.items()}
+
+
+def _compare(wanted: Mapping[str, tuple[int, ...]], stored: Mapping[str, Place], folder: Path) -> None:
+    wrong = [f"{name} (missing)" for name in sorted(wanted.keys() - stored.keys() - set(TABLES))]
+    wrong += [f"{name} (unknown)" for name in sorted(stored.keys() - wanted.keys())]
+    for name in sorted(wanted.keys() & stored.keys()):
+        if stored[name][1] != wanted[name]:
+            wrong.append(f"{name} {stored[name][1]}, expected {wanted[name]}")
+    if wrong:
+        raise ValueError(
+            f"{folder} is no whole BAGEL of the sizes its llm_config.json and vit_config.json say, {len(wrong)} tensors differ: "
+            f"{', '.join(wrong[:8])}"
+        )
+
+
+def _read(stored: Mapping[str, Place]) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor. A file is closed and opened again now and then: what was read stays mapped as long as it is open."""
+    for path, names in groupby(sorted(stored, key=lambda name: str(stored[name][0])), key=lambda name: stored[name][0]):
+        room, chunks = 0, list[list[str]]()
+        for name in names:
+            if stored[name][2] > room:
+                chunks.append([])
+                room = AT_ONCE
+            chunks[-1].append(name)
+            room -= stored[name][2]
+        for chunk in chunks:
+            with safe_open(str(path), framework="pt") as file:
+                for name in chunk:
+                    yield name, file.get_tensor(name)
+
+
+def _put(model: nn.Module, name: str, tensor: Tensor) -> None:
+    path, leaf = name.rsplit(".", 1)
+    setattr(model.get_submodule(path), leaf, nn.Parameter(tensor, requires_grad=False))
+
+
+def save_bagel(model: BagelModel, folder: Path, *, shard_bytes: int = SHARD) -> None:
+    """Write a model, its adapters merged into it, as a folder that appears whole or not at all.
+
+    Configurations and the tokenizer are copied from the folder the model came from. With `shard_bytes` above the size of the
+    model it is one `ema.safetensors`, which BAGEL's own code asks for.
+
+    Raises:
+        ValueError: The folder exists already.
+    """
+    if folder.exists():
+        raise ValueError(f"{folder} exists already: name a folder that does not, nothing is overwritten")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as part:
+        work = Path(part) / folder.name
+        work.mkdir()
+        for path in model.folder.iterdir():
+            if path.suffix in (".json", ".txt", ".jinja", ".model") and path.name != INDEX:
+                shutil.copyfile(path, work / path.name)
+        _complete(work, model)
+        _write_shards(model, work, shard_bytes)
+        sync_tree(work)
+        work.rename(folder)
+
+
+def _complete(work: Path, model: BagelModel) -> None:
+    """The `config.json` that other programs read, where the model came without."""
+    if not (work / "config.json").exists():
+        about = {
+            "architectures": ["BagelForConditionalGeneration"],
+            "model_type": "bagel",
+            "llm_config": json.loads((work / "llm_config.json").read_bytes()),
+            "vit_config": json.loads((work / "vit_config.json").read_bytes()),
+            "vae_config": {"z_channels": 16, "downsample": 8},
+            "latent_patch_size": 2,
+            "max_latent_size": model.config.latent_side,
+            "vit_max_num_patch_per_side": model.config.vision.side,
+            "connector_act": "gelu_pytorch_tanh",
+            "interpolate_pos": False,
+        }
+        write_atomic(work / "config.json", json_bytes(about))
+
+
+def _write_shards(model: BagelModel, work: Path, shard_bytes: int) -> None:
+    """Files of about `shard_bytes` and the index. Merged tensors live until their file is written."""
+    files: list[list[str]] = []
+    kept: dict[str, Tensor] = {}
+
+    def write() -> None:
+        save_tensors(work / f"part-{len(files)}", kept, {"format": "pt"})
+        files.append(list(kept))
+        kept.clear()
+
+    total = 0
+    for own, tensor in merged(model):
+        size = tensor.numel() * tensor.element_size()
+        total += size
+        room = shard_bytes - sum(each.numel() * each.element_size() for each in kept.values())
+        is_autoencoder = own.startswith("vae.")  # it comes last and has a file of its own
+        if kept and (own == AUTOENCODER_FIRST if is_autoencoder else size > room):
+            write()
+        kept[published(own)] = tensor
+    write()
+    count = len(files) - 1
+    names = [SINGLE] if count == 1 else [f"model-{i + 1:05}-of-{count:05}.safetensors" for i in range(count)]
+    for number, name in enumerate([*names, AUTOENCODER]):
+        (work / f"part-{number}").rename(work / name)
+    weight_map = {tensor: name for name, tensors in zip([*names, AUTOENCODER], files, strict=True) for tensor in tensors}
+    write_atomic(work / INDEX, json_bytes({"metadata": {"total_size": total}, "weight_map": weight_map}))
