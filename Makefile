@@ -5,6 +5,7 @@
 #   make demo    one character from kit to report (10 minutes on 2 cores)
 #   make ui      Dagster on http://127.0.0.1:3000
 #   make test    the whole test suite          make check   lint, format, types, definitions
+#   make bench   every benchmark; rewrites docs/benchmarks.md
 #   make lock    resolve the pinned versions again
 #   make clean   caches and environments; never data/, runs/ or Dagster's history
 #
@@ -25,7 +26,7 @@ export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup data data-push home demo ui test check lock clean
+.PHONY: setup data data-push home demo ui test check bench lock clean
 
 setup: .venv/.installed
 
@@ -81,6 +82,9 @@ check: setup home
 	dg check defs
 	dagster definitions validate -w workspace.yaml
 
+bench: setup data
+	python benchmarks/report.py
+
 lock:
 	rm -rf .tools/lock
 	$(PYTHON) -m venv .tools/lock
@@ -94,4 +98,4 @@ lock:
 
 clean:
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache *.egg-info
-	find orchestration unichar tests -name __pycache__ -prune -exec rm -rf {} +
+	find benchmarks orchestration unichar tests -name __pycache__ -prune -exec rm -rf {} +

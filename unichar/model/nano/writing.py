@@ -1,13 +1,14 @@
 """Writing words with the text backbone: several conversations at once, each token costing one pass over the weights for all.
 
-Decoding is bound by reading 270 MB of weights a token, so sixteen conversations together take little longer than one and a half.
-What is said must not depend on what else is asked, so nothing is padded: every conversation is read alone, keeps its keys and
-values from place 0 of its own row, and only the new tokens go through the layers together. A matrix product's row does not
-depend on the other rows, and places behind a row's end weigh exactly nothing: a reply has the same words in any company.
-One batch is kept full: where a conversation has ended, the next one takes its row.
+Decoding is bound by reading 270 MB of weights a token, so sixteen conversations together take little longer than one and a
+half. What is said must not depend on what else is asked, so nothing is padded: every conversation is read alone, keeps its
+keys and values from place 0 of its own row, and only the new tokens go through the layers together. A matrix product's row
+does not depend on the other rows (as long as there are others: the kernel for a single row sums in another order), and places
+behind a row's end weigh exactly nothing: a reply has the same words in any company. One batch is kept full: where a
+conversation has ended, the next one takes its row.
 
 Letters: R rows, L tokens, D width, K kv heads, Q query heads a kv head, E head size, V vocabulary.
-Attention is written out because the fused CPU kernel takes twice as long as all matrix products when eight rows ask one
+Attention is written out because the fused CPU kernel takes nearly as long as all matrix products when eight rows ask one
 token each. Departs from BAGEL's code, which stops a whole batch with its first row.
 """
 
@@ -21,6 +22,8 @@ from transformers import DynamicCache, LlamaForCausalLM
 
 ROWS = 16
 """Conversations that are written together."""
+_FEWEST = 2
+"""Rows that go through the layers even when one conversation is left."""
 
 Choice = Callable[[Tensor], int]
 """Logits [V] of the next token -> the token taken."""
@@ -100,8 +103,9 @@ class Desk:
         config = llama.config
         assert config.num_key_value_heads is not None
         self.llama, self.rows = llama, rows
+        rows = max(rows, _FEWEST)
         self.kv, self.size = config.num_key_value_heads, config.hidden_size // config.num_attention_heads
-        shape = (rows, self.kv, places, self.size)
+        shape = (rows * self.kv, places, self.size)
         self.keys = [torch.zeros(shape, dtype=torch.bfloat16) for _ in llama.model.layers]
         self.values = [torch.zeros(shape, dtype=torch.bfloat16) for _ in llama.model.layers]
         self.lengths = torch.zeros(rows, dtype=torch.long)
@@ -114,8 +118,8 @@ class Desk:
             logits = self.llama.lm_head(hidden[:, -1])
         layers: list[Any] = list(cache.layers)
         for keys, values, layer in zip(self.keys, self.values, layers, strict=True):
-            keys[row, :, : len(prompt_ld)] = layer.keys[0]
-            values[row, :, : len(prompt_ld)] = layer.values[0]
+            keys[self._heads(row), : len(prompt_ld)] = layer.keys[0]
+            values[self._heads(row), : len(prompt_ld)] = layer.values[0]
         self.lengths[row] = len(prompt_ld)
         return logits[0].float()
 
@@ -123,12 +127,16 @@ class Desk:
         """Move a conversation to another row, whose own is over."""
         length = int(self.lengths[row])
         for tensor in (*self.keys, *self.values):
-            tensor[to, :, :length] = tensor[row, :, :length]
+            tensor[self._heads(to), :length] = tensor[self._heads(row), :length]
         self.lengths[to] = length
+
+    def _heads(self, row: int) -> slice:
+        return slice(row * self.kv, (row + 1) * self.kv)
 
     def write(self, tokens: Sequence[int]) -> Tensor:
         """Add one token to each of the first rows; logits [rows, V] of what comes next."""
-        rows = len(tokens)
+        written, rows = len(tokens), max(len(tokens), _FEWEST)
+        tokens = [*tokens, *[0] * (rows - written)]
         places = self.lengths[:rows].clone()
         beyond = torch.arange(int(places.max()) + 1)[None] > places[:, None]
         model = self.llama.model
@@ -140,8 +148,8 @@ class Desk:
                 x = x + self._attend(index, layer.self_attn, layer.input_layernorm(x), rotation, places, beyond)
                 x = x + layer.mlp(layer.post_attention_layernorm(x))
             logits = self.llama.lm_head(model.norm(x)[:, 0])
-        self.lengths[:rows] += 1
-        return logits.float()
+        self.lengths[:written] += 1
+        return logits[:written].float()
 
     def _attend(
         self,
@@ -158,13 +166,15 @@ class Desk:
             return projection(h_r1d).view(rows, self.kv, -1, self.size)
 
         q_rkqe, k_rk1e = (_rotated(heads(p), rotation) for p in (attention.q_proj, attention.k_proj))
-        keys, values = self.keys[index], self.values[index]
-        keys[torch.arange(rows), :, places] = k_rk1e[:, :, 0].to(keys.dtype)
-        values[torch.arange(rows), :, places] = heads(attention.v_proj)[:, :, 0].to(values.dtype)
-        scores = (q_rkqe * self.size**-0.5) @ keys[:rows, :, :length].transpose(2, 3)
-        weights = scores.float().masked_fill(beyond_rl[:, None, None], -torch.inf).softmax(-1).to(values.dtype)
-        mixed = weights @ values[:rows, :, :length]
-        return attention.o_proj(mixed.view(rows, 1, -1))
+        keys, values = self.keys[index][: rows * self.kv], self.values[index][: rows * self.kv]
+        here = (torch.arange(rows * self.kv), places.repeat_interleave(self.kv))
+        keys[here] = k_rk1e.flatten(0, 2).to(keys.dtype)
+        values[here] = heads(attention.v_proj).flatten(0, 2).to(values.dtype)
+        # Three axes: with four, the places in use would have to be copied together before each product.
+        scores = torch.bmm(q_rkqe.flatten(0, 1) * self.size**-0.5, keys[:, :length].transpose(1, 2))
+        scores = scores.float().view(rows, -1, length).masked_fill(beyond_rl[:, None], -torch.inf)
+        weights = scores.softmax(-1).to(values.dtype).view(rows * self.kv, -1, length)
+        return attention.o_proj(torch.bmm(weights, values[:, :length]).view(rows, 1, -1))
 
 
 def _rotated(x_rkqe: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
