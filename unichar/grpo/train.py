@@ -129,17 +129,19 @@ class Trainer:
         return TrainState(self.job.work / "state.safetensors", modules, {"adamw": self.optimizer.optimizer}, key=key)
 
     def round(self, index: int) -> dict[str, float]:
-        """Sample, judge, learn; and look, before the first round and after some."""
-        config = self.config
+        """Practise; and look, before the first round and after some."""
         numbers = self.watch.look(0) if index == 0 else {}
-        prompts = self.practice[index * config.prompts : (index + 1) * config.prompts]
-        with self.algorithm.policy():
-            drawn, kept = self.rollout(prompts, index)
-        rewards = self.rubric.score(drawn, prompts)
-        numbers |= self._learn(prompts, kept, rewards, index)
-        if (index + 1) % config.watch_every == 0 or index + 1 == config.rounds:
+        numbers |= self.practise(index)
+        if (index + 1) % self.config.watch_every == 0 or index + 1 == self.config.rounds:
             numbers |= self.watch.look(index + 1)
         return numbers
+
+    def practise(self, index: int) -> dict[str, float]:
+        """Sample, judge, learn."""
+        prompts = self.practice[index * self.config.prompts : (index + 1) * self.config.prompts]
+        with self.algorithm.policy():
+            drawn, kept = self.rollout(prompts, index)
+        return self._learn(prompts, kept, self.rubric.score(drawn, prompts), index)
 
     def rollout(self, prompts: Sequence[Prompt], index: int) -> tuple[Drawn, Any]:
         """(pictures, what the algorithm keeps). A picture depends on the seed, the round, its prompt and its number alone."""

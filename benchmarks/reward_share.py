@@ -1,0 +1,58 @@
+"""What judging costs: seconds of rewards over seconds of whole rounds (sampling, judging, learning) with the preset `cpu`.
+
+    python benchmarks/reward_share.py
+
+All parts of the reward are computed: identity band, alignment, diversity, naturalness. Looks at watched prompts are left out.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+
+from report import measured, say
+from rollout import tuned_job
+
+from unichar.grpo.config import GrpoConfig
+from unichar.grpo.rubric import Drawn, Rewards, Rubric
+from unichar.grpo.train import Trainer
+from unichar.judges.prompts import Prompt
+from unichar.model.load import load_model
+
+ROUNDS = 5
+
+
+class Timed:
+    """A rubric with a clock."""
+
+    def __init__(self, rubric: Rubric) -> None:
+        self._rubric, self.seconds = rubric, 0.0
+
+    def score(self, drawn: Drawn, prompts: Sequence[Prompt]) -> Rewards:
+        began = time.perf_counter()
+        rewards = self._rubric.score(drawn, prompts)
+        self.seconds += time.perf_counter() - began
+        return rewards
+
+
+def main() -> None:
+    """Measure a few rounds after one to warm up."""
+    job = tuned_job(GrpoConfig(rounds=ROUNDS + 1), steps=3)
+    model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
+    model.und.requires_grad_(False)
+    trainer = Trainer(model, job)
+    clock = Timed(trainer.rubric)
+    trainer.rubric = clock  # type: ignore[assignment]
+    trainer.practise(0)
+    shares = []
+    for index in range(1, ROUNDS + 1):
+        clock.seconds, began = 0.0, time.perf_counter()
+        trainer.practise(index)
+        whole = time.perf_counter() - began
+        shares.append(clock.seconds / whole)
+        say(f"round {index}: {clock.seconds:.2f} s of {whole:.2f} s")
+    measured("reward seconds over round seconds", statistics.median(shares), goal=0.15, better="lower", n=ROUNDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
