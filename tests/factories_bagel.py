@@ -60,6 +60,14 @@ PUBLISHED_VIT = {
 WIDTH = 32
 """Channels of the tiny autoencoder; its norms want a multiple of 32."""
 
+IDS = [[1, 20, 21, 22, 23, 24, 2], [1, 30, 31, 32, 2], [1, 40, 41, 2], [1, 50, 51, 52, 53, 2]]
+"""Texts; 1 to 4 are begin, end, start and end of a picture."""
+GRIDS = {"seen": (4, 3), "clean": (2, 3), "noisy": (3, 2), "noisy2": (2, 2)}
+"""Rows and columns of the pictures, in tokens."""
+TIMES = (0.7, 0.2)
+SAMPLES = [["text0", "seen", "text1", "clean", "text2", "noisy"], ["text3", "noisy2"]]
+SIZES = [(1024, 1024), (378, 378), (640, 480), (3000, 200), (97, 211), (5000, 5000), (1333, 777), (56, 42)]
+
 
 def tiny_tensor(name: str, shape: tuple[int, ...]) -> Tensor:
     """A tensor that depends on its published name alone: about what training leaves, nothing one or zero, exact in bf16."""
@@ -69,6 +77,11 @@ def tiny_tensor(name: str, shape: tuple[int, ...]) -> Tensor:
     else:
         x = 0.1 * x if name.endswith("bias") else 1 + 0.2 * x
     return x.bfloat16().float()
+
+
+def picture(name: str, *shape: int) -> torch.Tensor:
+    """Numbers that other implementations got as well."""
+    return torch.randn(shape, generator=torch_rng(0, "input", name))
 
 
 def make_config(llm: dict[str, Any] = LLM, vit: dict[str, Any] = VIT, *, width: int = WIDTH, latent_side: int = 64) -> Any:

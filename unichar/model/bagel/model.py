@@ -156,23 +156,21 @@ class BagelModel(nn.Module):
             here = torch.zeros(1, dtype=torch.long, device=self.device)
             return Context(((none, none),) * text.num_hidden_layers, here.new_empty((1, 0), dtype=torch.bool), here)
         packed = pack([elements], self.words.markers)
-        _, fresh = self._run(packed, seen, latents, what=f"the text starting {self._beginning(elements)!r}", keep=True)
+        _, fresh = self._run(packed, seen, latents, keep=True)
         mask = torch.ones((1, len(packed.positions)), dtype=torch.bool, device=self.device)
         return Context(tuple(fresh), mask, torch.tensor(packed.next, device=self.device))
 
     def _type(self) -> torch.dtype:
         return self._experts()[0].embed_tokens.weight.dtype
 
-    def _beginning(self, elements: Sequence[Element]) -> str:
-        return self.words.read(next((element.ids[:20] for element in elements if element.ids), ()))[:60]
-
     def _run(
-        self, packed: Packed, seen: Sequence[Tensor], latents: Sequence[Tensor] = (), *, what: str, keep: bool = False
+        self, packed: Packed, seen: Sequence[Tensor], latents: Sequence[Tensor] = (), *, keep: bool = False
     ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
         """Hidden states of a packed sequence, [1, tokens, D] an expert, and its keys and values."""
         limit = self.config.text.max_position_embeddings
         if len(packed.positions) > limit:
-            raise ValueError(f"{what} has {len(packed.positions)} tokens, BAGEL reads at most {limit}: shorten it")
+            start = self.words.read(packed.ids[packed.ids != PATCH][:20].tolist())[:60]
+            raise ValueError(f"the text starting {start!r} has {len(packed.positions)} tokens, BAGEL reads at most {limit}: shorten it")
         und, gen = self._experts()
         embedded = und.embed_tokens(packed.ids.clamp(min=0).to(self.device))
         if seen:
@@ -295,7 +293,7 @@ class BagelModel(nn.Module):
         return losses
 
     def _token_losses(self, packed: Packed, seen: Sequence[Tensor]) -> Tensor:
-        hidden, _ = self._run(packed, seen, what="a conversation to learn from")
+        hidden, _ = self._run(packed, seen)
         wanted = packed.labels != IGNORED
         logits = self._experts()[0].lm_head(hidden[0][0][wanted.to(self.device)]).float()
         return F.cross_entropy(_finite(logits, _NO_WORDS), packed.labels[wanted].to(self.device), reduction="none").cpu()
@@ -345,14 +343,14 @@ class BagelModel(nn.Module):
                 "shorten the history or the texts in it"
             )
         written: list[int] = []
-        for logits in self._next_words(context, written, max_tokens):
+        for logits in self.next_words(context, written, max_tokens):
             token = _pick(logits, temperature, generator)
             if token == self.words.markers.end:
                 break
             written.append(token)
         return self.words.read(written)
 
-    def _next_words(self, context: Context, written: list[int], most: int) -> Iterator[Tensor]:
+    def next_words(self, context: Context, written: list[int], most: int) -> Iterator[Tensor]:
         """Logits [V] of one word after the other; the caller adds to `written` what it takes."""
         und = self._experts()[0]
         for _ in range(most):
