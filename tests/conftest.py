@@ -81,3 +81,11 @@ def grpo_job(sft_job: StageJob, tmp_path_factory: pytest.TempPathFactory) -> Sta
     job = make_job("grpo", tmp_path_factory.mktemp("grpo"), sft_job.inputs | {"sft_checkpoint": sft_job.out})
     (job.out / "summary.json").write_text(json.dumps({**run(job), "seconds": 1.0}))
     return job
+
+
+@pytest.fixture(scope="session")
+def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A nano of toy size, with its backbone beside it."""
+    from factories_small import make_small_base
+
+    return make_small_base(tmp_path_factory.mktemp("small") / "nano")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from factories_learning import make_net, make_state
 from safetensors.torch import load_file, save
+from torch import nn
 
 from unichar.learning.state import OtherRun, SaveFailed, differences, load_tensors, run_key, save_tensors
 
@@ -48,6 +49,16 @@ def test_what_is_frozen_is_not_stored(tmp_path):
     _, state = make_state(tmp_path, make_net())
     state.save(0)
     assert {name for name in load_tensors(state.path)[0] if name.startswith("net.0")} == set()
+
+
+def test_a_frozen_weight_with_two_names_is_not_stored_either(tmp_path):
+    net = make_net()
+    net.append(nn.Linear(4, 6))
+    net[3].weight = net[0].weight
+    net[3].bias.requires_grad_(False)
+    _, state = make_state(tmp_path, net)
+    state.save(0)
+    assert not [name for name in load_tensors(state.path)[0] if name.startswith("net.3")]
 
 
 def test_numbers_not_logged_yet_come_back(tmp_path):

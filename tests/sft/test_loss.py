@@ -1,20 +1,32 @@
-"""The objective is plain arithmetic."""
+"""The objective is plain arithmetic on sums and counts."""
 
 import pytest
-import torch
 
-from unichar.sft.loss import unified_loss
-
-
-def test_both_parts_are_means_and_weighed():
-    ce, mse = torch.tensor([1.0, 2.0, 6.0]), torch.tensor([0.5, 0.1])
-    loss, parts = unified_loss(ce, mse, ce_weight=0.25, mse_weight=2.0)
-    assert float(loss) == pytest.approx(0.25 * 3.0 + 2.0 * 0.3)
-    assert parts == {"ce": pytest.approx(3.0), "mse": pytest.approx(0.3)}
+from unichar.sft.loss import PICTURES, TEXT, Tally, unified_loss
 
 
-def test_gradients_reach_both_sides_in_proportion():
-    ce, mse = torch.ones(4, requires_grad=True), torch.ones(2, requires_grad=True)
-    unified_loss(ce, mse, ce_weight=0.25, mse_weight=1.0)[0].backward()
-    assert ce.grad.tolist() == pytest.approx([0.0625] * 4)
-    assert mse.grad.tolist() == pytest.approx([0.5] * 2)
+def tally(*rows: tuple[str, float, int]) -> Tally:
+    counted = Tally()
+    for row in rows:
+        counted.add(*row)
+    return counted
+
+
+def test_both_sides_are_means_over_tokens_and_pictures_and_weighed():
+    counted = tally(("ce_role_play", 3.0, 2), ("ce_knowledge_qa", 6.0, 1), ("mse_portraits", 0.6, 2))
+    assert unified_loss(counted, ce_weight=0.25, mse_weight=2.0) == pytest.approx(
+        {"loss": 0.25 * 3.0 + 2.0 * 0.3, "ce": 3.0, "mse": 0.3, "ce_role_play": 1.5, "ce_knowledge_qa": 6.0, "mse_portraits": 0.3}
+    )
+    assert (counted.count(TEXT), counted.count(PICTURES)) == (3, 2)
+
+
+def test_parts_of_a_step_give_what_the_whole_gives():
+    parts = tally(("ce_role_play", 1.0, 1), ("ce_role_play", 5.0, 3))
+    assert unified_loss(parts, ce_weight=1, mse_weight=1) == unified_loss(
+        tally(("ce_role_play", 6.0, 4)), ce_weight=1, mse_weight=1
+    )
+
+
+def test_what_a_step_does_not_cover_is_absent():
+    counted = tally(("mse_portraits", 0.5, 1), ("ce_role_play", 0.0, 0))
+    assert unified_loss(counted, ce_weight=0.25, mse_weight=1.0) == {"loss": 0.5, "mse": 0.5, "mse_portraits": 0.5}

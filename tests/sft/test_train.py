@@ -1,20 +1,17 @@
 """Unified-SFT on a real model: it learns, it survives kills, and it leaves the base alone."""
 
 import dataclasses
-import random
-import signal
 
 import pytest
 import torch
 from factories_interactions import nia_the_photographer
-from factories_learning import saved_step, wait_for_step
-from factories_model import BASE, TINY, make_inputs, make_job, sketch, start_stage
+from factories_model import BASE, TINY, make_inputs, make_job, sketch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from unichar.learning.curves import read_curve
 from unichar.learning.state import load_tensors
 from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters
-from unichar.model.nano.backbone import backbone_folder
 from unichar.records import read_interactions
 from unichar.sft.train import Trainer, run
 
@@ -26,13 +23,36 @@ def trained_weights(out) -> list[dict[str, torch.Tensor]]:
     return [load_tensors(out / name)[0] for name in ADAPTERS]
 
 
+def curve_of(out) -> list[dict[str, float]]:
+    """The curve without what depends on the clock."""
+    clock = {"tokens_per_second", "pictures_per_second", "peak_memory_mb"}
+    return [{name: value for name, value in row.items() if name not in clock} for row in read_curve(out / "curve.jsonl")]
+
+
+def assert_same_product(out, other) -> None:
+    for name in ADAPTERS:
+        assert (out / name).read_bytes() == (other / name).read_bytes(), name
+    assert curve_of(out) == curve_of(other)
+
+
 def test_a_run_writes_adapters_and_a_curve(sft_job):
     written = {path.relative_to(sft_job.out).as_posix() for path in sft_job.out.rglob("*") if path.is_file()}
     configs = [name.replace("adapter_model.safetensors", "adapter_config.json") for name in ADAPTERS]
-    assert written == {*ADAPTERS, *configs, "adapters/base.json", "curve.jsonl", "summary.json"}
+    curves = {"curve.jsonl", "tensorboard/000.tfevents"}
+    assert written == {*ADAPTERS, *configs, "adapters/base.json", *curves, "summary.json"}
     rows = read_curve(sft_job.out / "curve.jsonl")
     assert [row["step"] for row in rows] == [2]
-    assert rows[0].keys() == {"step", "loss", "ce", "mse", "lr_factor"}
+    sides = {"loss", "ce", "mse", "mse_portraits", "mse_prior", "lr_und", "lr_gen", "peak_memory_mb"}
+    assert sides <= rows[0].keys() and any(name.startswith("ce_") for name in rows[0])
+    assert rows[0]["lr_gen"] / rows[0]["lr_und"] == pytest.approx(TINY["sft"].gen_lr / TINY["sft"].und_lr)
+
+
+def test_tensorboard_reads_the_curve(sft_job):
+    accumulator = EventAccumulator(str(sft_job.out / "tensorboard")).Reload()
+    (row,) = read_curve(sft_job.out / "curve.jsonl")
+    assert {*accumulator.Tags()["scalars"], "step"} == row.keys()
+    (event,) = accumulator.Scalars("loss")
+    assert (event.step, event.value) == (2, pytest.approx(row["loss"]))
 
 
 def test_both_sides_were_trained(sft_job):
@@ -68,29 +88,14 @@ def test_one_side_alone_learns_what_it_learns_in_company(sft_job, tmp_path, left
     assert (job.out / name).read_bytes() == (sft_job.out / name).read_bytes()
 
 
-def test_a_killed_run_goes_on_to_the_very_same_adapters(sft_job, tmp_path, monkeypatch):
-    monkeypatch.setenv("UNICHAR_BACKBONE", str(backbone_folder()))
-    job = make_job("sft", tmp_path, sft_job.inputs, config=EAGER)
-    process = start_stage("sft", job, config="replace(TINY['sft'], save_seconds=0.0)")
-    wait_for_step(process, job.work / "state.safetensors", random.choice([1, 2]))
-    process.kill()
-    assert process.wait(timeout=60) == -signal.SIGKILL
-    assert 1 <= saved_step(job.work / "state.safetensors") <= 3
-    summary = run(job)
-    for name in [*ADAPTERS, "curve.jsonl"]:
-        assert (job.out / name).read_bytes() == (sft_job.out / name).read_bytes(), name
-    assert summary["target_tokens"] == int(load_tensors(sft_job.work / "state.safetensors")[0]["seen.tokens"])
-
-
 def test_a_finished_run_that_was_not_published_only_writes_its_product(sft_job, tmp_path):
     job = dataclasses.replace(sft_job, out=tmp_path)
     run(job)
-    for name in [*ADAPTERS, "curve.jsonl"]:
-        assert (tmp_path / name).read_bytes() == (sft_job.out / name).read_bytes(), name
+    assert_same_product(tmp_path, sft_job.out)
 
 
 def test_work_of_other_settings_is_refused(sft_job, tmp_path):
-    with pytest.raises(ValueError, match=r"state\.safetensors was saved by another configuration"):
+    with pytest.raises(ValueError, match=r"state\.safetensors was saved by another run: seed 0, now 1\."):
         run(dataclasses.replace(sft_job, out=tmp_path, seed=1))
 
 
@@ -122,3 +127,10 @@ def test_a_kit_without_strangers_or_toons_trains_too(tmp_path):
     config = dataclasses.replace(TINY["sft"], steps=1, prior_pictures=0, prior_pool=0)
     summary = run(make_job("sft", tmp_path, inputs, config=config))
     assert summary["noised_pictures"] == 4
+
+
+@pytest.mark.parametrize("wrong", [{"tracker": "paper"}, {"tracker": "wandb"}])
+def test_a_tracker_that_is_not_there_is_named_before_training(inputs, tmp_path, wrong):
+    with pytest.raises(ValueError, match=r"tracker '?(paper|wandb)"):
+        run(make_job("sft", tmp_path, inputs, config=dataclasses.replace(TINY["sft"], **wrong)))
+    assert not list((tmp_path / "work").iterdir())

@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -120,11 +121,14 @@ def shard(blocks: Sequence[nn.Module]) -> None:
     Inner blocks come before the ones they are in. Frozen weights may have another type than the adapters between them. From then
     on all processes must run the same blocks equally often, and gradients come out of the backward pass already summed.
     """
+    mesh = init_device_mesh(next(blocks[0].parameters()).device.type, (world(),))
     for block in blocks:
-        fully_shard(block)
+        # Said outright, since a block that is in no other would keep its weights between forward and backward.
+        fully_shard(block, mesh=mesh, reshard_after_forward=True)
     for block in blocks:
         assert isinstance(block, FSDPModule)
         block.set_gradient_divide_factor(1.0)
+        block.set_force_sum_reduction_for_comms(True)  # gloo knows no scaled sums
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -105,7 +105,9 @@ class TrainState:
         """What training changes: trainable parameters, and buffers such as running means."""
         named: dict[str, Tensor] = {}
         for prefix, module in self._modules.items():
-            frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+            # Under every name a weight has: a frozen output layer that shares the input's would else be stored.
+            named_weights = module.named_parameters(remove_duplicate=False)
+            frozen = {name for name, parameter in named_weights if not parameter.requires_grad}
             named |= {f"{prefix}.{name}": t for name, t in module.state_dict(keep_vars=True).items() if name not in frozen}
         return named
 

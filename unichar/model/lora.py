@@ -14,6 +14,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
 from unichar.files import write_atomic
+from unichar.learning.distributed import is_main, whole
 from unichar.model.protocol import UnifiedModel
 
 SIDES = ("und", "gen")
@@ -44,11 +45,17 @@ def add_adapters(model: UnifiedModel, *, und: LoraSettings, gen: LoraSettings, s
 
 
 def save_adapters(model: UnifiedModel, folder: Path, *, base_sha256: str) -> None:
-    """Write both sides into `folder`."""
+    """Write both sides into `folder`. With several processes all of them call this; process 0 writes."""
     for side in SIDES:
-        getattr(model, side).save_pretrained(folder / side, save_embedding_layers=False)
-        (folder / side / "README.md").unlink()  # peft's blank model card
-    write_atomic(folder / "base.json", json.dumps({"sha256": base_sha256}).encode())
+        module: PeftModel = getattr(model, side)
+        tensors = {name: whole(tensor) for name, tensor in module.state_dict().items() if "lora_" in name}
+        if is_main():
+            for config in module.peft_config.values():  # peft would name this machine's folder
+                config.base_model_name_or_path = model.adapter_bases[side]
+            module.save_pretrained(str(folder / side), state_dict=tensors, save_embedding_layers=False)
+            (folder / side / "README.md").unlink()  # peft's blank model card
+    if is_main():
+        write_atomic(folder / "base.json", json.dumps({"sha256": base_sha256}).encode())
 
 
 def load_adapters(
@@ -68,6 +75,25 @@ def load_adapters(
     for side in sides:
         loaded = PeftModel.from_pretrained(getattr(model, side), folder / side, is_trainable=trainable)
         setattr(model, side, loaded)
+
+
+def blocks(model: UnifiedModel) -> list[nn.Module]:
+    """What to split over processes, inner modules first: every layer with adapters, and a side that has them around its layers.
+
+    Raises:
+        ValueError: The text backbone has adapters outside its layers, where its weights are never gathered.
+    """
+    found: list[nn.Module] = []
+    for side in SIDES:
+        module = getattr(model, side)
+        layers = [m for group in module.modules() if isinstance(group, nn.ModuleList) for m in group if trainable(m)]
+        inside = {id(parameter) for layer in layers for parameter in layer.parameters()}
+        found += layers
+        if any(id(parameter) not in inside for parameter in trainable(module).values()):
+            if side == "und":
+                raise ValueError("adapters outside the layers of the text backbone can not be split: name other und_targets")
+            found.append(module)
+    return found
 
 
 def trainable(module: nn.Module) -> dict[str, Tensor]:

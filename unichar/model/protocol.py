@@ -43,6 +43,8 @@ class UnifiedModel(Protocol):
     image_size: int
     lora_targets: Mapping[str, tuple[str, ...]]
     """`und` and `gen` -> ends of the names of their linear layers that adapters go to."""
+    adapter_bases: Mapping[str, str]
+    """`und` and `gen` -> the name under which others know what the adapters of that side belong to."""
 
     @property
     def und(self) -> nn.Module:

@@ -45,13 +45,36 @@ class SftConfig:
     """Timestep shift of training: above 1, more of the training at high noise, where identity is decided [1.0]."""
     clip: float = 1.0
     """Largest gradient norm of each side [1.0]."""
+    accumulate: int = 1
+    """Parts in which a step's conversations and pictures are read, one after the other: less memory, the same step [1]."""
+    checkpointing: bool = False
+    """Whether the text backbone forgets its activations and computes them again: less memory, a third more time [on]."""
+    shard: bool = False
+    """Whether several processes split the weights between them (FSDP2) instead of each holding all [on]."""
+    watch_every: int = 0
+    """Steps between two looks at held-out conversations and a sheet of pictures; 0 never looks and holds nothing out [0]."""
+    watch_conversations: int = 8
+    """Training conversations kept aside for that, each from a topic that is then not trained at all."""
+    watch_pictures: int = 4
+    """Pictures on the sheet, drawn for training prompts always from the same noise; 0 for no sheet."""
+    watch_sample_steps: int = 8
+    """Sampling steps of a picture on the sheet."""
+    patience: int = 0
+    """Training ends after so many looks in a row without a better held-out likelihood; 0 for never."""
+    keep_best: bool = False
+    """Whether the text adapters come from the step whose held-out likelihood was best; else, and for pictures, from the last."""
+    tracker: str = "tensorboard"
+    """Where the curves go besides `curve.jsonl`: a tracker that accelerate knows, as tensorboard or mlflow; empty for none."""
     save_seconds: float = 30.0
     """Seconds between checkpoints a killed run resumes from."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "prompts", "und_rank", "gen_rank"):
+        for name in ("steps", "prompts", "und_rank", "gen_rank", "accumulate", "watch_conversations", "watch_sample_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"SftConfig.{name} is {getattr(self, name)}; expected 1 or more")
+        for name in ("watch_every", "watch_pictures", "patience"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"SftConfig.{name} is {getattr(self, name)}; expected 0 or more")
         if self.pictures < 0 or self.conversations < 0 or self.pictures + self.conversations == 0:
             raise ValueError(
                 f"SftConfig.conversations is {self.conversations} and pictures is {self.pictures}; expected one above 0"
@@ -61,4 +84,9 @@ class SftConfig:
         if self.prior_pictures > self.prior_pool:
             raise ValueError(
                 f"SftConfig.prior_pictures is {self.prior_pictures}; expected at most prior_pool ({self.prior_pool})"
+            )
+        if (self.patience or self.keep_best) and not (self.watch_every and self.conversations):
+            raise ValueError(
+                f"SftConfig.watch_every is {self.watch_every} and conversations is {self.conversations}; "
+                "patience and keep_best need both above 0, since they go by held-out conversations"
             )

@@ -1,22 +1,42 @@
-"""The Unified-SFT objective: ce_weight x CE + mse_weight x MSE, each averaged over what it covers (method: 2.4)."""
+"""The Unified-SFT objective: ce_weight x CE + mse_weight x MSE, each averaged over what it covers (method: 2.4).
 
-import torch
-from torch import Tensor
+A step may be read in parts, on one process or several; sums and counts of the parts give the averages of the whole.
+"""
+
+from dataclasses import dataclass, field
+
+TEXT, PICTURES = "ce", "mse"
 
 
-def unified_loss(ce_n: Tensor, mse_b: Tensor, *, ce_weight: float, mse_weight: float) -> tuple[Tensor, dict[str, float]]:
-    """Scalar loss and its parts.
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Sums of errors and what they are sums over, by task.
 
-    Args:
-        ce_n: [number of target tokens] cross-entropies in nats; empty when only pictures are trained.
-        mse_b: [number of pictures] mean squared velocity errors; empty when only text is trained.
-
-    Returns:
-        Loss, and `{"ce": nats a token, "mse": ...}` without the one that is not trained.
+    Example: `tally.add("ce_role_play", 34.2, 12)` for twelve tokens of role-play; names begin with `ce_` or `mse_`.
     """
-    loss, parts = torch.zeros(()), {}
-    for name, errors, weight in (("ce", ce_n, ce_weight), ("mse", mse_b, mse_weight)):
-        if len(errors):
-            mean = errors.mean()
-            loss, parts[name] = loss + weight * mean, mean.item()
-    return loss, parts
+
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, errors: float, count: int) -> None:
+        """Count `count` more tokens (cross-entropies in nats) or pictures (mean squared velocity errors)."""
+        self.sums[name] = self.sums.get(name, 0.0) + errors
+        self.counts[name] = self.counts.get(name, 0.0) + count
+
+    def count(self, side: str) -> float:
+        """Tokens (`TEXT`) or pictures (`PICTURES`) so far."""
+        return sum(count for name, count in self.counts.items() if name.startswith(f"{side}_"))
+
+
+def unified_loss(tally: Tally, *, ce_weight: float, mse_weight: float) -> dict[str, float]:
+    """`{"loss", "ce", "mse", "ce_role_play", ...}`: the objective, the mean a token and a picture, and the mean of every task.
+
+    What the step did not cover is absent, and adds nothing to the objective.
+    """
+    means: dict[str, float] = {}
+    for side in (TEXT, PICTURES):
+        if count := tally.count(side):
+            means[side] = sum(errors for name, errors in tally.sums.items() if name.startswith(f"{side}_")) / count
+    loss = ce_weight * means.get(TEXT, 0.0) + mse_weight * means.get(PICTURES, 0.0)
+    tasks = {name: errors / tally.counts[name] for name, errors in tally.sums.items() if tally.counts[name]}
+    return {"loss": loss, **means, **tasks}

@@ -51,6 +51,7 @@ class NanoModel(nn.Module):
         self.image_size = config.image_size
         # The expert is adapted whole: its layers alone can not leave the drawn world for photographs.
         self.lora_targets: Mapping[str, tuple[str, ...]] = {"und": _LAYER, "gen": _LAYER + _AROUND}
+        self.adapter_bases: Mapping[str, str] = {"und": "HuggingFaceTB/SmolLM2-135M-Instruct", "gen": "unichar-nano"}
         self.tokenizer = tokenizer
         self.und: LlamaForCausalLM | PeftModel = und
         self.gen: GenerationExpert | PeftModel = GenerationExpert(config)

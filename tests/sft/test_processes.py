@@ -1,0 +1,63 @@
+"""Two real processes, started by a launcher, learn what one process learns: adapters copied, or weights split (FSDP2)."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from factories_learning import TESTS
+from factories_small import saved_adapters, small_job, train_steps
+
+SETTINGS = {"conversations": 5, "prompts": 3, "pictures": 6, "prior_pictures": 3}  # no multiples of two: shares differ in size
+RUNS = {
+    "copied": (SETTINGS, True),
+    "split": (SETTINGS | {"shard": True}, True),
+    "split in parts": (SETTINGS | {"shard": True, "accumulate": 2, "checkpointing": True}, True),
+    "copied, mixed types": (SETTINGS, False),
+    "split, mixed types": (SETTINGS | {"shard": True}, False),
+}
+
+
+def launch(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`torchrun script` with two processes, which is also how accelerate starts them on GPUs."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script), *arguments]
+    return subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def together(small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes left, a folder a run."""
+    folder = tmp_path_factory.mktemp("together")
+    about = {"folder": str(folder), "base": str(small_base), "inputs": {n: str(p) for n, p in inputs.items()}, "runs": RUNS}
+    done = launch(TESTS / "factories_small.py", json.dumps(about))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(small_base, inputs, tmp_path_factory):
+    """(numbers, adapters) of one process on the same batches."""
+    folder = tmp_path_factory.mktemp("alone")
+    numbers = train_steps(small_job(folder, small_base, inputs, **SETTINGS), exact=True, folder=folder / "adapters")
+    return numbers, saved_adapters(folder / "adapters")
+
+
+@pytest.mark.parametrize("name", ["copied", "split", "split in parts"])
+def test_two_processes_learn_what_one_learns(together, alone, name):
+    numbers, weights = alone
+    for row, other in zip(numbers, json.loads((together / name / "numbers.json").read_text()), strict=True):
+        assert other == pytest.approx(row, rel=2e-5)
+    for key, tensor in saved_adapters(together / name / "adapters").items():
+        assert tensor.shape == weights[key].shape and (tensor - weights[key]).abs().max() <= 2e-5, key
+
+
+def test_frozen_bf16_and_trained_fp32_weights_are_split_to_the_same_end(together):
+    """The layers of the text backbone are bf16 with adapters in fp32 between them."""
+    copied, split = ((together / f"{name}, mixed types") for name in ("copied", "split"))
+    for row, other in zip(*(json.loads((run / "numbers.json").read_text()) for run in (copied, split)), strict=True):
+        assert other == pytest.approx(row, rel=1e-3)
+    weights = saved_adapters(copied / "adapters")
+    for key, tensor in saved_adapters(split / "adapters").items():
+        assert tensor.dtype == torch.float32 and (tensor - weights[key]).abs().max() <= 2e-3, key

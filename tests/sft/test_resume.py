@@ -1,0 +1,113 @@
+"""Kills, stops and full disks: what comes out in the end is what an undisturbed run gives, or one clear message."""
+
+import json
+import random
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories_learning import saved_step, start_python
+from factories_small import saved_adapters, small_home, small_job
+
+from unichar.learning.curves import read_curve
+from unichar.learning.loop import STOPPED
+from unichar.learning.state import OtherRun
+from unichar.records import StageJob
+from unichar.sft.train import Trainer, run
+
+SETTINGS = {"steps": 12, "conversations": 2, "watch_every": 4, "watch_conversations": 2, "watch_pictures": 1, "keep_best": True}
+CLOCK = {"tokens_per_second", "pictures_per_second", "peak_memory_mb"}
+
+
+@pytest.fixture(scope="module")
+def straight(small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> StageJob:
+    """A finished run nobody disturbed."""
+    job = small_job(tmp_path_factory.mktemp("straight"), small_base, inputs, **SETTINGS)
+    with small_home(small_base):
+        run(job)
+    return job
+
+
+@pytest.fixture(autouse=True)
+def home(small_base, monkeypatch):
+    monkeypatch.setenv("UNICHAR_BACKBONE", str(small_base.parent / "backbone"))
+
+
+def start(job: StageJob, **more: Any) -> subprocess.Popen[str]:
+    """`train_through_kills` in a process of its own."""
+    told = {"folder": str(job.work.parent), "base": str(job.base), "settings": SETTINGS, "kills": [], **more}
+    about = json.dumps(told | {"inputs": {noun: str(path) for noun, path in job.inputs.items()}})
+    return start_python(f"from factories_small import train_through_kills\ntrain_through_kills({about!r})")
+
+
+def stopping_after(index: int):
+    """`Trainer.step` with a SIGTERM to this process in the middle of a step."""
+    step = Trainer.step
+
+    def stopping(self: Trainer, at: int) -> dict[str, float]:
+        if at == index:
+            signal.raise_signal(signal.SIGTERM)
+        return step(self, at)
+
+    return stopping
+
+
+def assert_same_product(job: StageJob, straight: StageJob) -> None:
+    ours, theirs = saved_adapters(job.out / "adapters"), saved_adapters(straight.out / "adapters")
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+    rows, others = (
+        [{name: value for name, value in row.items() if name not in CLOCK} for row in read_curve(of.out / "curve.jsonl")]
+        for of in (job, straight)
+    )
+    assert rows == others
+    sheets = sorted(path.name for path in (straight.out / "watch").iterdir())
+    assert sheets == ["step-00004.png", "step-00008.png", "step-00012.png"]
+    for name in sheets:
+        assert (job.out / "watch" / name).read_bytes() == (straight.out / "watch" / name).read_bytes()
+
+
+def test_killed_at_three_random_steps_it_ends_with_the_very_same_adapters(straight, tmp_path):
+    job = small_job(tmp_path, straight.base, straight.inputs, **SETTINGS)
+    kills = sorted(random.sample(range(1, SETTINGS["steps"]), 3))
+    said, _ = start(job, kills=kills).communicate(timeout=240)
+    ends = [int(line) for line in said.splitlines() if line.lstrip("-").isdigit()]
+    assert ends == [signal.SIGKILL] * 3 + [0], said
+    assert_same_product(job, straight)
+
+
+def test_sigterm_saves_the_step_and_the_same_command_goes_on(straight, tmp_path, monkeypatch):
+    job = small_job(tmp_path, straight.base, straight.inputs, **SETTINGS | {"save_seconds": 3600.0})
+    monkeypatch.setattr(Trainer, "step", stopping_after(3))
+    with pytest.raises(SystemExit) as stopped:
+        run(job)
+    assert stopped.value.code == STOPPED and saved_step(job.work / "state.safetensors") == 4
+    run(job)
+    assert_same_product(job, straight)
+
+
+def test_changed_settings_or_another_base_are_named(straight, tmp_path):
+    changed = small_job(straight.work.parent, straight.base, straight.inputs, **SETTINGS | {"und_lr": 1e-5, "steps": 13})
+    with pytest.raises(OtherRun) as caught:
+        run(changed)
+    assert "another run: config.steps 12, now 13; config.und_lr 0.0007, now 1e-05. Delete the file" in str(caught.value)
+    base = tmp_path / "base.safetensors"
+    base.write_bytes(straight.base.read_bytes().replace(b'"format":"unichar-nano-1"', b'"format":"unichar-nano-2"'))
+    with pytest.raises(OtherRun, match=r'another run: base_sha256 "[0-9a-f]{64}", now "[0-9a-f]{64}"'):
+        run(small_job(straight.work.parent, base, straight.inputs, **SETTINGS))
+
+
+def test_a_full_disk_is_one_message_and_the_old_state_stays(straight, tmp_path):
+    """A limit on the size of files stands for the disk."""
+    job = small_job(tmp_path, straight.base, straight.inputs, **SETTINGS)
+    limit = (straight.work / "state.safetensors").stat().st_size // 2
+    said, _ = start(job, kills=[3], limit=limit).communicate(timeout=120)
+    kept = saved_step(job.work / "state.safetensors")
+    (words,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert said.splitlines()[-1] == "-1" and "Traceback" not in said
+    assert words.startswith(f"error: could not save step {kept + 1} to {job.work}") and "File too large" in words
+    assert kept >= 3 and f"the state of step {kept} is intact. Make room for 1 MB" in words
+    assert not [path for path in job.work.iterdir() if path.name.startswith(".tmp")]
+    run(job)
+    assert_same_product(job, straight)

@@ -1,0 +1,27 @@
+"""Which items of a step are read in which part of it, by which process: every item once, whatever the number of either."""
+
+from typing import NamedTuple
+
+from unichar.learning.distributed import rank, world
+
+
+class Row(NamedTuple):
+    """One item of a step by its place in it. A filler (weight 0) repeats an item only to keep processes in step."""
+
+    place: int
+    weight: float
+
+
+def shares(count: int, parts: int, *, even: bool) -> list[list[Row]]:
+    """For each of `parts`, the rows of `count` that this process reads, by place: 0 to the first part of process 0, and so on.
+
+    With `even`, every process gets as many rows in a part as any other, fillers included.
+    """
+    stride = parts * world()
+    read: list[list[Row]] = []
+    for part in range(parts):
+        first = part * world()
+        rows = [Row(place, 1.0) for place in range(first + rank(), count, stride)]
+        most = len(range(first, count, stride))
+        read.append(rows + [Row(0, 0.0)] * (most - len(rows) if even else 0))
+    return read

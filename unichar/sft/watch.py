@@ -1,0 +1,131 @@
+"""A look at the model while it trains: the likelihood of conversations kept aside, and a sheet of pictures from fixed noise.
+
+What is kept aside are training conversations, never the test's: a report must not have been trained for. The paper's code
+never looks.
+"""
+
+import random
+import shutil
+from collections.abc import Sequence
+from io import BytesIO
+from math import inf
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from unichar.files import write_atomic
+from unichar.kit.contact_sheet import contact_sheet
+from unichar.learning.distributed import assign, from_main, is_main
+from unichar.learning.seeds import derive
+from unichar.learning.state import load_tensors, save_tensors
+from unichar.model.lora import trainable
+from unichar.model.pixels import to_images
+from unichar.model.protocol import UnifiedModel
+from unichar.records import Interaction, StageJob
+from unichar.sft.config import SftConfig
+
+_SPOKEN = {"role_play", "thinking"}
+GUIDANCE, SHIFT = 2.0, 2.0
+"""How the sheet is sampled, as characters are drawn otherwise (`unichar.model.character.Manner`)."""
+
+
+def set_aside(items: Sequence[Interaction], count: int, seed: int) -> tuple[list[Interaction], list[Interaction]]:
+    """(what is trained, what is held out): one conversation each of up to `count` topics; the rest of those topics is dropped.
+
+    Topics are drawn from those of replies and plans alone: a kit has few pictures and facts, and a fact that is not
+    trained can not be known. At most a fifth of these topics is taken, so a small kit may hold out fewer, or nothing.
+    """
+    kinds: dict[str, set[str]] = {}
+    for item in items:
+        kinds.setdefault(item.group, set()).add(item.kind)
+    topics = sorted(topic for topic, found in kinds.items() if found <= _SPOKEN)
+    random.Random(derive(seed, "set-aside")).shuffle(topics)
+    taken = topics[: min(count, len(topics) // 5)]
+    by_topic = {topic: [item for item in items if item.group == topic] for topic in taken}
+    held_out = [by_topic[topic][number % len(by_topic[topic])] for number, topic in enumerate(taken)]
+    return [item for item in items if item.group not in by_topic], held_out
+
+
+class SoFar(nn.Module):
+    """What earlier looks found; saved with the training state."""
+
+    best: Tensor
+    """Lowest held-out negative log-likelihood, nats a token."""
+    looks: Tensor
+    """Looks since then, a whole number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("best", torch.tensor(inf, dtype=torch.float64))
+        self.register_buffer("looks", torch.zeros((), dtype=torch.int64))
+
+
+class Watch:
+    """Looks every `watch_every` steps and at the end."""
+
+    def __init__(self, model: UnifiedModel, job: StageJob, held_out: Sequence[Interaction], prompts: Sequence[str]) -> None:
+        self.model, self.held_out, self.prompts = model, list(held_out), list(prompts)
+        self.config: SftConfig = job.config
+        self.seed, self.work, self.folder = job.seed, job.work, job.inputs["curated_kit"]
+        self.so_far = SoFar()
+
+    def look(self, index: int) -> dict[str, float]:
+        """Numbers of the look after step `index`, or nothing when none is due; all processes take part."""
+        every = self.config.watch_every
+        if not every or ((index + 1) % every and index + 1 != self.config.steps):
+            return {}
+        if self.prompts:
+            self._draw(index + 1)
+        if not self.held_out:
+            return {}
+        nll = from_main(self._nll())
+        better = nll < self.so_far.best.item()
+        self.so_far.looks.fill_(0 if better else self.so_far.looks.item() + 1)
+        if better:
+            self.so_far.best.fill_(nll)
+            if self.config.keep_best:
+                save_tensors(self._kept, trainable(self.model.und), {"step": str(index + 1)})
+        return {"held_out_nll": nll}
+
+    def enough(self) -> bool:
+        """Whether `patience` is used up."""
+        return 0 < self.config.patience <= int(self.so_far.looks)
+
+    def restore_best(self) -> None:
+        """With `keep_best`, put the text adapters of the best look back."""
+        if self.config.keep_best and self._kept.exists():
+            tensors, _ = load_tensors(self._kept)
+            for name, parameter in trainable(self.model.und).items():
+                assign(parameter, tensors[name])
+
+    def keep(self, out: Path) -> None:
+        """Put the sheets into `out/watch`."""
+        if self._sheets.is_dir():
+            shutil.copytree(self._sheets, out / "watch", dirs_exist_ok=True)
+
+    @property
+    def _kept(self) -> Path:
+        return self.work / "best.safetensors"
+
+    @property
+    def _sheets(self) -> Path:
+        return self.work / "watch"
+
+    @torch.no_grad()
+    def _nll(self) -> float:
+        """Nats a token of what is held out."""
+        losses = [self.model.text_losses([item.segments], self.folder)[0] for item in self.held_out]
+        return torch.cat(losses).double().mean().item()
+
+    @torch.no_grad()
+    def _draw(self, step: int) -> None:
+        seeds = [derive(self.seed, "watch", prompt) for prompt in self.prompts]
+        context = self.model.prompt_context(self.prompts)
+        steps = self.config.watch_sample_steps
+        latents = self.model.sample_latents(context, seeds, steps=steps, guidance=GUIDANCE, shift=SHIFT)
+        if is_main():
+            images = to_images(self.model.decode_latents(latents))
+            png = BytesIO()
+            contact_sheet(images, [False] * len(images)).save(png, "PNG")
+            write_atomic(self._sheets / f"step-{step:05d}.png", png.getvalue())
