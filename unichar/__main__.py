@@ -113,6 +113,12 @@ def _talk(options: Arguments) -> None:
     talk(options.character, options.text, draw=options.draw, image=options.image, seed=options.seed)
 
 
+def _merge(options: Arguments) -> None:
+    from unichar.merge import main as merge
+
+    print(f"made: {merge(options.character, options.out)}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m unichar", description="The production line for characters.")
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -141,6 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     base.add_argument("--seed", type=int, default=0)
     _add_character(command("status", _status, "what is there, and what would come out different today"), required=False)
     command("doctor", _doctor, "remove leftovers of killed runs, check every output")
+    merge = command("merge", _merge, "write a trained character as one model without adapters")
+    _add_character(merge)
+    merge.add_argument("--out", type=Path, required=True, help="the folder to write")
     talk = command("talk", _talk, "say something to a trained character")
     _add_character(talk)
     talk.add_argument("text", help="what you say")

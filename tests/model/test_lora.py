@@ -1,6 +1,7 @@
 """Adapters: what is saved is what comes back, on the base it belongs to, and for anyone who has peft."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from safetensors.torch import load_file
 from unichar.files import sha256_file
 from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters, load_adapters, save_adapters, trainable
-from unichar.model.nano.backbone import load_backbone
+from unichar.model.nano.backbone import backbone_folder, load_backbone
 from unichar.records import Segment
 
 CHAT = [
@@ -92,6 +93,13 @@ def test_a_checkpoint_holds_adapters_their_settings_and_the_base_they_belong_to(
     assert json.loads((saved / "base.json").read_text()) == {"sha256": sha256_file(BASE)}
     tensors = load_file(saved / "gen" / "adapter_model.safetensors")
     assert tensors and all("lora_" in name for name in tensors)
+
+
+def test_settings_name_the_base_as_others_know_it_and_no_folder_of_this_machine(saved):
+    texts = {side: (saved / side / "adapter_config.json").read_text() for side in ("und", "gen")}
+    names = {side: json.loads(text)["base_model_name_or_path"] for side, text in texts.items()}
+    assert names == {"und": "HuggingFaceTB/SmolLM2-135M-Instruct", "gen": "unichar-nano"}
+    assert not any(str(backbone_folder()) in text or str(Path.home()) in text for text in texts.values())
 
 
 def test_adapters_of_another_base_are_refused(saved, model):

@@ -102,6 +102,13 @@ class UnifiedModel(Protocol):
         """Within it, adapters of the text backbone are off."""
         ...
 
+    def save_merged(self, folder: Path, *, base: Path) -> None:
+        """Write the model with its adapters added to its weights into an empty folder that `load_model` reads.
+
+        `base` is what the model was loaded from; the model itself stays as it is.
+        """
+        ...
+
     def base_pictures(self) -> AbstractContextManager[None]:
         """Within it, adapters of the generation expert are off."""
         ...

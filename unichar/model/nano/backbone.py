@@ -75,10 +75,10 @@ def _unpack(gguf: Path, folder: Path) -> None:
         shutil.rmtree(part)
 
 
-def load_backbone() -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
-    """(model in bf16, frozen; tokenizer)."""
+def load_backbone(folder: Path | None = None) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
+    """(model in bf16, frozen; tokenizer): the plain backbone, or the one in `folder`."""
     logging.disable_progress_bar()
-    folder = backbone_folder()
+    folder = folder or backbone_folder()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval().requires_grad_(False)
     return model, AutoTokenizer.from_pretrained(folder)
 

@@ -24,6 +24,7 @@ from unichar.model.flow import integrate
 from unichar.model.nano.backbone import encode_prompts, load_backbone, padded_length
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
+from unichar.model.nano.merge import BASE, VOICE, save_base, save_voice
 from unichar.model.nano.vae import LATENT_CHANNELS, Vae
 from unichar.model.nano.vision import NUM_TOKENS, Connector, VisionTower
 from unichar.model.nano.writing import Choice, write
@@ -45,7 +46,15 @@ _AROUND = ("text_k_proj", "text_v_proj", "latent_in", "latent_out", "time_in.0",
 class NanoModel(nn.Module):
     """See `unichar.model.protocol.UnifiedModel` for what the methods promise."""
 
-    def __init__(self, config: NanoConfig, und: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self,
+        config: NanoConfig,
+        und: LlamaForCausalLM,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        reader: LlamaForCausalLM | None = None,
+    ) -> None:
+        """`reader` reads prompts for pictures where `und` is merged with a voice; else `und` does, without its adapters."""
         super().__init__()
         self.config = config
         self.image_size = config.image_size
@@ -54,6 +63,7 @@ class NanoModel(nn.Module):
         self.adapter_bases: Mapping[str, str] = {"und": "HuggingFaceTB/SmolLM2-135M-Instruct", "gen": "unichar-nano"}
         self.tokenizer = tokenizer
         self.und: LlamaForCausalLM | PeftModel = und
+        self.reader = reader
         self.gen: GenerationExpert | PeftModel = GenerationExpert(config)
         self.vae = Vae(config.vae_widths)
         self.vision = VisionTower(config)
@@ -129,7 +139,7 @@ class NanoModel(nn.Module):
             group = list(alike)
             for start in range(0, len(group), 16):
                 chunk = group[start : start + 16]
-                encoded = encode_prompts(self._llama(), self.tokenizer, chunk, self.config)
+                encoded = encode_prompts(self.reader or self._llama(), self.tokenizer, chunk, self.config)
                 for row, prompt in enumerate(chunk):
                     self._contexts[prompt] = encoded.select(torch.tensor([row]))
 
@@ -247,6 +257,11 @@ class NanoModel(nn.Module):
         with torch.autocast("cpu", torch.bfloat16):
             return self._embed(batch, to_pixels(images) if images else None)[0]
 
+    def save_merged(self, folder: Path, *, base: Path) -> None:
+        """Write both sides with their adapters in them: see `unichar.model.nano.merge`."""
+        save_base(self.gen, base, folder / BASE)
+        save_voice(self.und, self.tokenizer, folder / VOICE)
+
 
 @contextmanager
 def _without_adapters(side: nn.Module) -> Iterator[None]:
@@ -273,7 +288,7 @@ def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> int
 
 
 def load_nano(path: Path) -> NanoModel:
-    """The nano base of a safetensors file, on the CPU, everything frozen.
+    """The nano base of a safetensors file, or a merged character of a folder, on the CPU, everything frozen.
 
     Raises:
         FileNotFoundError: No such file.
@@ -281,9 +296,12 @@ def load_nano(path: Path) -> NanoModel:
     """
     if not path.exists():
         raise FileNotFoundError(f"the base model {path} is missing: run `make data` (dvc pull), or `python -m unichar base`")
-    config, stored = _read_base(path)
-    und, tokenizer = load_backbone()
-    model = NanoModel(config, und, tokenizer)
+    config, stored = _read_base(path / BASE if path.is_dir() else path)
+    plain, tokenizer = load_backbone()
+    if path.is_dir():
+        model = NanoModel(config, load_backbone(path / VOICE)[0], tokenizer, reader=plain)
+    else:
+        model = NanoModel(config, plain, tokenizer)
     modules = {"vae": model.vae, "vision": model.vision, "connector": model.connector, "expert": model.gen}
     own = {f"{part}.{name}": tensor for part in PARTS for name, tensor in modules[part].state_dict().items()}
     wrong = [name if name in own else f"{name} (unknown)" for name in sorted(own.keys() ^ stored.keys())]
