@@ -16,11 +16,13 @@ import platform
 import resource
 import shutil
 import time
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from unichar.crew import crew
 from unichar.files import json_bytes, locked, write_atomic
 from unichar.fingerprint import code_version, fingerprint
 from unichar.kit.schema import check_key
@@ -75,13 +77,14 @@ def run_stage(
     plan = plan_stage(stage, character, preset=get_preset(preset), seed=seed, store=store)
     for output in plan.inputs.values():
         store.verify(output)
-    with locked(store.lock_file(character, stage.noun, plan.key), waiting=f"another {verb} of {character} is running: waiting"):
+    lock, waiting = store.lock_file(character, stage.noun, plan.key), f"another {verb} of {character} is running: waiting"
+    with crew(verb, lambda out: import_module(stage.module).run(_job(plan, store, out))) as begin, locked(lock, waiting=waiting):
         found = None if force else store.find(character, stage.noun, plan.key)
         if found:
             store.verify(found)
             output = store.use(found)
         else:
-            output = _make(plan, store, force=force)
+            output = _make(plan, store, begin, force=force)
     if stage.noun == "release" and output.summary["passed"]:
         store.crown(output)
     return output
@@ -116,7 +119,7 @@ def check_gate(character: str, store: Store) -> None:
     gate(read_verdict(validated.folder / "validation.json"), hash_kit(character, store))
 
 
-def _make(plan: Plan, store: Store, *, force: bool) -> Output:
+def _make(plan: Plan, store: Store, begin: Callable[[Path], None], *, force: bool) -> Output:
     """Run a stage in a temporary folder and publish what it wrote."""
     stage, character = plan.stage, plan.character
     work = store.work_folder(character, stage.noun, plan.key)
@@ -124,18 +127,8 @@ def _make(plan: Plan, store: Store, *, force: bool) -> Output:
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     with store.staging(character, stage.noun, plan.key) as out:
-        inputs = {noun: output.folder for noun, output in plan.inputs.items()} | _kit_inputs(plan, store)
-        config = plan.preset.config_of(stage)
-        job = StageJob(
-            character=character,
-            config=config,
-            seed=plan.seed,
-            inputs=inputs,
-            base=plan.base,
-            work=work,
-            out=out,
-            preset=plan.preset.name,
-        )
+        job = _job(plan, store, out)
+        begin(out)
         began = time.monotonic()
         summary = import_module(stage.module).run(job)
         summary = {**summary, "seconds": round(time.monotonic() - began, 2), "peak_rss_mb": _peak_rss_mb()}
@@ -146,6 +139,20 @@ def _make(plan: Plan, store: Store, *, force: bool) -> Output:
         about = {"character": character, "verb": stage.verb, "preset": plan.preset.name, "seed": plan.seed}
         write_atomic(out / "config.json", json_bytes(about | {"config": plan.recipe["config"]}))
         return store.publish(out, _manifest(plan), force=force)
+
+
+def _job(plan: Plan, store: Store, out: Path) -> StageJob:
+    """What the stage's `run` gets."""
+    return StageJob(
+        character=plan.character,
+        config=plan.preset.config_of(plan.stage),
+        seed=plan.seed,
+        inputs={noun: output.folder for noun, output in plan.inputs.items()} | _kit_inputs(plan, store),
+        base=plan.base,
+        work=store.work_folder(plan.character, plan.stage.noun, plan.key),
+        out=out,
+        preset=plan.preset.name,
+    )
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:

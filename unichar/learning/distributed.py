@@ -91,6 +91,8 @@ def announce(text: str) -> str:
         return text
     size = int(from_main(len(text.encode())))
     data = torch.zeros(size, dtype=torch.uint8)
+    if not size:
+        return ""
     if is_main():
         data.copy_(torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8))
     dist.broadcast(data, src=0)

@@ -1,0 +1,83 @@
+"""The command of every day under a launcher: process 0 is the line, the others only train with it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from factories_kit import make_kit
+from factories_learning import TESTS
+
+from unichar.crew import crew
+from unichar.pipeline import run_stage
+from unichar.store import Store
+
+
+@pytest.fixture(scope="module")
+def line(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A character with interactions, and the small base."""
+    home = tmp_path_factory.mktemp("home")
+    make_kit(home / "data" / "characters", "pip")
+    (home / "data" / "models").mkdir(parents=True)
+    shutil.copytree(small_base.parent, home / "data" / "models" / "nano")
+    store = Store(home, home / "data")
+    for verb in ("validate", "curate", "synthesize"):
+        run_stage(verb, "pip", preset="smoke", store=store)
+    return store
+
+
+def launch(store: Store, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`torchrun -m unichar ...` with two processes."""
+    backbone = store.data / "models" / "nano" / "backbone"
+    places = {"UNICHAR_HOME": str(store.home), "UNICHAR_DATA": str(store.data), "UNICHAR_BACKBONE": str(backbone)}
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--standalone",
+        "-m",
+        "unichar",
+        *arguments,
+    ]
+    return subprocess.run(command, cwd=TESTS.parent, env=os.environ | places, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.e2e
+def test_two_processes_publish_one_output(line):
+    command = ("sft", "--character", "pip", "--preset", "smoke")
+    done = launch(line, *command)
+    output = line.current("pip", "sft_checkpoint")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines() == [f"made: {output.folder}"]
+    line.verify(output, again=True)
+    assert {"adapters", "curve.jsonl", "summary.json"} <= {path.name for path in output.folder.iterdir()}
+    assert output.summary["target_tokens"] > 0
+    left = [path.name for path in output.folder.parent.iterdir() if path.name.startswith(".")]
+    assert not left
+    again = launch(line, *command)
+    assert (again.returncode, again.stdout) == (0, f"already there: {output.folder}\n")
+
+
+@pytest.mark.e2e
+def test_what_is_wrong_is_said_by_process_0(line):
+    done = launch(line, "sft", "--character", "pip", "--preset", "bagel")
+    assert done.returncode == 1
+    assert (
+        "error: there is no BAGEL-7B-MoT in" in done.stderr and "Traceback" not in done.stderr.partition("torch/distributed")[0]
+    )
+
+
+def test_other_stages_want_no_launcher(line, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match=r"validate runs in one process: start it without a launcher \(several can run sft\)"):
+        run_stage("validate", "pip", preset="smoke", store=line)
+
+
+def test_alone_nobody_is_called(tmp_path, monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with crew("sft", lambda out: pytest.fail("work was done twice")) as begin:
+        begin(tmp_path)
