@@ -65,6 +65,20 @@ class GrpoConfig:
     """Training stops when identity, by the independent evaluator, falls by more than this below its value at the start."""
     keep: Literal["best", "last"] = "best"
     """Which adapters are the result: the best by the independent evaluator (the SFT model's count too), or the last."""
+    text_rounds: int = 0
+    """Rounds of reinforcing replies after those of the pictures; beyond the paper, 0 leaves the words as SFT made them."""
+    text_prompts: int = 2
+    """Questions a round."""
+    text_group: int = 4
+    """Replies a question."""
+    text_tokens: int = 40
+    """Longest reply."""
+    text_temperature: float = 1.0
+    """Of the replies that are compared."""
+    text_lr: float = 1e-4
+    """Learning rate of the text adapters."""
+    text_leash: float = 0.5
+    """Weight of the cross-entropy of SFT's own replies to the same questions."""
     save_seconds: float = 30.0
     """Seconds between checkpoints a killed run resumes from."""
 
@@ -75,6 +89,10 @@ class GrpoConfig:
                 raise ValueError(f"GrpoConfig.{name} is {getattr(self, name)}; expected 1 or more")
         if self.group < 2:
             raise ValueError(f"GrpoConfig.group is {self.group}; expected 2 or more, advantages compare pictures of one prompt")
+        if self.text_rounds > 0 and (self.text_prompts < 1 or self.text_group < 2):
+            raise ValueError(
+                f"GrpoConfig.text_prompts is {self.text_prompts} and text_group {self.text_group}; expected 1 and 2 or more"
+            )
         for name in ("beta", "noise_level", "clip_range"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"GrpoConfig.{name} is {getattr(self, name)}; expected a positive number")

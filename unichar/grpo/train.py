@@ -34,6 +34,7 @@ from unichar.grpo.policy import Snapshot
 from unichar.grpo.prompts import practice_prompts, watch_prompts
 from unichar.grpo.rubric import Drawn, Rewards, Rubric
 from unichar.grpo.watch import Watch
+from unichar.grpo.words import WordsTrainer
 from unichar.judges.eyes import PhotoEye, ToonEye
 from unichar.judges.naturalness import Naturalness
 from unichar.judges.panel import Panel
@@ -61,6 +62,7 @@ def run(job: StageJob) -> dict[str, float]:
     config: GrpoConfig = job.config
     base_sha256 = sha256_file(job.base)
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
+    voice = list(trainable(model.und).values())
     model.und.requires_grad_(False)
     trainer = Trainer(model, job)
     began = time.monotonic()
@@ -73,11 +75,23 @@ def run(job: StageJob) -> dict[str, float]:
         log_every=1,
         finished=lambda: bool(trainer.watch.progress.stopped),
     )
+    if config.text_rounds:
+        _reinforce_words(model, job, voice, base_sha256)
     seconds = time.monotonic() - began
     with trainer.watch.best.in_place() if config.keep == "best" else nullcontext():
         save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
     shutil.copyfile(job.work / "curve.jsonl", job.out / "curve.jsonl")
     return _summary(read_curve(job.out / "curve.jsonl"), trainer) | {"training_seconds": round(seconds, 1)}
+
+
+def _reinforce_words(model: UnifiedModel, job: StageJob, voice: list[Tensor], base_sha256: str) -> None:
+    """The rounds of `words.py`, with a state and a curve of their own in `words/`; writes `curve_words.jsonl`."""
+    for parameter in voice:
+        parameter.requires_grad_(True)
+    trainer = WordsTrainer(model, job, voice)
+    state, seconds = trainer.state(base_sha256), job.config.save_seconds
+    run_loop("grpo words", trainer.round, total=job.config.text_rounds, state=state, save_seconds=seconds, log_every=1)
+    shutil.copyfile(job.work / "words" / "curve.jsonl", job.out / "curve_words.jsonl")
 
 
 class Trainer:

@@ -1,0 +1,44 @@
+"""What a round of Character-GRPO computes, before it runs: for `python -m unichar plan` and for the cost in reports. No torch.
+
+Each prompt is read anew at sampling and at learning. Judges are left out: they are thousands of times smaller than BAGEL.
+"""
+
+from unichar.grpo.config import GrpoConfig
+from unichar.model.flops import Sizes, drawing, reading
+from unichar.model.workload import Texts, sampling
+
+
+def round_flops(sizes: Sizes, texts: Texts, config: GrpoConfig, *, gen_rank: int, full: bool = False) -> float:
+    """Operations of one round: rollout, its naturalness, learning, and its share of the looks."""
+    pictures = config.prompts * config.group
+    guidance = config.rollout_guidance if config.algorithm == "flow_grpo" else 1.0
+    rollout = _drawn(sizes, texts, config, pictures=pictures, prompts=config.prompts, guidance=guidance)
+    watched = config.watch_prompts * config.watch_group
+    look = _drawn(sizes, texts, config, pictures=watched, prompts=config.watch_prompts, guidance=config.watch_guidance)
+    looks = (1 + config.rounds / config.watch_every) / config.rounds
+    return rollout + looks * look + config.inner_steps * _learning(sizes, texts, config, gen_rank=gen_rank, full=full)
+
+
+def _drawn(sizes: Sizes, texts: Texts, config: GrpoConfig, *, pictures: int, prompts: int, guidance: float) -> float:
+    """Sampled pictures, and one pass without a prompt that says how natural they are."""
+    sampled = sampling(
+        sizes,
+        pictures=pictures,
+        prompts=prompts,
+        context=texts.plain,
+        steps=config.sample_steps,
+        guidance=guidance,
+        shift=config.shift,
+    )
+    return sampled + drawing(sizes, pictures=pictures, prompts=1, context=0).forward
+
+
+def _learning(sizes: Sizes, texts: Texts, config: GrpoConfig, *, gen_rank: int, full: bool) -> float:
+    """One optimizer step. DiffusionNFT asks the old and the reference policy as well, Flow-GRPO every step of its window."""
+    pictures, prompts = config.prompts * config.group, config.prompts
+    live = drawing(sizes, pictures=pictures, prompts=prompts, context=texts.plain, rank=0 if full else gen_rank)
+    others = (2 if config.algorithm == "nft" else int(config.kl > 0)) * live.forward
+    passes = live.training(full=full, recompute=sizes.recompute) + others
+    if config.algorithm == "flow_grpo":
+        passes *= config.window * (2 if config.rollout_guidance > 1 else 1)
+    return passes + reading(sizes, [texts.plain] * prompts).forward / config.inner_steps
