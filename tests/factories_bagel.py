@@ -1,10 +1,11 @@
-"""A BAGEL whose every width is small: `make_bagel(folder)` writes one as it would be published, with weights made from their names.
+"""A BAGEL whose every width is small: `make_bagel(folder)` writes one as it would be published, weights made from their names.
 
 `tiny_tensor` is also what the reference implementations got that `tests/model/bagel/make_fixtures.py` ran.
 """
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def empty_model(config: Any) -> Any:
     from unichar.model.bagel.model import BagelModel
 
     with torch.device("meta"):
-        return BagelModel(config, NoWords(), image_size=16, folder=Path())  # type: ignore[arg-type]
+        return BagelModel(config, NoWords(), image_size=16)  # type: ignore[arg-type]
 
 
 def tiny_model(config: Any = None) -> Any:
@@ -133,9 +134,15 @@ def tiny_model(config: Any = None) -> Any:
 
 
 def make_bagel(
-    folder: Path, *, latent_side: int = 4, tables: bool = True, shards: int = 0, dtype: torch.dtype = torch.bfloat16, **llm: Any
+    folder: Path,
+    *,
+    latent_side: int = 4,
+    tables: bool = True,
+    shards: int = 0,
+    values: Callable[[str, tuple[int, ...]], Tensor] = tiny_tensor,
+    **llm: Any,
 ) -> Path:
-    """A published folder that draws `16 * latent_side` pixels and has SmolLM2's tokenizer; `llm` replaces sizes of the decoder."""
+    """A folder as published that draws `16 * latent_side` pixels, with SmolLM2's tokenizer; `llm` replaces decoder sizes."""
     from safetensors.torch import save_file
 
     from unichar.model.bagel.names import TABLES
@@ -156,11 +163,11 @@ def make_bagel(
     from unichar.model.bagel.generation import sincos_table
 
     tensors = {
-        name: sincos_table(round(shape[0] ** 0.5), shape[1]) if name in TABLES else tiny_tensor(name, shape)
+        name: sincos_table(round(shape[0] ** 0.5), shape[1]) if name in TABLES else values(name, shape)
         for name, shape in shapes.items()
         if tables or name not in TABLES
     }
-    tensors = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+    tensors = {name: tensor.bfloat16() for name, tensor in tensors.items()}
     painter = {name for name in tensors if name.startswith(("encoder.", "decoder."))}
     save_file({name: tensors[name] for name in painter}, folder / "ae.safetensors")
     rest = sorted(tensors.keys() - painter)

@@ -3,19 +3,44 @@
 import hashlib
 
 import pytest
+from factories_bagel import make_bagel
 from factories_model import BASE
 
-from unichar.files import sha256_file
-from unichar.model.load import load_model
+from unichar.model.bagel.model import BagelModel
+from unichar.model.load import base_sha256, load_model
+from unichar.model.lora import LoraSettings, add_adapters, save_adapters
 
 
 def test_a_file_is_named_by_its_content(tmp_path):
     (tmp_path / "x").write_bytes(b"nano")
-    assert sha256_file(tmp_path / "x") == hashlib.sha256(b"nano").hexdigest()
+    assert base_sha256(tmp_path / "x") == hashlib.sha256(b"nano").hexdigest()
 
 
-def test_a_folder_is_refused_with_the_way_out(tmp_path):
-    with pytest.raises(ValueError, match=r"is a folder, expected the nano base .*presets smoke or cpu"):
+def test_a_folder_is_named_by_all_that_it_holds(tmp_path):
+    (tmp_path / "a" / "backbone").mkdir(parents=True)
+    (tmp_path / "a" / "one.safetensors").write_bytes(b"1")
+    names = {base_sha256(tmp_path / "a")}
+    (tmp_path / "a" / "backbone" / "two.json").write_bytes(b"2")
+    names.add(base_sha256(tmp_path / "a"))
+    (tmp_path / "a" / "one.safetensors").write_bytes(b"2")
+    names.add(base_sha256(tmp_path / "a"))
+    assert len(names) == 3
+
+
+def test_a_folder_as_published_is_a_bagel(tmp_path):
+    base = make_bagel(tmp_path / "bagel")
+    model = load_model(base)
+    assert isinstance(model, BagelModel) and model.image_size == 64
+    add_adapters(model, und=LoraSettings(rank=2), gen=LoraSettings(rank=2), seed=0)
+    save_adapters(model, tmp_path / "adapters", base_sha256=base_sha256(base))
+    tuned = load_model(base, tmp_path / "adapters", trainable=True)
+    assert {name for name, p in tuned.named_parameters() if p.requires_grad and ".lora_" not in name} == set()
+    with pytest.raises(ValueError, match="was trained on the base"):
+        load_model(BASE, tmp_path / "adapters")
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"ema\.safetensors is missing: expected a folder as published for BAGEL-7B-MoT"):
         load_model(tmp_path)
 
 

@@ -27,6 +27,7 @@ from torch.nn.attention import flex_attention
 FIXTURES = Path(__file__).parent / "fixtures"
 MODES = {"text": "causal", "seen": "full", "clean": "full", "noisy": "noise", "noisy2": "noise"}
 
+
 class Fp32:
     """The torch module with another idea of bf16."""
 
@@ -40,7 +41,7 @@ def flash(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **options: Any) -> 
     """What flash_attn_varlen_func answers: packed rows, causal ones aligned at the end."""
     out = []
     starts_q, starts_k = options["cu_seqlens_q"].tolist(), options["cu_seqlens_k"].tolist()
-    for a, b, c, d in zip(starts_q, starts_q[1:], starts_k, starts_k[1:]):
+    for a, b, c, d in zip(starts_q, starts_q[1:], starts_k, starts_k[1:], strict=False):
         each = [x.transpose(0, 1)[None] for x in (q[a:b], k[c:d], v[c:d])]
         mask = torch.ones(b - a, d - c, dtype=torch.bool).tril(d - c - (b - a)) if options.get("causal") else None
         out.append(F.scaled_dot_product_attention(*each, attn_mask=mask, enable_gqa=True)[0].transpose(0, 1))
@@ -72,8 +73,17 @@ def original() -> tuple[Any, Any, Any]:
     sys.modules["flash_attn"].__spec__ = ModuleSpec("flash_attn", None)
     sys.modules["flash_attn"].flash_attn_varlen_func = flash  # type: ignore[attr-defined]
     from modeling import autoencoder
-    from modeling.bagel import Bagel, BagelConfig, Qwen2Config, Qwen2ForCausalLM, SiglipVisionConfig, SiglipVisionModel
-    from modeling.bagel import bagel, qwen2_navit, siglip_navit
+    from modeling.bagel import (
+        Bagel,
+        BagelConfig,
+        Qwen2Config,
+        Qwen2ForCausalLM,
+        SiglipVisionConfig,
+        SiglipVisionModel,
+        bagel,
+        qwen2_navit,
+        siglip_navit,
+    )
 
     for module in (qwen2_navit, siglip_navit):
         module.torch = Fp32()
@@ -103,7 +113,9 @@ def places(grid: tuple[int, int], side: int) -> torch.Tensor:
 
 def packed_inputs() -> dict[str, Any]:
     """Two samples as the data pipeline of the published code packs them, filled up to 128 tokens."""
-    out: dict[str, list[Any]] = {name: [] for name in ("ids", "text", "vit", "vae", "positions", "lens", "splits", "modes", "loss", "at")}
+    out: dict[str, list[Any]] = {
+        name: [] for name in ("ids", "text", "vit", "vae", "positions", "lens", "splits", "modes", "loss", "at")
+    }
     place = 0
     for sample in SAMPLES:
         begin, position = place, 0
@@ -147,7 +159,7 @@ def training(model: Any, parts: Any) -> dict[str, torch.Tensor]:
         padded[row, :, : latent.shape[1], : latent.shape[2]] = latent
     counts = [GRIDS[name][0] * GRIDS[name][1] for name in drawn]
     raw = [float("-inf"), *(torch.logit(torch.tensor(t)).item() for t in TIMES)]
-    noise = torch.cat([picture(f"noise of {name}", count, 64) for name, count in zip(drawn, counts)])
+    noise = torch.cat([picture(f"noise of {name}", count, 64) for name, count in zip(drawn, counts, strict=True)])
     hidden = []
     hook = parts.language_model.register_forward_hook(lambda module, args, result: hidden.append(result))
     real, torch.randn_like = torch.randn_like, lambda _: noise
@@ -169,7 +181,7 @@ def training(model: Any, parts: Any) -> dict[str, torch.Tensor]:
                 patchified_vae_latent_shapes=[GRIDS[name] for name in drawn],
                 packed_latent_position_ids=torch.cat([places(GRIDS[name], 64) for name in drawn]),
                 packed_vae_token_indexes=made["vae"],
-                packed_timesteps=torch.cat([torch.full((count,), t) for count, t in zip(counts, raw)]),
+                packed_timesteps=torch.cat([torch.full((count,), t) for count, t in zip(counts, raw, strict=True)]),
                 mse_loss_indexes=made["loss"],
                 ce_loss_indexes=made["text"],
                 packed_label_ids=made["ids"],
@@ -258,7 +270,9 @@ def inference(model: Any) -> dict[str, torch.Tensor]:
         out[f"edit_{kind}"] = draw(
             full, before, no_image, (48, 32), cfg_text_scale=4.0, cfg_img_scale=2.0, cfg_renorm_type=kind, cfg_interval=[0.4, 1.0]
         )
-    out["drawing"] = draw(text(nothing(), 0), nothing(), text(nothing(), 0), (48, 32), cfg_text_scale=4.0, cfg_interval=[0.0, 1.0])
+    out["drawing"] = draw(
+        text(nothing(), 0), nothing(), text(nothing(), 0), (48, 32), cfg_text_scale=4.0, cfg_interval=[0.0, 1.0]
+    )
     out["unguided"] = draw(text(nothing(), 0), nothing(), text(nothing(), 0), (48, 32))
     cache, lens, ropes = text(seen(nothing()), 1)
     start = model.prepare_start_tokens(lens, ropes, ids)

@@ -1,7 +1,7 @@
 """The FLUX autoencoder: pixels [B, 3, H, W] in [-1, 1] <-> latents [B, 16, H/8, W/8].
 
-Written from its published shapes; names of modules are those of `ae.safetensors`. Departs from BAGEL's code in one point: pictures
-become the mean of their distribution, not a sample from it, so that the same picture always has the same latents.
+Written from its published shapes; names of modules are those of `ae.safetensors`. Departs from BAGEL's code in one point:
+pictures become the mean of their distribution, not a sample from it, so that the same picture always has the same latents.
 """
 
 import torch.nn.functional as F

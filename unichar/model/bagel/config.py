@@ -1,7 +1,6 @@
 """Sizes of a BAGEL model: what `llm_config.json` and `vit_config.json` say, and the published values of what no file says.
 
-BAGEL-7B-MoT is `BagelConfig(text=TextConfig(...), vision=VisionConfig(...))` with the numbers of its own two files; smaller models
-of the same build differ in these files only, and in the width of their autoencoder, which is read from its weights.
+Smaller models of the same build differ in these two files, and in the width of their autoencoder, which is read from its weights.
 """
 
 import json
@@ -121,7 +120,8 @@ Sizes = TypeVar("Sizes", TextConfig, VisionConfig)
 
 
 def _read(path: Path, kind: type[Sizes]) -> Sizes:
-    raw, values = read_json(path), {}
+    raw = read_json(path)
+    values: dict[str, Any] = {}
     for field in fields(kind):
         if field.name not in raw:
             raise ValueError(f"{path}: {field.name} is missing")

@@ -43,7 +43,7 @@ class Context:
         return Context(past, F.pad(self.mask, (0, fresh[0][0].shape[2]), value=True), position)
 
     def mask_for(self, rows: int, tokens: int) -> Tensor | None:
-        """[rows, 1, 1, L + tokens] for `rows` neighbours of which several go on from each conversation; None where all see all."""
+        """[rows, 1, 1, L + tokens] for `rows` neighbours, several of which go on from each conversation; None: all see all."""
         if bool(self.mask.all()):
             return None
         mask = self.mask.repeat_interleave(rows // len(self), dim=0)

@@ -12,8 +12,9 @@ key/value head, because the kernel that knows masks knows no groups. A prompt's 
 its pictures one layer at a time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -94,6 +95,8 @@ class Expert(nn.Module):
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
         self.config = config
+        self.checkpointing = True
+        """Layers of a decoder this size keep 30 GB a picture otherwise."""
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
         self.norm = RmsNorm(config.hidden_size, config.rms_norm_eps)
 
@@ -105,6 +108,10 @@ class TextExpert(Expert):
         super().__init__(config)
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def activation_checkpointing_enable(self, options: Mapping[str, Any] | None = None) -> None:
+        """What trainers call; on from the start here."""
+        self.checkpointing = True
 
 
 def decode(
@@ -119,7 +126,8 @@ def decode(
 ) -> tuple[list[Tensor], list[KeysValues]]:
     """Run tokens through the layers.
 
-    Under gradients each layer keeps its input only and is run again on the way back, inside `recompute`.
+    Under gradients each layer keeps its input only and is run again on the way back, inside `recompute`; unless the first expert
+    has `checkpointing` off.
 
     Args:
         experts: One or two.
@@ -145,11 +153,12 @@ def decode(
         each = mixed.split([x.shape[1] for x in xs], dim=1)
         return k, v, *(layer(x, m)[0] for layer, x, m in zip(layers, xs, each, strict=True))
 
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), recompute()
+
     for index in range(config.num_hidden_layers):
-        if torch.is_grad_enabled():
-            contexts = (lambda: (nullcontext(), recompute())) if recompute is not nullcontext else None
-            options = {"context_fn": contexts} if contexts else {}
-            k, v, *parts = checkpoint(run, index, *parts, use_reentrant=False, preserve_rng_state=False, **options)
+        if torch.is_grad_enabled() and experts[0].checkpointing:
+            k, v, *parts = checkpoint(run, index, *parts, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
         else:
             k, v, *parts = run(index, *parts)
         if keep:

@@ -53,7 +53,8 @@ class TimestepEmbedder(nn.Module):
     def forward(self, t_b: Tensor) -> Tensor:
         frequencies = torch.exp(-math.log(10000) * torch.arange(128, dtype=torch.float32, device=t_b.device) / 128)
         angles = t_b.float()[:, None] * frequencies
-        return self.mlp(torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.mlp[0].weight.dtype))
+        features = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        return self.mlp(features.to(next(self.mlp.parameters()).dtype))
 
 
 class GenerationExpert(Expert):

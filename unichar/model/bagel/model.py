@@ -1,14 +1,14 @@
 """BAGEL-7B-MoT as a unified model; `unichar.model.load.load_model` makes one from a published folder.
 
-Departs from the paper's code, for what the line promises of every model: prompts of pictures are read, and pictures drawn, with the
-text adapters off, so that a character's looks do not change with its voice (the paper tunes the text weights that read prompts);
-a picture's latents are their mean, not a draw; a picture depends on its own seed alone. An empty prompt is no text at all, which
-is what BAGEL learned to draw without words from.
+Departs from the paper's code, for what the line promises of every model: prompts of pictures are read, and pictures drawn, with
+the text adapters off, so that a character's looks do not change with its voice (the paper tunes the text weights that read
+prompts); a picture's latents are their mean, not a draw; a picture depends on its own seed alone. An empty prompt is no text at
+all, which is what BAGEL learned to draw without words from.
 
 Everything comes from and goes to the CPU in fp32; inside, the model's own device and type hold.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -18,16 +18,17 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from unichar.kit.images import load_picture
 from unichar.learning.seeds import torch_rng
 from unichar.model.bagel.autoencoder import Autoencoder
 from unichar.model.bagel.config import LATENT_CHANNELS, PIXELS, BagelConfig
 from unichar.model.bagel.context import Context, join
-from unichar.model.bagel.decoder import TextExpert, decode
+from unichar.model.bagel.conversations import as_elements, from_segments, together
+from unichar.model.bagel.decoder import Expert, TextExpert, decode
 from unichar.model.bagel.generation import GenerationExpert, to_latents, to_tokens
 from unichar.model.bagel.packing import IGNORED, PATCH, Element, Packed, pack
-from unichar.model.bagel.pictures import Sizing, on_white, seen_in_replies, seen_in_training
-from unichar.model.bagel.sampling import Guidance, sample
+from unichar.model.bagel.pictures import Sizing, seen_in_replies, seen_in_training
+from unichar.model.bagel.sampling import Guidance, Velocity, sample
+from unichar.model.bagel.saving import save_bagel
 from unichar.model.bagel.vision import Eyes
 from unichar.model.bagel.words import Words
 from unichar.model.pixels import to_pixels
@@ -35,30 +36,28 @@ from unichar.model.protocol import Turn
 from unichar.model.sides import inner, without_adapters
 from unichar.records import Segment
 
-PACKED_TOKENS = 8192
-"""Conversations of up to this many tokens in all go through the decoder together."""
+NAME = "ByteDance-Seed/BAGEL-7B-MoT"
 _LAYER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 class BagelModel(nn.Module):
     """See `unichar.model.protocol.UnifiedModel` for what the methods promise."""
 
-    def __init__(self, config: BagelConfig, words: Words, *, image_size: int, folder: Path) -> None:
+    def __init__(self, config: BagelConfig, words: Words, *, image_size: int) -> None:
         """
-        Args:
-            folder: Where the model comes from: its configurations and tokenizer are saved along with it.
-
         Raises:
             ValueError: The decoder has no places for pictures of that size.
         """
         super().__init__()
-        if image_size % PIXELS or not PIXELS <= image_size <= config.latent_side * PIXELS:
+        most = config.latent_side * PIXELS
+        if image_size % PIXELS or not PIXELS <= image_size <= most:
             raise ValueError(
-                f"image_size is {image_size}, expected a multiple of {PIXELS} from {PIXELS} to {config.latent_side * PIXELS}, the "
-                "largest this BAGEL has positions for"
+                f"image_size is {image_size}, expected a multiple of {PIXELS} from {PIXELS} to {most}, where this BAGEL's "
+                "positions end"
             )
-        self.config, self.words, self.image_size, self.folder = config, words, image_size, folder
+        self.config, self.words, self.image_size = config, words, image_size
         self.lora_targets: Mapping[str, tuple[str, ...]] = {"und": _LAYER, "gen": _LAYER}
+        self.adapter_bases: Mapping[str, str] = {"und": NAME, "gen": NAME}
         self.guidance = Guidance()
         """How `sample_latents` guides, but for its strength."""
         self.und: nn.Module = TextExpert(config.text)
@@ -95,8 +94,8 @@ class BagelModel(nn.Module):
         for number, image in enumerate(images):
             if image.size != (side, side):
                 raise ValueError(
-                    f"picture {number} of {len(images)} is {image.width} x {image.height} pixels, this model draws {side} x {side}: "
-                    "prepare it with unichar.kit.images.prepare, or curate the kit with this preset again"
+                    f"picture {number} of {len(images)} is {image.width} x {image.height} pixels, expected {side} x {side}: "
+                    "curate the kit with this preset again"
                 )
         weight = self.vae.encoder.conv_in.weight
         encoded = [self.vae.encode(to_pixels([image]).to(weight.device, weight.dtype)) for image in images]
@@ -170,18 +169,21 @@ class BagelModel(nn.Module):
         limit = self.config.text.max_position_embeddings
         if len(packed.positions) > limit:
             start = self.words.read(packed.ids[packed.ids != PATCH][:20].tolist())[:60]
-            raise ValueError(f"the text starting {start!r} has {len(packed.positions)} tokens, BAGEL reads at most {limit}: shorten it")
+            raise ValueError(
+                f"the text starting {start!r} has {len(packed.positions)} tokens, BAGEL reads at most {limit}: shorten it"
+            )
         und, gen = self._experts()
         embedded = und.embed_tokens(packed.ids.clamp(min=0).to(self.device))
         if seen:
             patches = torch.cat([self.eyes(pixels.to(self.device)) for pixels in seen])
             _finite(patches, "the vision tower (vit_model, connector) makes NaN of a picture")
             embedded = embedded.masked_scatter((packed.ids == PATCH)[:, None].to(self.device), patches.to(embedded.dtype))
-        experts, parts = [und], [embedded[None]]
+        experts: list[Expert] = [und]
+        parts = [embedded[None]]
         if latents:
             now = torch.zeros(1, device=self.device)
             clean = [gen.embed(to_tokens(each[None].to(self.device)), now, _grid(each)) for each in latents]
-            experts, parts = [und, gen], [embedded[None], torch.cat(clean, dim=1)]
+            experts, parts = [und, gen], [*parts, torch.cat(clean, dim=1)]
         positions, mask = packed.positions[None].to(self.device), packed.mask[None, None].to(self.device)
         return decode(experts, parts, positions, mask=mask, keep=keep)
 
@@ -194,8 +196,8 @@ class BagelModel(nn.Module):
         grid = _grid(latents)
         if max(grid) > self.config.latent_side or len(latents) % len(context):
             raise ValueError(
-                f"{len(latents)} pictures of {grid[0]} x {grid[1]} tokens for {len(context)} prompts: expected as many for each prompt, "
-                f"of at most {self.config.latent_side} tokens on a side"
+                f"{len(latents)} pictures of {grid[0]} x {grid[1]} tokens for {len(context)} prompts: expected as many for each "
+                f"prompt, of at most {self.config.latent_side} tokens on a side"
             )
         return to_latents(self.token_velocity(to_tokens(latents), t, context, grid), grid)
 
@@ -263,7 +265,7 @@ class BagelModel(nn.Module):
         """
         grid = _grid(noise)
 
-        def follow(given: Context):
+        def follow(given: Context) -> Velocity:
             return lambda x, t: self.token_velocity(x, t, given, grid)
 
         tokens = sample(
@@ -280,11 +282,20 @@ class BagelModel(nn.Module):
         )
         return to_latents(_finite(tokens, problem), grid)
 
+    def save_merged(self, folder: Path, *, base: Path) -> None:
+        """Write the model with its adapters added to its weights into an empty folder; `base` is where it was loaded from."""
+        save_bagel(self, folder, base=base)
+
     def text_losses(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> list[Tensor]:
         """Cross-entropy of every token that carries a loss, one tensor a conversation."""
-        prepared = [self._segments(segments, folder) for segments in conversations]
+        sizing = self._sizing(seen_in_training)
+        prepared = [
+            as_elements(turns, self.words, sizing, learned=[segment.loss for segment in segments])
+            for segments in conversations
+            for turns in [from_segments(segments, folder, self.image_size)]
+        ]
         losses: list[Tensor] = []
-        for group in _groups([sum(len(e.ids) + e.tokens for e in elements) for elements, _ in prepared]):
+        for group in together([sum(len(e.ids) + e.tokens for e in elements) for elements, _ in prepared]):
             elements = [prepared[row][0] for row in group]
             packed = pack(elements, self.words.markers)
             seen = [pixels for row in group for pixels in prepared[row][1]]
@@ -298,26 +309,8 @@ class BagelModel(nn.Module):
         logits = self._experts()[0].lm_head(hidden[0][0][wanted.to(self.device)]).float()
         return F.cross_entropy(_finite(logits, _NO_WORDS), packed.labels[wanted].to(self.device), reduction="none").cpu()
 
-    def _segments(self, segments: Sequence[Segment], folder: Path) -> tuple[list[Element], list[Tensor]]:
-        turns = [
-            Turn(role=s.role, image=load_picture(folder / s.value, self.image_size))
-            if s.type == "image"
-            else Turn(role=s.role, text=s.value)
-            for s in segments
-        ]
-        sizing = seen_in_training(self.config.vision.patch_size, self.config.vision.image_size)
-        return self._elements(turns, [s.loss for s in segments], sizing)
-
-    def _elements(self, turns: Sequence[Turn], learned: Sequence[bool], sizing: Sizing) -> tuple[list[Element], list[Tensor]]:
-        count = sum(turn.image is not None for turn in turns)
-        elements, seen = [], []
-        for turn, loss in zip(turns, learned, strict=True):
-            if turn.image is None:
-                elements.append(self.words.text(turn.text, learned=loss))
-            else:
-                seen.append(sizing.pixels(on_white(turn.image), pictures=count))
-                elements.append(Element(kind="seen", tokens=seen[-1][0].numel() // self.config.vision.patch_size**2))
-        return elements, seen
+    def _sizing(self, rule: Callable[[int, int], Sizing]) -> Sizing:
+        return rule(self.config.vision.patch_size, self.config.vision.image_size)
 
     @torch.no_grad()
     def reply(
@@ -334,8 +327,7 @@ class BagelModel(nn.Module):
         ]
 
     def _write(self, turns: Sequence[Turn], max_tokens: int, temperature: float, generator: torch.Generator) -> str:
-        sizing = seen_in_replies(self.config.vision.patch_size, self.config.vision.image_size)
-        elements, seen = self._elements(turns, [False] * len(turns), sizing)
+        elements, seen = as_elements(turns, self.words, self._sizing(seen_in_replies))
         context, limit = self.read_context(elements, seen=seen), self.config.text.max_position_embeddings
         if context.mask.shape[1] + max_tokens > limit:
             raise ValueError(
@@ -365,6 +357,11 @@ _NO_WORDS = (
     "a lower learning rate"
 )
 
+_NO_PICTURE = (
+    "the generation expert (gen) answers with NaN instead of a velocity: its adapters diverged or are damaged; train them with a "
+    "lower learning rate"
+)
+
 
 def _finite(tensor: Tensor, problem: str) -> Tensor:
     if not bool(tensor.isfinite().all()):
@@ -374,19 +371,6 @@ def _finite(tensor: Tensor, problem: str) -> Tensor:
 
 def _grid(latents: Tensor) -> tuple[int, int]:
     return latents.shape[-2] // 2, latents.shape[-1] // 2
-
-
-def _groups(lengths: Sequence[int]) -> list[list[int]]:
-    """Neighbours of at most `PACKED_TOKENS` together; one that is longer stands alone."""
-    groups: list[list[int]] = []
-    room = 0
-    for row, length in enumerate(lengths):
-        if length > room or not groups:
-            groups.append([])
-            room = PACKED_TOKENS
-        groups[-1].append(row)
-        room -= length
-    return groups
 
 
 def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> int:

@@ -1,16 +1,19 @@
-"""Names of the published files for the tensors of a model. Experts are modules of their own here; in the files the tensors of the
-generation expert stand beside those of the text expert, with `_moe_gen` in their names.
+"""Names of the published files and of the tensors in them.
+
+Experts are modules of their own here; in the files the tensors of the generation expert stand beside those of the text expert,
+with `_moe_gen` in their names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from unichar.model.bagel.model import BagelModel
 from unichar.model.sides import inner
 
+INDEX = "model.safetensors.index.json"
+SINGLE, AUTOENCODER = "ema.safetensors", "ae.safetensors"
 TABLES = ("latent_pos_embed.pos_embed", "vit_pos_embed.pos_embed")
 """Computed; a file may lack them."""
 _WORDS = "language_model.model."
@@ -36,7 +39,7 @@ def published(own: str) -> str:
     return _WORDS + ".".join([*path, leaf])
 
 
-def merged(model: BagelModel) -> Iterator[tuple[str, Tensor]]:
+def merged(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """(own name without adapters, tensor) of everything, adapters added to the weights they adapt, one at a time."""
     for side in ("und", "gen", "eyes", "vae"):
         module = inner(getattr(model, side))
@@ -52,5 +55,5 @@ def _with_adapter(module: nn.Module, name: str, tensor: Tensor) -> Tensor:
         return tensor
     layer = module.get_submodule(name.removesuffix(".base_layer.weight"))
     assert isinstance(layer, LoraLayer)
-    added = sum(layer.get_delta_weight(adapter) for adapter in layer.active_adapters)
-    return (tensor.float() + added.float()).to(tensor.dtype)
+    get_delta: Callable[[str], Tensor] = layer.get_delta_weight  # type: ignore[assignment]
+    return (tensor.float() + sum(get_delta(name).float() for name in layer.active_adapters)).to(tensor.dtype)

@@ -1,4 +1,4 @@
-"""Elements of one or more conversations laid out as one sequence: where each token stands, which expert it takes, whom it may look at.
+"""Elements of conversations laid out as one sequence: where each token stands, which expert it takes, whom it may look at.
 
 Letters: U tokens of the text expert, G of the generation expert, N = U + G, standing in this order (see `decoder.py`).
 
@@ -7,7 +7,7 @@ Letters: U tokens of the text expert, G of the generation expert, N = U + G, sta
 | `text` | its ids, with begin and end | past | one each |
 | `seen`: patches for the tower | start, patches, end | all | one for all |
 | `clean`: latents to look at | start, latents, end | all | one for all |
-| `noisy`: latents to draw | start, latents, end | all; no other element sees them | one for all, which the next element takes again |
+| `noisy`: latents to draw | start, latents, end | all; others see none of it | one for all, which comes again after it |
 
 Everything looks at all earlier elements of its own conversation. Markers of pictures are words to the decoder.
 """

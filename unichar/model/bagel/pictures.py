@@ -1,7 +1,7 @@
 """How a picture of any shape and mode gets the size that BAGEL sees it in.
 
-Transparent pictures are laid on white. Sides are scaled into a range and rounded to a stride, bicubic with antialiasing; the picture
-keeps its shape but for the rounding. The constants are those of the published code and of the paper's training.
+Transparent pictures are laid on white. Sides are scaled into a range and rounded to a stride, bicubic with antialiasing; the
+picture keeps its shape but for the rounding. The constants are those of the published code and of the paper's training.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Sizing:
         """
         if max(image.size) > MAX_RATIO * min(image.size):
             raise ValueError(
-                f"a picture of {image.width} x {image.height} pixels is longer than {MAX_RATIO:g}:1, BAGEL sees nothing in it: crop it"
+                f"a picture of {image.width} x {image.height} pixels is longer than {MAX_RATIO:g}:1: crop it to what matters"
             )
         flat = on_white(image)
         return to_pixels([flat.resize(self.fit(*flat.size, pictures=pictures), Image.Resampling.BICUBIC)])[0]
@@ -77,7 +77,7 @@ def seen_in_training(stride: int, longest: int) -> Sizing:
 
 
 def seen_in_replies(stride: int, longest: int) -> Sizing:
-    """Pictures inside conversations to answer (published: 224 to 980). The published app enlarges them for the autoencoder first."""
+    """Pictures inside conversations to answer (published: 224 to 980; its app enlarges them for the autoencoder first)."""
     return Sizing(longest=longest, shortest=min(224, longest), stride=stride)
 
 

@@ -1,4 +1,4 @@
-"""Sampling pictures as BAGEL does: Euler steps, guidance by what is left out, and a bound on how much guidance may lengthen a velocity.
+"""Sampling pictures as BAGEL does: Euler steps, guidance by what is left out, a bound on how long guidance makes a velocity.
 
 Letters: B pictures, N tokens, C = 64 numbers of a token.
 Departs from the published code: norms are taken for each picture, so that several may be drawn at once; the code's own norm runs
@@ -7,6 +7,7 @@ over whatever is in the batch, and is right for one picture only.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -81,7 +82,7 @@ def sample(
         without_image: Likewise, and only for `guidance.image` above 1.
     """
     x, grid = noise, time_grid(steps, shift).tolist()
-    for t, after in zip(grid, grid[1:], strict=False):
+    for t, after in pairwise(grid):
         times = torch.full((len(x),), t)
         v = velocity(x, times)
         if guidance.acts(t):

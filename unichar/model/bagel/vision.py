@@ -1,7 +1,7 @@
 """The SigLIP tower that BAGEL sees with, and the connector into the decoder.
 
-Letters: N patches of one picture, D width of the tower. Pictures keep their shape and are seen one after the other, so that none of
-them is padded and none sees another's patches (what the published code does with packed sequences).
+Letters: N patches of one picture, D width of the tower. Pictures keep their shape and are seen one after the other, so that
+none of them is padded and none sees another's patches (what the published code does with packed sequences).
 """
 
 import torch
@@ -58,29 +58,48 @@ class VisionLayer(nn.Module):
         return x_nd + self.mlp(self.layer_norm2(x_nd))
 
 
+class VisionEncoder(nn.Module):
+    """All layers."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(VisionLayer(config) for _ in range(config.used_layers))
+
+    def forward(self, x_nd: Tensor) -> Tensor:
+        for layer in self.layers:
+            x_nd = layer(x_nd)
+        return x_nd
+
+
+class Embeddings(nn.Module):
+    """Patches and their places."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.side, self.patch = config.side, config.patch_size
+        self.patch_embedding = nn.Linear(3 * config.patch_size**2, config.hidden_size)
+        self.position_embedding = nn.Embedding(config.side**2, config.hidden_size)
+
+    def forward(self, pixels_chw: Tensor) -> Tensor:
+        rows, columns = (length // self.patch for length in pixels_chw.shape[1:])
+        weight = self.patch_embedding.weight
+        patches = patchify(pixels_chw, self.patch).to(weight.device, weight.dtype)
+        return self.patch_embedding(patches) + self.position_embedding(grid_places(rows, columns, self.side, weight.device))
+
+
 class VisionTower(nn.Module):
     """Patches -> features."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.side, self.patch = config.side, config.patch_size
-        self.embeddings = nn.Module()
-        self.embeddings.patch_embedding = nn.Linear(3 * config.patch_size**2, config.hidden_size)
-        self.embeddings.position_embedding = nn.Embedding(config.side**2, config.hidden_size)
-        self.encoder = nn.Module()
-        self.encoder.layers = nn.ModuleList(VisionLayer(config) for _ in range(config.used_layers))
+        self.embeddings = Embeddings(config)
+        self.encoder = VisionEncoder(config)
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=EPS)
 
     def forward(self, pixels_chw: Tensor) -> Tensor:
         """[N, D] of one picture in [-1, 1] whose sides are multiples of the patch, at most `side` patches."""
-        rows, columns = (length // self.patch for length in pixels_chw.shape[1:])
-        weight = self.embeddings.patch_embedding.weight
-        patches = patchify(pixels_chw, self.patch).to(weight.device, weight.dtype)
-        places = grid_places(rows, columns, self.side, weight.device)
-        x = self.embeddings.patch_embedding(patches) + self.embeddings.position_embedding(places)
-        for layer in self.encoder.layers:
-            x = layer(x)
-        return self.post_layernorm(x)
+        return self.post_layernorm(self.encoder(self.embeddings(pixels_chw)))
 
 
 class Eyes(nn.Module):

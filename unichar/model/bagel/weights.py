@@ -1,4 +1,4 @@
-"""BAGEL on disk: a folder as published, read tensor by tensor into an empty model, and written in the same form.
+"""BAGEL on disk: a folder as published, read tensor by tensor into an empty model. `saving.py` writes the same form.
 
     ema.safetensors, or shards with model.safetensors.index.json    the model
     ae.safetensors                                                  the autoencoder
@@ -7,16 +7,9 @@
 
 `config.json` is not needed here, but other programs read it; of it `max_latent_size` counts where the weights lack the table that
 says it, and `"image_size": 512` makes 512 x 512 the size this line draws (else the largest there are positions for, up to 1024).
-
-What other programs want of a folder was read in their sources: vLLM-Omni loads the files its index names, so the index names
-`ae.safetensors` as well, and reads `config.json`, the two other configurations, the tokenizer and `preprocessor_config.json`;
-BAGEL's own code loads `ema.safetensors` and `ae.safetensors` by name. See docs/bagel.md.
 """
 
-import json
 import math
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -26,23 +19,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from unichar.files import json_bytes, sync_tree, write_atomic
 from unichar.learning.distributed import local_device
-from unichar.learning.state import save_tensors
 from unichar.model.bagel.config import read_config, read_json
 from unichar.model.bagel.generation import sincos_table
 from unichar.model.bagel.model import BagelModel
-from unichar.model.bagel.names import TABLES, merged, published
+from unichar.model.bagel.names import AUTOENCODER, INDEX, SINGLE, TABLES, published
 from unichar.model.bagel.words import Words
 
-INDEX = "model.safetensors.index.json"
-SINGLE, AUTOENCODER = "ema.safetensors", "ae.safetensors"
 AT_ONCE = 64 << 20
 """Bytes of a file that are mapped into memory together while it is read."""
-SHARD = 5_000_000_000
-"""Bytes of a written file, about."""
-
-AUTOENCODER_FIRST = "vae.encoder.conv_in.weight"
 
 Place = tuple[Path, tuple[int, ...], int]
 """File, shape and bytes of a stored tensor."""
@@ -59,8 +44,8 @@ def load_bagel(
         image_size: Pixels on a side of drawn pictures; from the folder's `config.json`, else up to 1024, unless said.
 
     Raises:
-        ValueError: A file is missing or damaged, does not belong to the others, or tensors are missing, unknown or of another shape;
-            the first eight are named.
+        ValueError: A file is missing, damaged or another model's, or tensors are missing, unknown or of another shape; the first
+            eight are named.
     """
     device = device or local_device()
     dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
@@ -71,20 +56,25 @@ def load_bagel(
     words = Words(_tokenizer(folder), vocabulary=config.text.vocab_size)
     size = image_size or int(about.get("image_size", min(1024, 16 * side)))
     with torch.device("meta"):
-        model = BagelModel(config, words, image_size=size, folder=folder)
+        model = BagelModel(config, words, image_size=size)
     own = {published(name): name for name in model.state_dict()}
     _compare({name: tuple(model.get_parameter(own[name]).shape) for name in own}, stored, folder)
     for name, tensor in _read(stored):
         _put(model, own[name], tensor.to(device, dtype, copy=True))
     for name in set(TABLES) - stored.keys():
-        table = model.gen.latent_pos_embed if name == TABLES[0] else model.eyes.vit_pos_embed
-        _put(model, own[name], sincos_table(table.side, config.text.hidden_size).to(device, dtype))
+        places, width = model.get_parameter(own[name]).shape
+        _put(model, own[name], sincos_table(math.isqrt(places), width).to(device, dtype))
     return model.eval().requires_grad_(False)
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    read_json(folder / "tokenizer.json")
-    return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        raise ValueError(f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again")
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the tokenizer library has no errors of its own
+        raise ValueError(f"{path} is damaged ({error}): download it again") from error
 
 
 def find_tensors(folder: Path) -> dict[str, Place]:
@@ -153,73 +143,3 @@ def _read(stored: Mapping[str, Place]) -> Iterator[tuple[str, Tensor]]:
 def _put(model: nn.Module, name: str, tensor: Tensor) -> None:
     path, leaf = name.rsplit(".", 1)
     setattr(model.get_submodule(path), leaf, nn.Parameter(tensor, requires_grad=False))
-
-
-def save_bagel(model: BagelModel, folder: Path, *, shard_bytes: int = SHARD) -> None:
-    """Write a model, its adapters merged into it, as a folder that appears whole or not at all.
-
-    Configurations and the tokenizer are copied from the folder the model came from. With `shard_bytes` above the size of the
-    model it is one `ema.safetensors`, which BAGEL's own code asks for.
-
-    Raises:
-        ValueError: The folder exists already.
-    """
-    if folder.exists():
-        raise ValueError(f"{folder} exists already: name a folder that does not, nothing is overwritten")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as part:
-        work = Path(part) / folder.name
-        work.mkdir()
-        for path in model.folder.iterdir():
-            if path.suffix in (".json", ".txt", ".jinja", ".model") and path.name != INDEX:
-                shutil.copyfile(path, work / path.name)
-        _complete(work, model)
-        _write_shards(model, work, shard_bytes)
-        sync_tree(work)
-        work.rename(folder)
-
-
-def _complete(work: Path, model: BagelModel) -> None:
-    """The `config.json` that other programs read, where the model came without."""
-    if not (work / "config.json").exists():
-        about = {
-            "architectures": ["BagelForConditionalGeneration"],
-            "model_type": "bagel",
-            "llm_config": json.loads((work / "llm_config.json").read_bytes()),
-            "vit_config": json.loads((work / "vit_config.json").read_bytes()),
-            "vae_config": {"z_channels": 16, "downsample": 8},
-            "latent_patch_size": 2,
-            "max_latent_size": model.config.latent_side,
-            "vit_max_num_patch_per_side": model.config.vision.side,
-            "connector_act": "gelu_pytorch_tanh",
-            "interpolate_pos": False,
-        }
-        write_atomic(work / "config.json", json_bytes(about))
-
-
-def _write_shards(model: BagelModel, work: Path, shard_bytes: int) -> None:
-    """Files of about `shard_bytes` and the index. Merged tensors live until their file is written."""
-    files: list[list[str]] = []
-    kept: dict[str, Tensor] = {}
-
-    def write() -> None:
-        save_tensors(work / f"part-{len(files)}", kept, {"format": "pt"})
-        files.append(list(kept))
-        kept.clear()
-
-    total = 0
-    for own, tensor in merged(model):
-        size = tensor.numel() * tensor.element_size()
-        total += size
-        room = shard_bytes - sum(each.numel() * each.element_size() for each in kept.values())
-        is_autoencoder = own.startswith("vae.")  # it comes last and has a file of its own
-        if kept and (own == AUTOENCODER_FIRST if is_autoencoder else size > room):
-            write()
-        kept[published(own)] = tensor
-    write()
-    count = len(files) - 1
-    names = [SINGLE] if count == 1 else [f"model-{i + 1:05}-of-{count:05}.safetensors" for i in range(count)]
-    for number, name in enumerate([*names, AUTOENCODER]):
-        (work / f"part-{number}").rename(work / name)
-    weight_map = {tensor: name for name, tensors in zip([*names, AUTOENCODER], files, strict=True) for tensor in tensors}
-    write_atomic(work / INDEX, json_bytes({"metadata": {"total_size": total}, "weight_map": weight_map}))

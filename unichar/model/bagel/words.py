@@ -21,14 +21,15 @@ class Words:
         Raises:
             ValueError: The tokenizer knows more tokens than the model, so it is another model's.
         """
-        missing = [name for name in CONTROL if name not in tokenizer.get_vocab()]
-        tokenizer.add_tokens(missing, special_tokens=True)
+        known = tokenizer.get_vocab()
+        tokenizer.add_tokens([name for name in CONTROL if name not in known], special_tokens=True)
         if len(tokenizer) > vocabulary:
             raise ValueError(
                 f"the tokenizer has {len(tokenizer)} tokens with {', '.join(CONTROL)}, the model's vocabulary (vocab_size in "
                 f"llm_config.json) is {vocabulary}: the tokenizer files are another model's, download them again"
             )
-        ids = [tokenizer.convert_tokens_to_ids(name) for name in CONTROL]
+        known = tokenizer.get_vocab()
+        ids = [known[name] for name in CONTROL]
         self.markers = Markers(begin=ids[0], end=ids[1], start_picture=ids[2], end_picture=ids[3])
         self._tokenizer = tokenizer
 
