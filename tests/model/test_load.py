@@ -7,23 +7,23 @@ from factories_bagel import make_bagel
 from factories_model import BASE
 
 from unichar.model.bagel.model import BagelModel
-from unichar.model.load import base_sha256, load_model
+from unichar.model.load import base_digest, load_model
 from unichar.model.lora import LoraSettings, add_adapters, save_adapters
 
 
 def test_a_file_is_named_by_its_content(tmp_path):
     (tmp_path / "x").write_bytes(b"nano")
-    assert base_sha256(tmp_path / "x") == hashlib.sha256(b"nano").hexdigest()
+    assert base_digest(tmp_path / "x") == hashlib.sha256(b"nano").hexdigest()
 
 
 def test_a_folder_is_named_by_all_that_it_holds(tmp_path):
     (tmp_path / "a" / "backbone").mkdir(parents=True)
     (tmp_path / "a" / "one.safetensors").write_bytes(b"1")
-    names = {base_sha256(tmp_path / "a")}
+    names = {base_digest(tmp_path / "a")}
     (tmp_path / "a" / "backbone" / "two.json").write_bytes(b"2")
-    names.add(base_sha256(tmp_path / "a"))
+    names.add(base_digest(tmp_path / "a"))
     (tmp_path / "a" / "one.safetensors").write_bytes(b"2")
-    names.add(base_sha256(tmp_path / "a"))
+    names.add(base_digest(tmp_path / "a"))
     assert len(names) == 3
 
 
@@ -32,7 +32,7 @@ def test_a_folder_as_published_is_a_bagel(tmp_path):
     model = load_model(base)
     assert isinstance(model, BagelModel) and model.image_size == 64
     add_adapters(model, und=LoraSettings(rank=2), gen=LoraSettings(rank=2), seed=0)
-    save_adapters(model, tmp_path / "adapters", base_sha256=base_sha256(base))
+    save_adapters(model, tmp_path / "adapters", base_sha256=base_digest(base))
     tuned = load_model(base, tmp_path / "adapters", trainable=True)
     assert {name for name, p in tuned.named_parameters() if p.requires_grad and ".lora_" not in name} == set()
     with pytest.raises(ValueError, match="was trained on the base"):

@@ -28,7 +28,7 @@ from unichar.kit.images import load_picture
 from unichar.kit.schema import read_kit
 from unichar.learning.curves import read_curve
 from unichar.model.character import Character, Manner
-from unichar.model.load import load_model
+from unichar.model.load import base_digest, load_model
 from unichar.model.pixels import to_images
 from unichar.model.protocol import UnifiedModel
 from unichar.records import CuratedKit, Interaction, StageJob, read_interactions
@@ -157,7 +157,7 @@ class Evaluation:
             description=self.kit.description,
             preset=job.preset,
             base_name=job.base.stem,
-            base_sha256=sha256_file(job.base),
+            base_sha256=base_digest(job.base),
             arms={arm: result.metrics for arm, result in results.items()},
             cost=self._cost(),
             data=self._data(),

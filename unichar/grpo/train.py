@@ -24,7 +24,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from unichar.files import sha256_file
 from unichar.fingerprint import fingerprint
 from unichar.grpo.advantages import instructive
 from unichar.grpo.config import GrpoConfig
@@ -44,7 +43,7 @@ from unichar.learning.curves import read_curve
 from unichar.learning.loop import run_loop
 from unichar.learning.seeds import derive
 from unichar.learning.state import TrainState
-from unichar.model.load import load_model
+from unichar.model.load import base_digest, load_model
 from unichar.model.lora import save_adapters, trainable
 from unichar.model.protocol import UnifiedModel
 from unichar.records import CuratedKit, StageJob, read_interactions
@@ -60,7 +59,7 @@ def run(job: StageJob) -> dict[str, float]:
         which round's adapters were kept, and counts.
     """
     config: GrpoConfig = job.config
-    base_sha256 = sha256_file(job.base)
+    base_sha256 = base_digest(job.base)
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
     voice = list(trainable(model.und).values())
     model.und.requires_grad_(False)

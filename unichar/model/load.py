@@ -26,11 +26,11 @@ def load_model(
     """
     model: UnifiedModel = load_bagel(base) if base.is_dir() and not (base / BASE).exists() else load_nano(base)
     if adapters is not None:
-        load_adapters(model, adapters, base_sha256=base_sha256(base), sides=sides, trainable=trainable)
+        load_adapters(model, adapters, base_sha256=base_digest(base), sides=sides, trainable=trainable)
     return model
 
 
-def base_sha256(base: Path) -> str:
+def base_digest(base: Path) -> str:
     """64 hex digits that name a base: of the file, or of the names and contents of the folder's files. A folder is read whole."""
     if not base.is_dir():
         return sha256_file(base)
