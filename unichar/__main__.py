@@ -4,6 +4,7 @@
     python -m unichar sft --character mochi                         one stage: validate, curate, synthesize, sft, ...
     python -m unichar onboard ~/kits/mochi                          bring a kit in, then the whole line
     python -m unichar talk --character mochi "Fancy a swim?" --draw
+    python -m unichar plan --preset bagel                           what it will cost, before anything runs
 
 Exit codes: 0 done; 1 rejected or failed; 2 the command itself is wrong; 130 stopped by hand; 143 ended from outside, resumes.
 """
@@ -119,6 +120,12 @@ def _merge(options: Arguments) -> None:
     print(f"made: {merge(options.character, options.out)}")
 
 
+def _plan(options: Arguments) -> None:
+    from unichar.plan.table import main as plan
+
+    plan(options.preset, character=options.character, mfu=options.mfu, peak=options.peak, as_json=options.json)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m unichar", description="The production line for characters.")
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -145,6 +152,12 @@ def _parser() -> argparse.ArgumentParser:
     base.add_argument("--out", type=Path, help="folder for the weights (data/models/nano)")
     base.add_argument("--scale", type=float, default=1.0, help="share of the full training; 1 takes hours on two cores")
     base.add_argument("--seed", type=int, default=0)
+    plan = command("plan", _plan, "what a preset will cost: parameters, memory, operations, hours")
+    plan.add_argument("--preset", default="bagel", choices=PRESETS, help="named settings (bagel)")
+    _add_character(plan, required=False)
+    plan.add_argument("--mfu", type=float, default=0.35, help="share of the device's peak that training reaches (0.35)")
+    plan.add_argument("--peak", type=float, help="the device's TFLOP/s instead of an H100's (nano: two cores')")
+    plan.add_argument("--json", action="store_true", help="the same as numbers: bytes, operations, hours")
     _add_character(command("status", _status, "what is there, and what would come out different today"), required=False)
     command("doctor", _doctor, "remove leftovers of killed runs, check every output")
     merge = command("merge", _merge, "write a trained character as one model without adapters")
