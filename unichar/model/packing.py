@@ -103,7 +103,7 @@ def pack(
         block: Queries of a block.
 
     Raises:
-        ValueError: A conversation is longer than `limit`, or a loss is asked for its first token; it is named by its number.
+        ValueError: A conversation is longer than `limit`; it is named by its number.
     """
     keys = [_keys(sequence, image_tokens) for sequence in sequences]
     for number, sequence in enumerate(sequences):
@@ -112,10 +112,7 @@ def pack(
                 f"conversation {number + 1} of {len(sequences)} has {len(sequence.ids)} tokens, the model reads at most {limit}: "
                 "shorten the description or the texts in it, or split it into two"
             )
-        if sequence.loss[:1] == [True]:
-            raise ValueError(
-                f"conversation {number + 1} of {len(sequences)} asks for a loss on its first token, which nothing predicts"
-            )
+        assert sequence.loss[:1] != [True], "nothing predicts a first token"
     order = sorted(range(len(sequences)), key=lambda number: keys[number])
     return [
         _row(members, [sequences[i] for i in members], [keys[i] for i in members], image_tokens, block)
