@@ -21,7 +21,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from unichar.kit.images import load_picture, prepare
 from unichar.learning.seeds import torch_rng
-from unichar.model.flow import integrate
+from unichar.model.flow import Velocity, integrate
 from unichar.model.nano.attention import attend_by_blocks
 from unichar.model.nano.backbone import encode_prompts, load_backbone, padded_length
 from unichar.model.nano.config import NanoConfig
@@ -38,6 +38,8 @@ from unichar.records import Segment
 
 PARTS = ("vae", "vision", "connector", "expert")
 END = "<|im_end|>"
+TOGETHER = 16
+"""Pictures that are drawn together: more are slower, since what passes between layers then leaves the cache."""
 
 
 _LAYER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -164,6 +166,21 @@ class NanoModel(nn.Module):
         Raises:
             ValueError: The expert answers with NaN.
         """
+        noise = self.start_noise(seeds)
+        parts = [
+            integrate(self._guided(context.select(rows), guidance), noise[pictures], steps=steps, shift=shift)
+            for rows, pictures in _portions(len(context.mask), len(seeds))
+        ]
+        latents = torch.cat(parts)
+        bad = (~latents.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
+        if bad:
+            raise ValueError(
+                f"the generation expert draws NaN (pictures {', '.join(map(str, bad[:8]))} of {len(latents)}): its adapters "
+                "(adapters/gen) diverged or are damaged; train them again with a lower learning rate"
+            )
+        return latents
+
+    def _guided(self, context: TextContext, guidance: float) -> Velocity:
         nothing = self.prompt_context([""])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
@@ -173,14 +190,7 @@ class NanoModel(nn.Module):
             unconditional = self.velocity(x, t, nothing)
             return unconditional + guidance * (v - unconditional)
 
-        latents = integrate(guided, self.start_noise(seeds), steps=steps, shift=shift)
-        bad = (~latents.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
-        if bad:
-            raise ValueError(
-                f"the generation expert draws NaN (pictures {', '.join(map(str, bad[:8]))} of {len(latents)}): its adapters "
-                "(adapters/gen) diverged or are damaged; train them again with a lower learning rate"
-            )
-        return latents
+        return guided
 
     def _embed(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
         embedding = self._llama().get_input_embeddings()
@@ -209,7 +219,7 @@ class NanoModel(nn.Module):
         """Cross-entropy of every loss of a row, [N]."""
         llama = self._llama()
         with torch.autocast("cpu", torch.bfloat16):
-            embedded = llama.get_input_embeddings()(row.ids.clamp(min=0))
+            embedded = llama.get_input_embeddings()(row.ids.clamp(min=0)).detach()  # checkpointing lets it ask for a gradient
             if row.images:
                 pixels = to_pixels([load_picture(folder / name, self.image_size) for name in row.images])
                 tokens = self.connector(self.vision(pixels)).to(embedded.dtype).flatten(0, 1)
@@ -304,6 +314,17 @@ def _cast_by_autocast(side: nn.Module) -> None:
     for module in side.modules():
         if isinstance(module, LoraLayer):
             module.cast_input_dtype_enabled = False
+
+
+def _portions(prompts: int, pictures: int) -> Iterator[tuple[Tensor, slice]]:
+    """(rows of the context, pictures) of neighbours that are drawn together: about `TOGETHER`, and whole prompts if they fit."""
+    each = pictures // prompts
+    for first in range(0, prompts, max(1, TOGETHER // each)):
+        rows = torch.arange(first, min(first + max(1, TOGETHER // each), prompts))
+        start, end = first * each, (first + len(rows)) * each
+        step = end - start if len(rows) > 1 else TOGETHER
+        for begin in range(start, end, step):
+            yield rows, slice(begin, min(begin + step, end))
 
 
 def _sampler(temperature: float, generator: torch.Generator) -> Choice:
