@@ -47,7 +47,7 @@ class NanoModel(nn.Module):
         self.tokenizer = tokenizer
         self.und: LlamaForCausalLM | PeftModel = und
         self.gen: GenerationExpert | PeftModel = GenerationExpert(config)
-        self.vae = Vae(config.vae_widths)
+        self.vae = Vae(config.vae_widths, config.decoder_blocks)
         self.vision = VisionTower(config)
         self.connector = Connector(config)
         self._contexts: dict[str, TextContext] = {}
