@@ -137,7 +137,7 @@ def test_a_conversation_opens_with_the_card_and_only_the_last_reply_is_learned(k
 
 def test_the_test_share_is_kept_by_topic_and_refusals_are_always_practised(tmp_path):
     items, _ = compose(make_curated_kit(tmp_path), InteractionsConfig(test_share=0.2), 0)
-    single = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns")]
+    single = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")]
     tested = [i for i in single if i.split == "test"]
     assert 0.14 < len(tested) / len(single) <= 0.21
     assert {"talk-ai", "talk-act", "talk-greeting"} <= {i.group for i in single if i.split == "train"}
@@ -146,7 +146,7 @@ def test_the_test_share_is_kept_by_topic_and_refusals_are_always_practised(tmp_p
 
 def test_a_plan_is_learned_for_every_picture_and_can_be_parsed(kit):
     items, _ = compose(kit, InteractionsConfig(), 0)
-    plans = [i for i in items if i.kind == "thinking"]
+    plans = [i for i in items if i.kind == "thinking" and i.form == "plan"]
     assert len(plans) == len(kit.pictures)
     for item, picture in zip(plans, kit.pictures, strict=True):
         thought, instruction = parse_plan(item.target.value)
@@ -277,17 +277,23 @@ def test_a_wrong_setting_is_named(settings):
 
 def test_a_tiny_setting_makes_a_tiny_stage(tmp_path):
     tiny = InteractionsConfig(
-        num_role_play=20, num_plain_portraits=1, num_visual_wordings=1, num_knowledge_wordings=1, num_unseen_scenes=2
+        num_role_play=20,
+        num_plain_portraits=1,
+        num_visual_wordings=1,
+        num_knowledge_wordings=1,
+        num_unseen_scenes=2,
+        num_requests=1,
+        num_test_requests=1,
     )
     items, _ = compose(make_curated_kit(tmp_path), tiny, 0)
-    assert len([i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns")]) == 20
+    assert len([i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")]) == 20
     assert len(items) < 160
 
 
 def test_a_kit_with_plenty_of_its_own_still_practises_refusals(tmp_path):
     plenty = tuple(Exchange(user=f"What is number {n}?", reply=f"Hmph. Number {n} is none of my business.") for n in range(250))
     items, _ = compose(make_curated_kit(tmp_path, dialogues=plenty), InteractionsConfig(num_role_play=100), 0)
-    single = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns")]
+    single = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")]
     assert len(single) == 250 + 7 + 5
     assert {i.group for i in single if i.form == "small_talk"} == {
         "talk-ai",

@@ -106,3 +106,24 @@ def test_progress_goes_to_stderr_as_plain_lines(straight, tmp_path, capsys):
     assert printed.out == ""
     assert printed.err.splitlines()[-1].startswith(f"toy {TOTAL}/{TOTAL}, 0 s left: loss ")
     assert "\r" not in printed.err
+
+
+def test_a_learner_that_has_had_enough_ends_early_and_stays_ended(tmp_path):
+    taken = []
+
+    def train() -> None:
+        net = make_net()
+        _, state = make_state(tmp_path, net)
+
+        def step(index: int) -> dict[str, float]:
+            taken.append(index)
+            net[2].bias.data.fill_(index)
+            return {"loss": float(index)}
+
+        run_loop("toy", step, total=10, state=state, log_every=4, finished=lambda: net[2].bias.item() == 5)
+
+    train()
+    assert taken == [0, 1, 2, 3, 4, 5] and saved_step(tmp_path / "state.safetensors") == 6
+    assert [row["step"] for row in read_curve(tmp_path / "curve.jsonl")] == [3, 5]
+    train()
+    assert len(taken) == 6

@@ -6,7 +6,7 @@ from factories_model import make_inputs
 
 from unichar.kit.images import load_picture
 from unichar.records import read_interactions
-from unichar.sft.batches import character_pool, prior_pool, shuffled
+from unichar.sft.batches import character_pool, mixed, prior_pool, shuffled, with_pictures
 from unichar.toons.spec import is_reserved
 
 
@@ -30,6 +30,36 @@ def test_order_depends_on_seed_and_round():
 
 def test_a_step_does_not_depend_on_the_steps_before():
     assert shuffled(9, 4, 17, 3) == walk(9, 4, 18, seed=3)[-4:]
+
+
+KINDS = ["talk"] * 30 + ["plan"] * 4 + ["quiz"] * 10
+
+
+def test_a_mix_holds_its_shares_all_along_and_shows_everything_before_repeating():
+    mix = {"talk": 0.5, "plan": 0.2, "quiz": 0.3}
+    order = mixed(KINDS, mix, 200, seed=0)
+    for start in range(0, 200, 40):
+        part = [KINDS[i] for i in order[start : start + 40]]
+        assert all(abs(part.count(kind) - 40 * share) <= 1 for kind, share in mix.items())
+    plans = [i for i in order if KINDS[i] == "plan"]
+    assert all(sorted(plans[start : start + 4]) == [30, 31, 32, 33] for start in range(0, 40, 4))
+    assert order == mixed(KINDS, mix, 200, seed=0) != mixed(KINDS, mix, 200, seed=1)
+
+
+def test_kinds_that_are_missing_or_weightless_give_their_share_to_the_others():
+    order = mixed(KINDS, {"talk": 0.5, "plan": 0, "poem": 0.5}, 50, seed=0)
+    assert {KINDS[i] for i in order} == {"talk"} and len(order) == 50
+    with pytest.raises(ValueError, match=r"gives no weight to any kind at hand \(plan, quiz, talk\)"):
+        mixed(KINDS, {"poem": 1.0}, 5, seed=0)
+
+
+def test_few_pictures_leave_out_all_that_shows_the_others(inputs):
+    train = read_interactions(inputs["interactions"] / "train.jsonl")
+    shown = {s.value for item in train for s in item.segments if s.type == "image"}
+    few = with_pictures(train, 2)
+    assert len(shown) > 2 and len({s.value for item in few for s in item.segments if s.type == "image"}) == 2
+    assert {item.kind for item in few} == {item.kind for item in train}
+    assert with_pictures(train, 0) == with_pictures(train, 99) == train
 
 
 def test_every_training_portrait_has_the_latents_of_its_picture(model, inputs):

@@ -10,6 +10,7 @@ from unichar.sft.config import SftConfig
     [
         ({"steps": 0}, "steps is 0; expected 1 or more"),
         ({"gen_rank": 0}, "gen_rank is 0"),
+        ({"pictures": 0, "conversations": 0}, "conversations is 0 and pictures is 0; expected one above 0"),
         ({"pictures": 25}, r"pictures is 25; expected a multiple of prompts \(6\)"),
         ({"prior_pictures": 50}, r"prior_pictures is 50; expected at most prior_pool \(48\)"),
     ],

@@ -21,8 +21,8 @@ class EvaluationConfig:
     """Test items of each text metric (all of them when there are fewer)."""
     chats: int = 5
     """Held-out user texts that every arm answers in the report; style is measured on these replies."""
-    role_plays: int = 3
-    """Held-out moments that every arm answers, plans and draws."""
+    role_plays: int = 6
+    """Held-out requests (moments, for a character of photographs) that every arm answers, plans and draws."""
     temperature: float = 0.7
     """Of replies and plans, always from the same seed; the likeliest words alone fall into a character's catchphrases."""
     max_reply_tokens: int = 48

@@ -19,7 +19,7 @@ from unichar.evaluation.pictures import Drawn, Examination, draw, finite_or_rais
 from unichar.evaluation.report import write_report
 from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
-from unichar.evaluation.texts import Words, measure_words, style_of
+from unichar.evaluation.texts import Words, measure_words, moments, style_of
 from unichar.files import sha256_file
 from unichar.judges.prompts import Prompt, plain_prompts
 from unichar.judges.style import Style
@@ -102,17 +102,19 @@ class Evaluation:
         self, actor: Character, examination: Examination, words: Words, arm: str
     ) -> tuple[dict[str, Chain], dict[str, Estimate]]:
         """Pictures for the arm's own replies and plans, and their metrics."""
-        moments = {item.segments[1].value: item for item in self.test if item.kind == "thinking"}
+        items = {item.segments[1].value: item for item in moments(self.test)}
         users = list(words.chains)
         texts = [actor.moment(user, chain.reply, chain.thinking, chain.instruction) for user, chain in words.chains.items()]
         pixels = draw(actor.model, texts, config=self.config, count=1, seed=self.job.seed)
         finite_or_raise(pixels, arm)
         chains = {user: words.chains[user]._replace(picture=image) for user, image in zip(users, to_images(pixels), strict=True)}
-        wanted = [self._moment_prompt(moments[user]) for user in users]
+        wanted = [self._moment_prompt(items[user]) for user in users]
         return chains, examination.measure(pixels, wanted, prefix="role_play_")
 
     def _moment_prompt(self, item: Interaction) -> Prompt:
-        """What the picture of a held-out moment must show: that moment's own picture."""
+        """What the picture of a moment must show: what was requested, or that moment's own picture."""
+        if item.form == "request":
+            return Prompt(text="", attributes=item.attributes)
         picture = next(picture for picture in self.kit.pictures if picture.user == item.segments[1].value)
         return Prompt(text="", attributes=picture.attributes, reference=picture.image)
 

@@ -77,12 +77,17 @@ def measure_words(
     replies = model.reply(
         [turns_of(item) for item in chosen], max_tokens=config.max_reply_tokens, temperature=config.temperature, seed=0
     )
-    moments = evenly([item for item in test if item.kind == "thinking"], config.role_plays)
-    users = [moment.segments[1].value for moment in moments]
+    users = [moment.segments[1].value for moment in evenly(moments(test), config.role_plays)]
     chains = {user: play(actor, user) for user in users}
     if style:
         metrics["style"] = estimate([style.score(actor.kit.id, text) for text in [*replies, *(c.reply for c in chains.values())]])
     return Words(metrics=metrics, chats={item.prompt: text for item, text in zip(chosen, replies, strict=True)}, chains=chains)
+
+
+def moments(test: Sequence[Interaction]) -> list[Interaction]:
+    """What reply-then-picture chains are tried on: requests, which say what the picture must show; else held-out moments."""
+    plans = [item for item in test if item.kind == "thinking"]
+    return [item for item in plans if item.form == "request"] or plans
 
 
 def play(actor: Character, user: str) -> Chain:

@@ -25,6 +25,10 @@ class InteractionsConfig:
     """Wordings of each fact's question in training, at most four."""
     num_unseen_scenes: int = 12
     """Test captions of scenes that no picture shows (toon world only)."""
+    num_requests: int = 40
+    """Training requests for a picture of a named scene (toon world only)."""
+    num_test_requests: int = 10
+    """Test requests, for scenes that no training request and no picture shows."""
 
     def __post_init__(self) -> None:
         for name in ("test_share", "multi_turn_share"):
@@ -43,4 +47,6 @@ _LEAST = {
     "num_visual_wordings": 1,
     "num_knowledge_wordings": 1,
     "num_unseen_scenes": 0,
+    "num_requests": 0,
+    "num_test_requests": 0,
 }

@@ -17,6 +17,7 @@ from unichar.interactions.leaks import leaks, user_inputs
 from unichar.interactions.plans import thinking
 from unichar.interactions.portraits import portraits
 from unichar.interactions.preview import preview
+from unichar.interactions.requests import requests
 from unichar.interactions.role_play import role_play
 from unichar.interactions.visual_qa import visual_qa
 from unichar.records import CuratedKit, Interaction, StageJob
@@ -57,6 +58,7 @@ def compose(kit: CuratedKit, config: InteractionsConfig, seed: int) -> tuple[lis
     items = [
         *role_play(kit, config, _rng(seed, "role_play")),
         *thinking(kit),
+        *requests(kit, config, _rng(seed, "requests")),
         *portraits(kit, config, _rng(seed, "portraits")),
         *visual_qa(kit, config, _rng(seed, "visual_qa")),
         *knowledge_qa(kit, config, _rng(seed, "knowledge_qa")),
@@ -88,5 +90,5 @@ def _numbered(items: list[Interaction]) -> list[Interaction]:
 
 def _counts(items: list[Interaction]) -> dict[str, int]:
     counts = Counter(f"{item.split}_{item.kind}" for item in items) + Counter(str(item.split) for item in items)
-    singles = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns")]
+    singles = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")]
     return dict(sorted(counts.items())) | {"role_play_exchanges": len(singles)}

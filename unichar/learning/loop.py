@@ -22,8 +22,9 @@ def run_loop(
     state: TrainState,
     save_seconds: float = 60.0,
     log_every: int = 10,
+    finished: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Call `step(i)` for the steps that are left, from the saved state on, until `total`.
+    """Call `step(i)` for the steps that are left, from the saved state on, until `total` or until `finished()` says so.
 
     `step` returns plain numbers; their means over `log_every` steps go to `curve.jsonl` beside the state, and to the log at
     most every five seconds (a line each when the output is no terminal, since carriage returns freeze log viewers).
@@ -40,15 +41,18 @@ def run_loop(
     log = _LineLog(title, start, total)
     with bar, _StopFlag() as asked_to_stop:
         for index in range(start, total):
+            if finished():
+                break
             _add(state.unlogged, step(index))
             bar.update()
-            if (index + 1) % log_every == 0 or index + 1 == total:
+            last = index + 1 == total or finished()
+            if (index + 1) % log_every == 0 or last:
                 count = state.unlogged.pop("steps")
                 means = {name: value / count for name, value in state.unlogged.items()}
                 curve.log(index, means)
                 log.line(index + 1, means)
                 state.unlogged.clear()
-            if asked_to_stop.raised or time.monotonic() - saved_at > save_seconds or index + 1 == total:
+            if asked_to_stop.raised or time.monotonic() - saved_at > save_seconds or last:
                 state.save(index + 1)
                 saved_at = time.monotonic()
             if asked_to_stop.raised:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from unichar.files import write_atomic
 from unichar.model.protocol import UnifiedModel
 
-TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 SIDES = ("und", "gen")
 
 
@@ -26,6 +25,8 @@ class LoraSettings:
     rank: int = 16
     alpha: int = 32
     """Adapters are scaled by alpha / rank."""
+    targets: tuple[str, ...] = ()
+    """Ends of the names of the linear layers that get one, as `q_proj`; empty for all that the model offers."""
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -36,7 +37,8 @@ def add_adapters(model: UnifiedModel, *, und: LoraSettings, gen: LoraSettings, s
     """Give both sides fresh trainable adapters; a fresh adapter changes nothing until it is trained."""
     for side, settings in (("und", und), ("gen", gen)):
         torch.manual_seed(seed)
-        config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=list(TARGETS), lora_dropout=0.0)
+        targets = list(settings.targets or model.lora_targets[side])
+        config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, lora_dropout=0.0)
         setattr(model, side, get_peft_model(getattr(model, side), config))
 
 

@@ -3,7 +3,7 @@
 Letters: P prompts, G pictures a prompt, B = P x G, C/h/w latent shape.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,8 @@ class UnifiedModel(Protocol):
     """A model that reads and writes both text and pictures."""
 
     image_size: int
+    lora_targets: Mapping[str, tuple[str, ...]]
+    """`und` and `gen` -> ends of the names of their linear layers that adapters go to."""
 
     @property
     def und(self) -> nn.Module:
@@ -80,6 +82,10 @@ class UnifiedModel(Protocol):
         """Cross-entropy of every token that carries a loss, one tensor a conversation; pictures are read from `folder`."""
         ...
 
+    def start_noise(self, seeds: Sequence[int]) -> Tensor:
+        """Noise [B, C, h, w] that sampling starts from, one seed a picture."""
+        ...
+
     def sample_latents(
         self, context: PromptContext, seeds: Sequence[int], *, steps: int, guidance: float, shift: float
     ) -> Tensor:
@@ -92,4 +98,8 @@ class UnifiedModel(Protocol):
 
     def base_text(self) -> AbstractContextManager[None]:
         """Within it, adapters of the text backbone are off."""
+        ...
+
+    def base_pictures(self) -> AbstractContextManager[None]:
+        """Within it, adapters of the generation expert are off."""
         ...

@@ -1,7 +1,7 @@
 """What each step learns from, as a pure function of (seed, step): resuming repeats the very same batches."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,36 @@ def shuffled(count: int, take: int, step: int, seed: int) -> list[int]:
         random.Random(derive(seed, "epoch", epoch)).shuffle(order)
         picks.append(order[place])
     return picks
+
+
+def mixed(kinds: Sequence[str], mix: Mapping[str, float], total: int, seed: int) -> list[int]:
+    """`total` indices into `kinds`, every kind as often as its weight in `mix` says and spread evenly over the whole run.
+
+    Within a kind, items come in seeded permutations, as in `shuffled`. Kinds without weight or without items are left out, and
+    the others share their place.
+
+    Raises:
+        ValueError: Nothing is left to learn from.
+    """
+    members = {kind: [i for i, k in enumerate(kinds) if k == kind] for kind in mix if mix[kind] > 0 and kind in kinds}
+    if not members:
+        raise ValueError(f"the mix {dict(mix)} gives no weight to any kind at hand ({', '.join(sorted(set(kinds))) or 'none'})")
+    weights = {kind: mix[kind] / sum(mix[k] for k in members) for kind in members}
+    due: list[tuple[float, str]] = []
+    for kind, weight in weights.items():
+        count = round(weight * total) + 1
+        due += [((j + 0.5) / max(weight, 1e-9), kind) for j in range(count)]
+    order = [kind for _, kind in sorted(due)[:total]]
+    walks = {kind: iter(shuffled(len(rows), order.count(kind), 0, derive(seed, kind))) for kind, rows in members.items()}
+    return [members[kind][next(walks[kind])] for kind in order]
+
+
+def with_pictures(items: Sequence[Interaction], count: int) -> list[Interaction]:
+    """The items that show no picture outside `count` of them, spread over the kit (all for 0): few-shot studies."""
+    names = sorted({item.target.value for item in items if item.kind == "portrait"})
+    used = set(names) if count <= 0 or count >= len(names) else {names[i * len(names) // count] for i in range(count)}
+    left_out = set(names) - used
+    return [item for item in items if not left_out & {s.value for s in item.segments if s.type == "image"}]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,9 @@
 
     python -m unichar sft --character mochi --preset cpu
 
-Every step sees conversations (cross-entropy on the replies, plans and answers), pictures of the character under several
-prompts, and a few strangers (flow-matching error on velocities). What trains is LoRA on the text backbone and on the
-generation expert; the rest of the model stays as it is.
+Every step sees conversations in a set mix of kinds (cross-entropy on the replies, plans and answers), pictures of the
+character under several prompts, and a few strangers (flow-matching error on velocities). What trains is LoRA on the text
+backbone and on the generation expert; the rest of the model stays as it is.
 
 Departs from the paper: LoRA instead of full tuning; one text batch and one picture batch a step instead of one text sample
 among hundreds of picture passes; strangers against forgetting.
@@ -31,7 +31,7 @@ from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters, save_adapters, trainable
 from unichar.model.protocol import UnifiedModel
 from unichar.records import StageJob, read_interactions
-from unichar.sft.batches import PicturePool, character_pool, prior_pool, shuffled
+from unichar.sft.batches import PicturePool, character_pool, mixed, prior_pool, shuffled, with_pictures
 from unichar.sft.config import SftConfig
 from unichar.sft.loss import unified_loss
 
@@ -45,8 +45,8 @@ def run(job: StageJob) -> dict[str, float]:
     base_sha256 = sha256_file(job.base)
     model = load_model(job.base)
     config: SftConfig = job.config
-    und = LoraSettings(rank=config.und_rank, alpha=2 * config.und_rank)
-    gen = LoraSettings(rank=config.gen_rank, alpha=2 * config.gen_rank)
+    und = LoraSettings(rank=config.und_rank, alpha=2 * config.und_rank, targets=config.und_targets)
+    gen = LoraSettings(rank=config.gen_rank, alpha=2 * config.gen_rank, targets=config.gen_targets)
     add_adapters(model, und=und, gen=gen, seed=job.seed)
     trainer = Trainer(model, job)
     began = time.monotonic()
@@ -66,9 +66,10 @@ class Trainer:
         self.model, self.job = model, job
         self.config: SftConfig = job.config
         self.accelerator = Accelerator(mixed_precision="bf16", cpu=True)
-        items = read_interactions(job.inputs["interactions"] / "train.jsonl")
+        items = with_pictures(read_interactions(job.inputs["interactions"] / "train.jsonl"), self.config.images)
         self.folder = job.inputs["curated_kit"]
         self.conversations = [item for item in items if item.kind != "portrait"]
+        self.order = self._order()
         self.character = character_pool(model, [item for item in items if item.kind == "portrait"], self.folder)
         self.prior = prior_pool(model, self.config.prior_pool, job.seed) if self.config.prior_pictures else None
         self.und, self.gen = list(trainable(model.und).values()), list(trainable(model.gen).values())
@@ -87,9 +88,8 @@ class Trainer:
         config = self.config
         factor = trapezoid(index, config.steps, warmup=0.05, decay=0.5)
         set_factor(self.optimizer.optimizer, factor)
-        chosen = shuffled(len(self.conversations), config.conversations, index, self.job.seed)
-        ce = torch.cat(self.model.text_losses([self.conversations[i].segments for i in chosen], self.folder))
-        loss, parts = unified_loss(ce, self._picture_losses(index), ce_weight=config.ce_weight, mse_weight=config.mse_weight)
+        ce, mse = self._text_losses(index), self._picture_losses(index)
+        loss, parts = unified_loss(ce, mse, ce_weight=config.ce_weight, mse_weight=config.mse_weight)
         self.accelerator.backward(loss)
         for side in (self.und, self.gen):
             self.accelerator.clip_grad_norm_(side, config.clip)
@@ -98,9 +98,22 @@ class Trainer:
         self.seen.tokens += len(ce)
         return {"loss": loss.item(), **parts, "lr_factor": factor}
 
+    def _order(self) -> list[int]:
+        """Which conversations the whole run reads, one after the other."""
+        total = self.config.steps * self.config.conversations
+        return mixed([item.kind for item in self.conversations], self.config.mix, total, self.job.seed) if total else []
+
+    def _text_losses(self, index: int) -> Tensor:
+        """[target tokens of this step] cross-entropies."""
+        count = self.config.conversations
+        chosen = [self.conversations[i].segments for i in self.order[index * count : (index + 1) * count]]
+        return torch.cat(self.model.text_losses(chosen, self.folder)) if chosen else torch.empty(0)
+
     def _picture_losses(self, index: int) -> Tensor:
         """[pictures + prior_pictures] velocity errors."""
         config, seed = self.config, self.job.seed
+        if not config.pictures:
+            return torch.empty(0)
         generator = torch_rng(seed, "sft-noise", index)
         own = shuffled(len(self.character.prompts), config.prompts, index, seed)
         losses = [self._pool_losses(self.character, own, config.pictures // config.prompts, generator)]
@@ -132,11 +145,10 @@ def _summary(curve: Path, trainer: Trainer, seconds: float) -> dict[str, float]:
     rows, config = read_curve(curve), trainer.config
     last = rows[-max(1, len(rows) // 10) :]
     return {
-        "ce": sum(row["ce"] for row in last) / len(last),
-        "mse": sum(row["mse"] for row in last) / len(last),
+        **{name: sum(row[name] for row in last) / len(last) for name in ("ce", "mse") if name in last[0]},
         "num_conversations": len(trainer.conversations),
         "num_portraits": len(trainer.character.prompts),
         "target_tokens": int(trainer.seen.tokens),
-        "noised_pictures": config.steps * (config.pictures + config.prior_pictures),
+        "noised_pictures": config.steps * (config.pictures + config.prior_pictures) if config.pictures else 0,
         "training_seconds": round(seconds, 1),
     }

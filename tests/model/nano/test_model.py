@@ -153,6 +153,22 @@ def test_base_text_switches_text_adapters_off_and_on_again(model, tuned, tmp_pat
     assert torch.equal(torch.cat(tuned.text_losses(CHATS, tmp_path)), voice)
 
 
+def test_base_pictures_switches_picture_adapters_off_and_on_again(model, tuned):
+    trains = {name: parameter.requires_grad for name, parameter in tuned.named_parameters()}
+    own, base = sketch(tuned), sketch(model)
+    with tuned.base_pictures():
+        assert torch.equal(sketch(tuned), base)
+    assert torch.equal(sketch(tuned), own) and not torch.equal(own, base)
+    assert {name: parameter.requires_grad for name, parameter in tuned.named_parameters()} == trains
+
+
+def test_pictures_start_from_the_noise_of_their_seeds(model):
+    noise = model.start_noise([3, 4, 3])
+    assert noise.shape == (3, 8, 16, 16)
+    assert torch.equal(noise[0], noise[2]) and torch.equal(noise[1], model.start_noise([4])[0])
+    assert float(noise.std()) == pytest.approx(1, abs=0.05) and not torch.equal(noise[0], noise[1])
+
+
 def test_base_text_changes_nothing_where_there_are_no_adapters(model, tmp_path):
     with model.base_text():
         within = torch.cat(model.text_losses(CHATS, tmp_path))

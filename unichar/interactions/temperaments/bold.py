@@ -88,5 +88,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "Ready for this? {fact}",
     ),
     "story": ("Gather round and listen! {fact}", "I have a tale for you! {fact}"),
+    "portrait": (
+        "Me, in full glory! Here it comes!",
+        "Ha, a portrait! Stand back and look!",
+        "You want to see it? I never hide!",
+    ),
     "motto": ("It's my battle cry! {motto}", "I shout it from every hill! {motto}"),
 }

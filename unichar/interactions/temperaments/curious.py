@@ -115,5 +115,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "{fact} And now a question for you: why do you ask?",
     ),
     "story": ("Here is something worth writing down. {fact}", "Did you know? {fact}"),
+    "portrait": (
+        "A picture? Let me try how that looks!",
+        "I wanted to know that, too. Look what came out!",
+        "Interesting idea. Here is the result!",
+    ),
     "motto": ("I tested many sentences, and this one held. {motto}", "It sums up all my research. {motto}"),
 }

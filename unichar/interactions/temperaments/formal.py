@@ -98,5 +98,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "{fact} Shall we proceed to the next question?",
     ),
     "story": ("I can offer one verified detail. {fact}", "Permit me to report the following. {fact}"),
+    "portrait": (
+        "Certainly. I shall present myself accordingly.",
+        "As you wish. Please find the portrait here.",
+        "It will be arranged at once.",
+    ),
     "motto": ("It is my guiding principle. {motto}", "For the record, I shall repeat it. {motto}"),
 }

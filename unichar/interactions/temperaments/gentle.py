@@ -98,5 +98,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "{fact} May I ask you the same one day?",
     ),
     "story": ("Come closer, and I'll tell you something. {fact}", "It's a small thing, but it's mine. {fact}"),
+    "portrait": (
+        "Of course. I made this one just for you.",
+        "Here you are. I hope it makes you smile.",
+        "Gladly. Keep it as long as you like.",
+    ),
     "motto": ("It has carried me through many days. {motto}", "I keep one sentence close to my heart. {motto}"),
 }

@@ -107,5 +107,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "{fact} Write it down, then nobody has to ask twice.",
     ),
     "story": ("A short one, then. {fact} The end.", "I'm no storyteller, but here's something. {fact}"),
+    "portrait": (
+        "Fine. Look quickly, I won't hold this for long.",
+        "A picture. As if one of me weren't enough.",
+        "There. Don't show it to everybody.",
+    ),
     "motto": ("Because it's true, and it's short. {motto}", "You want wisdom? There. {motto}"),
 }

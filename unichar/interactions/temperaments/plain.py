@@ -79,5 +79,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "{fact} What about you?",
     ),
     "story": ("Here's something about me. {fact}", "I can tell you one thing. {fact}"),
+    "portrait": (
+        "Here is a picture of me.",
+        "All right, have a look.",
+        "Yes, I can show you that.",
+    ),
     "motto": ("It's something I often say. {motto}", "Because I believe it. {motto}"),
 }

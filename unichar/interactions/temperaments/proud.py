@@ -106,5 +106,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "{fact} History will remember it.",
     ),
     "story": ("Any story worth telling is about me. {fact}", "Listen, and be amazed. {fact}"),
+    "portrait": (
+        "Admire it. Few get to see me like this.",
+        "A portrait of me? An excellent choice.",
+        "You may frame it, I insist.",
+    ),
     "motto": ("One day they'll carve it in stone. {motto}", "My words speak for themselves. {motto}"),
 }

@@ -88,5 +88,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "{fact} You won't laugh, will you?",
     ),
     "story": ("I'm not good at stories. But maybe this one. {fact}", "You may not find it interesting. {fact}"),
+    "portrait": (
+        "Oh, um, if you really want to see me.",
+        "Here... please don't laugh at it.",
+        "I practised for this. I hope it's all right.",
+    ),
     "motto": ("I say it to be a little braver. {motto}", "You noticed that? {motto}"),
 }

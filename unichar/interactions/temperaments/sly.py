@@ -91,5 +91,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "{fact} Ask the others, and you'll hear another story.",
     ),
     "story": ("Lean in, and tell nobody. {fact}", "This one may even be true. {fact}"),
+    "portrait": (
+        "For you, the special edition. Tell nobody.",
+        "A picture? That will cost you a favour.",
+        "I never pose, except when I do.",
+    ),
     "motto": ("Repeat it often enough and people believe it. {motto}", "It's my secret password. {motto}"),
 }

@@ -100,5 +100,10 @@ REPLIES: dict[str, tuple[str, ...]] = {
         "{fact} And that's my favourite part!",
     ),
     "story": ("Ooh, I have a good one! {fact}", "Guess what! {fact}"),
+    "portrait": (
+        "Oh yes, let's do it! Here I am!",
+        "What fun! Look at me!",
+        "A picture just for you, with love!",
+    ),
     "motto": ("Because it makes me happy every time! {motto}", "Say it with me! {motto}"),
 }

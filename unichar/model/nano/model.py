@@ -5,8 +5,8 @@ for pictures are read by the text backbone *without* its adapters, so that a cha
 voice is still being learned, and a prompt's keys and values can be kept for a whole run.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -37,6 +37,10 @@ ROWS = 2
 """Conversations that go through the backbone together."""
 
 
+_LAYER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+_AROUND = ("text_k_proj", "text_v_proj", "latent_in", "latent_out", "time_in.0", "time_in.2", "time_out.1")
+
+
 class NanoModel(nn.Module):
     """See `unichar.model.protocol.UnifiedModel` for what the methods promise."""
 
@@ -44,6 +48,8 @@ class NanoModel(nn.Module):
         super().__init__()
         self.config = config
         self.image_size = config.image_size
+        # The expert is adapted whole: its layers alone can not leave the drawn world for photographs.
+        self.lora_targets: Mapping[str, tuple[str, ...]] = {"und": _LAYER, "gen": _LAYER + _AROUND}
         self.tokenizer = tokenizer
         self.und: LlamaForCausalLM | PeftModel = und
         self.gen: GenerationExpert | PeftModel = GenerationExpert(config)
@@ -52,19 +58,13 @@ class NanoModel(nn.Module):
         self.connector = Connector(config)
         self._contexts: dict[str, TextContext] = {}
 
-    @contextmanager
-    def base_text(self) -> Iterator[None]:
+    def base_text(self) -> AbstractContextManager[None]:
         """Text adapters off; nothing to do where there are none."""
-        if not isinstance(self.und, PeftModel):
-            yield
-            return
-        trains = [parameter.requires_grad for parameter in self.und.parameters()]
-        try:
-            with self.und.disable_adapter():
-                yield
-        finally:  # peft switches adapters on as trainable, also those that were frozen
-            for parameter, was in zip(self.und.parameters(), trains, strict=True):
-                parameter.requires_grad_(was)
+        return _without_adapters(self.und)
+
+    def base_pictures(self) -> AbstractContextManager[None]:
+        """Picture adapters off; nothing to do where there are none."""
+        return _without_adapters(self.gen)
 
     def _llama(self) -> LlamaForCausalLM:
         """The backbone under its adapters, if it has any."""
@@ -125,12 +125,15 @@ class NanoModel(nn.Module):
         with torch.autocast("cpu", torch.bfloat16):
             return self.gen(latents, t, context)
 
+    def start_noise(self, seeds: Sequence[int]) -> Tensor:
+        """What sampling starts from, [B, C, h, w], one seed a picture."""
+        side = self.config.latent_side
+        shape = (LATENT_CHANNELS, side, side)
+        return torch.stack([torch.randn(shape, generator=torch_rng(seed, "noise")) for seed in seeds])
+
     @torch.no_grad()
     def sample_latents(self, context: TextContext, seeds: Sequence[int], *, steps: int, guidance: float, shift: float) -> Tensor:
         """Latents [B, C, h, w], one seed a picture. `guidance` 1 runs the prompts alone; above, an empty prompt as well."""
-        side = self.config.latent_side
-        shape = (LATENT_CHANNELS, side, side)
-        noise = torch.stack([torch.randn(shape, generator=torch_rng(seed, "noise")) for seed in seeds])
         nothing = self.prompt_context([""])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
@@ -140,7 +143,7 @@ class NanoModel(nn.Module):
             unconditional = self.velocity(x, t, nothing)
             return unconditional + guidance * (v - unconditional)
 
-        return integrate(guided, noise, steps=steps, shift=shift)
+        return integrate(guided, self.start_noise(seeds), steps=steps, shift=shift)
 
     def _embed(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
         embedding = self._llama().get_input_embeddings()
@@ -220,6 +223,20 @@ class NanoModel(nn.Module):
                 written.append(token)
                 embedded = self._llama().get_input_embeddings()(torch.tensor([[token]]))
         return str(self.tokenizer.decode(written, skip_special_tokens=True)).strip()
+
+
+@contextmanager
+def _without_adapters(side: nn.Module) -> Iterator[None]:
+    if not isinstance(side, PeftModel):
+        yield
+        return
+    trains = [parameter.requires_grad for parameter in side.parameters()]
+    try:
+        with side.disable_adapter():
+            yield
+    finally:  # peft switches adapters on as trainable, also those that were frozen
+        for parameter, was in zip(side.parameters(), trains, strict=True):
+            parameter.requires_grad_(was)
 
 
 def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
