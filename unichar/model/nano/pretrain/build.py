@@ -1,8 +1,8 @@
 """`python -m unichar base`: trains the nano base from nothing but rendered toons and the two pinned wheels.
 
-Six phases, each resumable, each with its own folder under `runs/base/`: the VAE; its decoder; two readers (the vision tower with its
-attribute heads, and the examiner of the reports); the generation expert; the connector. The result is one safetensors file with a
-training record beside it. Budgets scale every phase's steps together.
+Six phases, each resumable, each with its own folder under `runs/base/`: the VAE; its decoder; two readers (the vision tower with
+its attribute heads, and the examiner of the reports); the generation expert; the connector. The result is one safetensors file with
+a training record and a page of pictures beside it. Budgets scale every phase's steps together.
 """
 
 import dataclasses
@@ -66,7 +66,9 @@ def main(out: Path, work: Path, *, scale: float = 1.0, seed: int = 0) -> Path:
         "measured": measure.measure_base(parts, shape),
         "versions": {"torch": torch.__version__},
     }
-    return pack(parts, shape, json.loads(json.dumps(record)), out)
+    path = pack(parts, shape, json.loads(json.dumps(record)), out)
+    measure.sample_page(parts, shape).save(out / "base.png")
+    return path
 
 
 def _train(phases: dict[str, Any], keys: dict[str, str], shape: NanoConfig, work: Path) -> dict[str, nn.Module]:
