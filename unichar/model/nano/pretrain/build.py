@@ -1,8 +1,8 @@
 """`python -m unichar base`: trains the nano base from nothing but rendered toons and the two pinned wheels.
 
 Six phases, each resumable, each with its own folder under `runs/base/`: the VAE; its decoder; two readers (the vision tower with
-its attribute heads, and the examiner of the reports); the generation expert; the connector. The result is one safetensors file with
-a training record and a page of pictures beside it. Budgets scale every phase's steps together.
+its attribute heads, and the examiner of the reports); the generation expert; the connector. The result is one safetensors file
+with a training record and a page of pictures beside it. Budgets scale every phase's steps together.
 """
 
 import dataclasses
