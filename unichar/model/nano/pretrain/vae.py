@@ -1,7 +1,7 @@
-"""Phases 1 and 2 of the base: the VAE on rendered toons, a quarter of them roughened; then its decoder, deeper and alone.
+"""Phases 1 to 3 of the base: the VAE on rendered toons, a quarter of them roughened; then its decoder, deeper and alone, twice.
 
-The second phase keeps the encoder, so latents stay what they are and nothing that was learned on them is lost: it only draws them
-sharper. The blocks it adds start as identities.
+The later phases keep the encoder, so latents stay what they are and nothing that was learned on them is lost: they only draw them
+sharper. The blocks they add start as identities.
 """
 
 import copy
@@ -42,8 +42,10 @@ class VaePhase:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderPhase:
-    """Settings of the decoder's own phase."""
+    """Settings of one of the decoder's own phases."""
 
+    title: str = "decoder"
+    """Shown with its progress."""
     steps: int = 3000
     """Optimizer steps."""
     batch: int = 16
@@ -130,7 +132,7 @@ def sharpen(first: Vae, config: DecoderPhase, folder: Path, *, key: str) -> Vae:
         return {"loss": loss.item(), **numbers}
 
     state = TrainState(folder / "state.safetensors", {"vae": vae, "average": average}, {"adamw": optimizer}, key=key)
-    run_loop("decoder", step, total=config.steps, state=state)
+    run_loop(config.title, step, total=config.steps, state=state)
     return average
 
 
