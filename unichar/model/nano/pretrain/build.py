@@ -1,8 +1,8 @@
 """`python -m unichar base`: trains the nano base from nothing but rendered toons and the two pinned wheels.
 
-Seven phases, each resumable, each with its own folder under `runs/base/`: the VAE; its decoder, twice; two readers (the vision tower with
-its attribute heads, and the examiner of the reports); the generation expert; the connector. The result is one safetensors file
-with a training record and a page of pictures beside it. Budgets scale every phase's steps together.
+Eight phases, each resumable, each with its own folder under `runs/base/`: the VAE; its decoder, three times; two readers (the
+vision tower with its attribute heads, and the examiner of the reports); the generation expert; the connector. The result is one
+safetensors file with a training record and a page of pictures beside it. Budgets scale every phase's steps together.
 """
 
 import dataclasses
@@ -34,6 +34,7 @@ PHASES: dict[str, Any] = {
     "vae": VaePhase(),
     "decoder": DecoderPhase(),
     "decoder-fine": DecoderPhase(title="decoder-fine", steps=1500, lr=5e-4, seed=8),
+    "decoder-last": DecoderPhase(title="decoder-last", steps=1000, lr=2.5e-4, wobble=0.01, seed=9),
     "vision": ReaderPhase(title="vision", steps=2000),
     "examiner": ReaderPhase(title="examiner", steps=900, seed=1),
     "expert": ExpertPhase(),
@@ -75,7 +76,7 @@ def main(out: Path, work: Path, *, scale: float = 1.0, seed: int = 0) -> Path:
 def _train(phases: dict[str, Any], keys: dict[str, str], shape: NanoConfig, work: Path) -> dict[str, nn.Module]:
     first = vae.run(phases["vae"], work / "vae", key=keys["vae"]).eval().requires_grad_(False)
     auto = first
-    for name in ("decoder", "decoder-fine"):
+    for name in ("decoder", "decoder-fine", "decoder-last"):
         auto = vae.sharpen(auto, phases[name], work / name, key=keys[name]).eval().requires_grad_(False)
     tower = _reader(VisionTower(shape), phases["vision"], first, work, keys["vision"])
     examiner = _reader(Examiner(), phases["examiner"], first, work, keys["examiner"])

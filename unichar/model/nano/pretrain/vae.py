@@ -1,4 +1,4 @@
-"""Phases 1 to 3 of the base: the VAE on rendered toons, a quarter of them roughened; then its decoder, deeper and alone, twice.
+"""Phases 1 to 4 of the base: the VAE on rendered toons, a quarter of them roughened; then its decoder, deeper and alone.
 
 The later phases keep the encoder, so latents stay what they are and nothing that was learned on them is lost: they only draw them
 sharper. The blocks they add start as identities.
