@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 from unichar.kit.images import load_picture, prepare
 from unichar.learning.seeds import torch_rng
 from unichar.model.flow import integrate
+from unichar.model.nano.attention import attend_by_blocks
 from unichar.model.nano.backbone import encode_prompts, load_backbone, padded_length
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
@@ -28,15 +30,14 @@ from unichar.model.nano.merge import BASE, VOICE, save_base, save_voice
 from unichar.model.nano.vae import LATENT_CHANNELS, Vae
 from unichar.model.nano.vision import NUM_TOKENS, Connector, VisionTower
 from unichar.model.nano.writing import Choice, write
+from unichar.model.packing import PackingStats, Row, pack, stats_of
 from unichar.model.pixels import to_pixels
 from unichar.model.protocol import Turn
-from unichar.model.tokens import IMAGE, TokenBatch, TokenSequence, collate, render
+from unichar.model.tokens import IMAGE, TokenBatch, collate, render
 from unichar.records import Segment
 
 PARTS = ("vae", "vision", "connector", "expert")
 END = "<|im_end|>"
-ROWS = 2
-"""Conversations that go through the backbone together."""
 
 
 _LAYER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -69,6 +70,8 @@ class NanoModel(nn.Module):
         self.vision = VisionTower(config)
         self.connector = Connector(config)
         self._contexts: dict[str, TextContext] = {}
+        self.packing = PackingStats()
+        attend_by_blocks(und)
 
     def base_text(self) -> AbstractContextManager[None]:
         """Text adapters off; nothing to do where there are none."""
@@ -188,20 +191,38 @@ class NanoModel(nn.Module):
         return embedded.masked_scatter((batch.ids == IMAGE).unsqueeze(-1), tokens)
 
     def text_losses(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> list[Tensor]:
-        """Cross-entropy of every token that carries a loss, one tensor a conversation."""
-        sequences = [render(segments, self.tokenizer, image_tokens=NUM_TOKENS) for segments in conversations]
-        by_length = sorted(range(len(sequences)), key=lambda row: len(sequences[row].ids))
-        losses: dict[int, Tensor] = {}
-        for start in range(0, len(by_length), ROWS):  # short beside short: a plan is ten times as long as an answer
-            rows = by_length[start : start + ROWS]
-            losses |= zip(rows, self._losses_of([sequences[row] for row in rows], folder), strict=True)
-        return [losses[row] for row in range(len(sequences))]
+        """Cross-entropy of every token that carries a loss, one tensor a conversation; `packing` says what sharing saved.
 
-    def _losses_of(self, sequences: Sequence[TokenSequence], folder: Path) -> Sequence[Tensor]:
-        batch = collate(sequences, pad=self.tokenizer.pad_token_id)
-        images = [load_picture(folder / name, self.image_size) for name in batch.images]
-        losses = self.token_losses(batch, to_pixels(images) if images else None)
-        return losses.split([sum(sequence.loss) for sequence in sequences])
+        Raises:
+            ValueError: A conversation is longer than the backbone's context.
+        """
+        sequences = [render(segments, self.tokenizer, image_tokens=NUM_TOKENS) for segments in conversations]
+        _cast_by_autocast(self.und)
+        rows = pack(sequences, image_tokens=NUM_TOKENS, limit=self._llama().config.max_position_embeddings)
+        self.packing += stats_of(sequences, rows)
+        losses: dict[int, Tensor] = {}
+        for row in rows:
+            losses |= zip(row.members, self._row_losses(row, folder).split(list(row.lengths)), strict=True)
+        return [losses[number] for number in range(len(sequences))]
+
+    def _row_losses(self, row: Row, folder: Path) -> Tensor:
+        """Cross-entropy of every loss of a row, [N]."""
+        llama = self._llama()
+        with torch.autocast("cpu", torch.bfloat16):
+            embedded = llama.get_input_embeddings()(row.ids.clamp(min=0))
+            if row.images:
+                pixels = to_pixels([load_picture(folder / name, self.image_size) for name in row.images])
+                tokens = self.connector(self.vision(pixels)).to(embedded.dtype).flatten(0, 1)
+                embedded[row.ids == IMAGE] = tokens[row.image_places]
+            hidden = llama.model(
+                inputs_embeds=embedded[None],
+                attention_mask=torch.empty(1, 1, 0, 0),  # blocks say who sees whom
+                position_ids=row.places[None],
+                blocks=row.blocks,
+                use_cache=False,
+            ).last_hidden_state
+            logits = llama.lm_head(hidden[0, row.sources])  # the vocabulary is wide: only where a loss asks for it, and once
+        return -F.log_softmax(logits, dim=-1, dtype=torch.float32)[row.predicted, row.targets]
 
     @torch.no_grad()
     def word_embeddings(self) -> Tensor:
@@ -275,6 +296,14 @@ def _without_adapters(side: nn.Module) -> Iterator[None]:
     finally:  # peft switches adapters on as trainable, also those that were frozen
         for parameter, was in zip(side.parameters(), trains, strict=True):
             parameter.requires_grad_(was)
+
+
+def _cast_by_autocast(side: nn.Module) -> None:
+    """peft casts what an adapter reads up to the adapter's fp32, which autocast then casts down again: the same bits, twice the
+    memory traffic, and a copy for every adapter kept for the backward pass."""
+    for module in side.modules():
+        if isinstance(module, LoraLayer):
+            module.cast_input_dtype_enabled = False
 
 
 def _sampler(temperature: float, generator: torch.Generator) -> Choice:
