@@ -13,6 +13,8 @@ class NanoConfig:
     """Pixels on a side; a multiple of 16."""
     vae_widths: tuple[int, int, int] = (48, 96, 160)
     """Channels of the VAE at a half, a quarter and an eighth of the picture's side."""
+    decoder_blocks: tuple[int, int, int] = (2, 3, 4)
+    """Residual blocks of the VAE's decoder at a half, a quarter and an eighth of the picture's side."""
     every: int = 3
     """The generation expert reads the keys and values of every `every`-th backbone layer, the last one included."""
     backbone_layers: int = 30
@@ -53,4 +55,4 @@ class NanoConfig:
     def from_json(cls, text: str) -> "NanoConfig":
         """The inverse of `to_json`."""
         raw = json.loads(text)
-        return cls(**{**raw, "vae_widths": tuple(raw["vae_widths"])})
+        return cls(**{**raw, "vae_widths": tuple(raw["vae_widths"]), "decoder_blocks": tuple(raw["decoder_blocks"])})

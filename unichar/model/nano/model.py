@@ -68,7 +68,7 @@ class NanoModel(nn.Module):
         self.und: LlamaForCausalLM | PeftModel = und
         self.reader = reader
         self.gen: GenerationExpert | PeftModel = GenerationExpert(config)
-        self.vae = Vae(config.vae_widths)
+        self.vae = Vae(config.vae_widths, config.decoder_blocks)
         self.vision = VisionTower(config)
         self.connector = Connector(config)
         self._contexts: dict[str, TextContext] = {}

@@ -28,8 +28,8 @@ class ResBlock(nn.Module):
         return x + self.conv2(F.silu(self.conv1(F.silu(self.norm(x)))))
 
 
-def _blocks(width: int, count: int) -> list[nn.Module]:
-    return [ResBlock(width) for _ in range(count)]
+def _blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*[ResBlock(width) for _ in range(count)])
 
 
 class Vae(nn.Module):
@@ -38,30 +38,31 @@ class Vae(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, widths: tuple[int, int, int] = (48, 96, 160)) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (48, 96, 160), decoder_blocks: tuple[int, int, int] = (2, 3, 4)) -> None:
         super().__init__()
         a, b, c = widths
+        at_half, at_quarter, at_eighth = decoder_blocks
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(2),
             nn.Conv2d(12, a, 3, padding=1),
-            *_blocks(a, 1),
+            _blocks(a, 1),
             nn.Conv2d(a, b, 3, stride=2, padding=1),
-            *_blocks(b, 1),
+            _blocks(b, 1),
             nn.Conv2d(b, c, 3, stride=2, padding=1),
-            *_blocks(c, 2),
+            _blocks(c, 2),
             nn.GroupNorm(8, c),
             nn.SiLU(),
             nn.Conv2d(c, 2 * LATENT_CHANNELS, 3, padding=1),
         )
         self.decoder = nn.Sequential(
             nn.Conv2d(LATENT_CHANNELS, c, 3, padding=1),
-            *_blocks(c, 2),
+            _blocks(c, at_eighth),
             nn.Conv2d(c, 4 * b, 3, padding=1),
             nn.PixelShuffle(2),
-            *_blocks(b, 2),
+            _blocks(b, at_quarter),
             nn.Conv2d(b, 4 * a, 3, padding=1),
             nn.PixelShuffle(2),
-            *_blocks(a, 2),
+            _blocks(a, at_half),
             nn.SiLU(),
             nn.Conv2d(a, 12, 3, padding=1),
             nn.PixelShuffle(2),
@@ -101,8 +102,19 @@ def vae_loss(pixels: Tensor, decoded: Tensor, mean: Tensor, logvar: Tensor) -> t
     Returns:
         Scalar loss, and `{"mse": mean squared error}` for the PSNR curve.
     """
-    error = decoded - pixels
-    edges = (error[..., 1:, :] - error[..., :-1, :]).abs().mean() + (error[..., 1:] - error[..., :-1]).abs().mean()
     kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+    error = decoded - pixels
     mse = error.square().mean()
-    return error.abs().mean() + 2 * mse + edges + 1e-3 * kl, {"mse": mse.item()}
+    return error.abs().mean() + 2 * mse + _edges(error) + 1e-3 * kl, {"mse": mse.item()}
+
+
+def sharp_loss(pixels: Tensor, decoded: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """10 x L2 + half the L1 and edge losses, for a decoder alone: mostly what PSNR counts. Same arguments as `vae_loss`."""
+    error = decoded - pixels
+    mse = error.square().mean()
+    return 10 * mse + 0.5 * (error.abs().mean() + _edges(error)), {"mse": mse.item()}
+
+
+def _edges(error: Tensor) -> Tensor:
+    """Mean error of the differences between neighbouring pixels, down and across."""
+    return (error[..., 1:, :] - error[..., :-1, :]).abs().mean() + (error[..., 1:] - error[..., :-1]).abs().mean()

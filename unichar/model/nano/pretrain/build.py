@@ -1,8 +1,8 @@
 """`python -m unichar base`: trains the nano base from nothing but rendered toons and the two pinned wheels.
 
-Five phases, each resumable, each with its own folder under `runs/base/`: the VAE; two readers (the vision tower with its
-attribute heads, and the examiner of the reports); the generation expert; the connector. The result is one safetensors file with a
-training record beside it. Budgets scale every phase's steps together.
+Eight phases, each resumable, each with its own folder under `runs/base/`: the VAE; its decoder, three times; two readers (the
+vision tower with its attribute heads, and the examiner of the reports); the generation expert; the connector. The result is one
+safetensors file with a training record and a page of pictures beside it. Budgets scale every phase's steps together.
 """
 
 import dataclasses
@@ -26,12 +26,15 @@ from unichar.model.nano.pretrain.expert import ExpertPhase
 from unichar.model.nano.pretrain.pack import pack
 from unichar.model.nano.pretrain.photo import published_weights
 from unichar.model.nano.pretrain.readers import ReaderPhase
-from unichar.model.nano.pretrain.vae import VaePhase
+from unichar.model.nano.pretrain.vae import DecoderPhase, VaePhase
 from unichar.model.nano.vae import Vae
 from unichar.model.nano.vision import VisionTower
 
 PHASES: dict[str, Any] = {
     "vae": VaePhase(),
+    "decoder": DecoderPhase(),
+    "decoder-fine": DecoderPhase(title="decoder-fine", steps=1500, lr=5e-4, seed=8),
+    "decoder-last": DecoderPhase(title="decoder-last", steps=1000, lr=2.5e-4, wobble=0.01, seed=9),
     "vision": ReaderPhase(title="vision", steps=2000),
     "examiner": ReaderPhase(title="examiner", steps=900, seed=1),
     "expert": ExpertPhase(),
@@ -65,13 +68,18 @@ def main(out: Path, work: Path, *, scale: float = 1.0, seed: int = 0) -> Path:
         "measured": measure.measure_base(parts, shape),
         "versions": {"torch": torch.__version__},
     }
-    return pack(parts, shape, json.loads(json.dumps(record)), out)
+    path = pack(parts, shape, json.loads(json.dumps(record)), out)
+    measure.sample_page(parts, shape).save(out / "base.png")
+    return path
 
 
 def _train(phases: dict[str, Any], keys: dict[str, str], shape: NanoConfig, work: Path) -> dict[str, nn.Module]:
-    auto = vae.run(phases["vae"], work / "vae", key=keys["vae"]).eval().requires_grad_(False)
-    tower = _reader(VisionTower(shape), phases["vision"], auto, work, keys["vision"])
-    examiner = _reader(Examiner(), phases["examiner"], auto, work, keys["examiner"])
+    first = vae.run(phases["vae"], work / "vae", key=keys["vae"]).eval().requires_grad_(False)
+    auto = first
+    for name in ("decoder", "decoder-fine", "decoder-last"):
+        auto = vae.sharpen(auto, phases[name], work / name, key=keys[name]).eval().requires_grad_(False)
+    tower = _reader(VisionTower(shape), phases["vision"], first, work, keys["vision"])
+    examiner = _reader(Examiner(), phases["examiner"], first, work, keys["examiner"])
     drawing = expert.run(phases["expert"], shape, auto, work / "expert", key=keys["expert"])
     und, tokenizer = load_backbone()
     model = NanoModel(shape, und, tokenizer)

@@ -1,4 +1,4 @@
-"""Phase 5 of the base: the connector learns to put pictures into the backbone's words; everything else stays frozen.
+"""Phase 6 of the base: the connector learns to put pictures into the backbone's words; everything else stays frozen.
 
 First it learns to *name* what it sees: its sixteen tokens are drawn toward the backbone's own word embeddings of a short
 description ("teal cat, purple eyes, dotted pink shirt, ..."), which needs no pass through the backbone and is over in two
@@ -31,7 +31,7 @@ class ConnectorPhase:
 
     naming_steps: int = 700
     """Steps of learning to name, 32 pictures each."""
-    steps: int = 80
+    steps: int = 240
     """Steps of being asked."""
     toons: int = 8
     """Pictures a step."""

@@ -1,4 +1,4 @@
-"""Phase 4 of the base: the generation expert learns to draw toons from captions, the backbone stays frozen.
+"""Phase 5 of the base: the generation expert learns to draw toons from captions, the backbone stays frozen.
 
 Every step draws fresh captions and fresh pictures. Captions come in the forms the line will use later: an exact description;
 a made-up name whose looks are unknown (the scene must be followed all the same); the scene form of a portrait, where the

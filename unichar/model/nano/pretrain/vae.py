@@ -1,4 +1,8 @@
-"""Phase 1 of the base: the VAE on rendered toons, a quarter of them roughened."""
+"""Phases 1 to 4 of the base: the VAE on rendered toons, a quarter of them roughened; then its decoder, deeper and alone.
+
+The later phases keep the encoder, so latents stay what they are and nothing that was learned on them is lost: they only draw them
+sharper. The blocks they add start as identities.
+"""
 
 import copy
 from dataclasses import dataclass
@@ -12,8 +16,11 @@ from unichar.learning.schedule import set_factor, trapezoid
 from unichar.learning.seeds import python_rng, torch_rng
 from unichar.learning.state import TrainState
 from unichar.model.nano.pretrain.world import roughen, sample_toon
-from unichar.model.nano.vae import Vae, vae_loss
+from unichar.model.nano.vae import Vae, sharp_loss, vae_loss
 from unichar.model.pixels import to_pixels
+
+FIRST_BLOCKS = (2, 2, 2)
+"""Residual blocks of the first phase's decoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +40,27 @@ class VaePhase:
     seed: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecoderPhase:
+    """Settings of one of the decoder's own phases."""
+
+    title: str = "decoder"
+    """Shown with its progress."""
+    steps: int = 3000
+    """Optimizer steps."""
+    batch: int = 16
+    """Pictures a step."""
+    size: int = 128
+    """Pixels on a side."""
+    lr: float = 1.2e-3
+    """Peak learning rate of AdamW."""
+    wobble: float = 0.02
+    """Noise on the latents it learns from, so that generated latents, which are never exact, decode as cleanly."""
+    ema: float = 0.998
+    """Decay of the weight average that is kept as the result."""
+    seed: int = 7
+
+
 def ema_update(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move `average` toward `model`: p <- decay p + (1 - decay) q."""
     with torch.no_grad():
@@ -40,7 +68,7 @@ def ema_update(average: nn.Module, model: nn.Module, decay: float) -> None:
             p.lerp_(q, 1 - decay)
 
 
-def batch_pixels(config: VaePhase, step: int) -> torch.Tensor:
+def batch_pixels(config: VaePhase | DecoderPhase, step: int) -> torch.Tensor:
     """The pictures of one step, [B, 3, H, W]."""
     rng = python_rng(config.seed, "vae", step)
     toons = [sample_toon(rng, config.size) for _ in range(config.batch)]
@@ -51,7 +79,7 @@ def batch_pixels(config: VaePhase, step: int) -> torch.Tensor:
 def run(config: VaePhase, folder: Path, *, key: str) -> Vae:
     """Train (or go on training) and return the averaged VAE with its latent shift and scale measured."""
     torch.manual_seed(config.seed)
-    vae = Vae()
+    vae = Vae(decoder_blocks=FIRST_BLOCKS)
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(vae)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=config.lr, betas=(0.9, 0.95), weight_decay=0.01)
@@ -74,6 +102,37 @@ def run(config: VaePhase, folder: Path, *, key: str) -> Vae:
     state = TrainState(folder / "state.safetensors", {"vae": vae, "average": average}, {"adamw": optimizer}, key=key)
     run_loop("vae", step, total=config.steps, state=state)
     measure_scale(average, config)
+    return average
+
+
+def sharpen(first: Vae, config: DecoderPhase, folder: Path, *, key: str) -> Vae:
+    """Train (or go on training) a deeper decoder for the encoder of `first`; returns the averaged VAE."""
+    torch.manual_seed(config.seed)
+    vae = Vae()
+    vae.load_state_dict(first.state_dict(), strict=False)  # blocks that `first` lacks start as identities
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    vae.encoder.requires_grad_(False)
+    average = copy.deepcopy(vae)
+    optimizer = torch.optim.AdamW(vae.decoder.parameters(), lr=config.lr, betas=(0.9, 0.95), weight_decay=0.0)
+
+    def step(index: int) -> dict[str, float]:
+        set_factor(optimizer, trapezoid(index, config.steps, warmup=0.02, decay=0.6))
+        pixels = batch_pixels(config, index)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            latents, _ = vae.posterior(pixels)
+        wobble = torch.randn(latents.shape, generator=torch_rng(config.seed, "wobble", index))
+        with torch.autocast("cpu", torch.bfloat16):
+            decoded = vae.decode_raw(latents + config.wobble * wobble)
+        loss, numbers = sharp_loss(pixels, decoded)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(vae.decoder.parameters(), 1.0)
+        optimizer.step()
+        ema_update(average, vae, min(config.ema, (1 + index) / (10 + index)))
+        return {"loss": loss.item(), **numbers}
+
+    state = TrainState(folder / "state.safetensors", {"vae": vae, "average": average}, {"adamw": optimizer}, key=key)
+    run_loop(config.title, step, total=config.steps, state=state)
     return average
 
 
