@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from unichar.model.lora import LoraSettings, add_adapters
+from unichar.model.nano import model as nano
 from unichar.model.nano.model import load_nano
 from unichar.model.protocol import Turn
 from unichar.records import Segment
@@ -107,6 +108,18 @@ def test_pictures_grow_from_their_seeds_alone(model):
     assert (pair[0] - pair[1]).abs().mean() > 0.1
     alone = model.sample_latents(context, [2], **settings)
     assert (alone[0] - pair[1]).square().mean().sqrt() < 0.003 * pair[1].std()
+
+
+@pytest.mark.parametrize(("prompts", "each"), [(3, 1), (2, 2), (1, 5)])
+def test_pictures_are_drawn_in_portions_and_come_out_in_order(model, monkeypatch, prompts, each):
+    seeds, settings = list(range(prompts * each)), {"steps": 2, "guidance": 2.0, "shift": 2.0}
+    context = model.prompt_context(PROMPTS[:prompts])
+    whole = model.sample_latents(context, seeds, **settings)
+    monkeypatch.setattr(nano, "TOGETHER", 2)
+    parts = model.sample_latents(context, seeds, **settings)
+    assert parts.shape == whole.shape
+    apart = (parts - whole).square().mean(dim=(1, 2, 3)).sqrt() / whole.std()
+    assert apart.max() < 0.05  # prompts of a portion are padded to another length
 
 
 def test_a_diverged_expert_is_said_and_not_drawn():
