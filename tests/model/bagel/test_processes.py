@@ -1,0 +1,61 @@
+"""A BAGEL split over two processes answers and learns as a whole one does."""
+
+import subprocess
+import sys
+
+from factories_bagel import make_bagel
+from factories_learning import TESTS
+
+SCRIPT = """
+import sys
+from pathlib import Path
+
+import torch
+from factories_model import disturb
+
+from unichar.learning.distributed import join, rank, shard, whole
+from unichar.model.bagel.weights import load_bagel
+from unichar.model.lora import LoraSettings, add_adapters, blocks, trainable
+from unichar.records import Segment
+
+folder = Path(sys.argv[1])
+talk = [Segment(type="text", value="Hello", role="user"), Segment(type="text", value="I am me.", role="assistant", loss=True)]
+
+
+def model():
+    made = load_bagel(folder, device=torch.device("cpu"))
+    add_adapters(made, und=LoraSettings(rank=2), gen=LoraSettings(rank=2), seed=0)
+    disturb(made, by=0.1)
+    return made
+
+
+def learn(bagel):
+    velocity = bagel.velocity(bagel.start_noise([1, 2]), torch.tensor([0.3, 0.8]), bagel.prompt_context(["A fox.", "B"]))
+    losses = bagel.text_losses([talk], folder)[0]
+    (velocity.square().mean() + losses.mean()).backward()
+    sides = {side: trainable(getattr(bagel, side)) for side in ("und", "gen")}
+    gradients = [whole(parameter.grad) for side in sides.values() for parameter in side.values()]
+    return [velocity.detach(), losses.detach(), *gradients]
+
+
+join()
+alone, split = learn(model()), model()
+shard(blocks(split))
+for number, (ours, theirs) in enumerate(zip(learn(split), alone, strict=True)):
+    processes = 1 if number < 2 else 2  # gradients are summed over processes, both of which did the same
+    assert torch.allclose(ours, processes * theirs, atol=1e-5), number
+drawn = split.sample_latents(split.prompt_context(["A fox."]), [1], steps=2, guidance=2.0, shift=1.0)
+assert drawn.isfinite().all()
+if rank() == 0:
+    print("alike", len(alone))
+"""
+
+
+def test_two_processes_learn_what_one_does(tmp_path):
+    script = tmp_path / "learn.py"
+    script.write_text(f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n{SCRIPT}")
+    folder = make_bagel(tmp_path / "bagel")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script), str(folder)]
+    done = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == ["alike", str(2 + 2 * 2 * 3 * 7)]
