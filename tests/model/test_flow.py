@@ -166,7 +166,9 @@ def test_a_picture_walks_alone_as_in_company(pair):
     starts = torch.tensor([0, 1, 2, 3, 4])
     together, walk = integrate_sde(lambda x, t: 0.5 * x, noise, seeds=SEEDS, starts=starts, **WALK)
     for b in range(5):
-        alone, own = integrate_sde(lambda x, t: 0.5 * x, noise[b : b + 1], seeds=SEEDS[b : b + 1], starts=starts[b : b + 1], **WALK)
+        alone, own = integrate_sde(
+            lambda x, t: 0.5 * x, noise[b : b + 1], seeds=SEEDS[b : b + 1], starts=starts[b : b + 1], **WALK
+        )
         assert torch.allclose(alone[0], together[b], atol=1e-5) and torch.allclose(own.next[0], walk.next[b], atol=1e-5)
     other, _ = integrate_sde(lambda x, t: 0.5 * x, noise, seeds=[0] * 5, starts=starts, **WALK)
     assert not torch.allclose(other, together)
