@@ -10,7 +10,6 @@ from torch import Tensor
 
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.statistics import Estimate, cluster_estimate
-from unichar.judges.copying import Copying
 from unichar.judges.diversity import leave_one_out
 from unichar.judges.eyes import PhotoEye, ToonEye
 from unichar.judges.panel import Panel
@@ -43,7 +42,6 @@ class Examination:
     def __init__(self, kit: CuratedKit, folder: Path, base: Path, *, size: int) -> None:
         eye = ToonEye(base) if kit.is_toon_world else PhotoEye(base)
         self._panel = Panel(eye, kit, folder, size=size, soft=False)
-        self._copying = Copying(eye, self._panel.references)
 
     def measure(self, pixels: Tensor, prompts: Sequence[Prompt], *, prefix: str = "") -> dict[str, Estimate]:
         """Metrics of pixels [P * G, 3, H, W]; with a prefix (role play) identity and alignment only."""
@@ -52,7 +50,7 @@ class Examination:
         scores = {"identity": self._panel.likeness(pixels), "alignment": self._panel.alignment(pixels, each)}
         if not prefix:
             scores["diversity"] = leave_one_out(self._panel.vectors(pixels).view(len(prompts), group, -1)).flatten()
-            scores["copying"] = self._copying.score(pixels)
+            scores["copying"] = self._panel.copying(pixels, each)
         return {prefix + name: cluster_estimate(values.view(-1, group).tolist()) for name, values in scores.items()}
 
 
