@@ -63,7 +63,8 @@ METRICS = (
     Metric(
         name="copying",
         label="Copying",
-        meaning="Share of pictures nearer to a training picture than any two references are to each other.",
+        meaning="Share of pictures nearer to a training picture than any two of those are to each other; toons are compared "
+        "with training pictures of other scenes.",
         better="lower",
     ),
     Metric(
