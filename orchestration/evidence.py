@@ -13,8 +13,9 @@ from unichar.store import Output
 
 Evidence = dict[str, dg.MetadataValue]
 
-_CURVES = ("loss", "ce", "mse", "reward", "held_out_reward")
-"""Columns of `curve.jsonl` that are worth a look; the rest is for whoever opens the file."""
+_CURVES = ("loss", "ce", "mse", "held_out_nll", "reward", "held_out_reward")
+_TASKS = ("ce_", "mse_")
+"""Columns of `curve.jsonl` that are worth a look, and beginnings of those of single tasks; the rest is for whoever opens it."""
 
 
 def verdict(output: Output) -> Evidence:
@@ -34,10 +35,17 @@ def preview(output: Output) -> Evidence:
 
 
 def curves(output: Output) -> Evidence:
-    """The loss and reward curves of a training."""
+    """The loss and reward curves of a training, and the last of the sheets it drew meanwhile."""
     rows = read_curve(output.folder / "curve.jsonl")
-    columns = {name: [row[name] for row in rows if name in row] for name in _CURVES}
-    return {f"curve_{name}": dg.MetadataValue.md(curve_picture(name, curve)) for name, curve in columns.items() if curve}
+    names = [*_CURVES, *sorted({name for row in rows for name in row if name.startswith(_TASKS)})]
+    columns = {name: [row[name] for row in rows if name in row] for name in names}
+    shown: Evidence = {
+        f"curve_{name}": dg.MetadataValue.md(curve_picture(name, curve)) for name, curve in columns.items() if curve
+    }
+    sheets = sorted((output.folder / "watch").glob("step-*.png"))
+    if sheets:
+        shown["last_sheet"] = dg.MetadataValue.md(thumbnail(sheets[-1], name=sheets[-1].stem))
+    return shown
 
 
 def report(output: Output) -> Evidence:

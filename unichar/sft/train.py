@@ -21,7 +21,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from unichar.files import sha256_file
 from unichar.learning.curves import read_curve
 from unichar.learning.distributed import is_main, join, shard, sum_gradients, total, wait_for_all, world
 from unichar.learning.loop import run_loop
@@ -31,15 +30,18 @@ from unichar.learning.seeds import torch_rng
 from unichar.learning.state import TrainState, run_key
 from unichar.learning.tracker import Tracker
 from unichar.model.flow import add_noise, flow_loss, sample_times
-from unichar.model.load import load_model
+from unichar.model.load import base_digest, load_model
 from unichar.model.lora import LoraSettings, add_adapters, blocks, save_adapters, trainable
 from unichar.model.protocol import UnifiedModel
+from unichar.model.sizes import model_sizes
+from unichar.model.workload import measured_texts
 from unichar.records import Interaction, StageJob, read_interactions
 from unichar.sft.batches import PicturePool, character_pool, mixed, prior_pool, shuffled, with_pictures
 from unichar.sft.config import SftConfig
 from unichar.sft.loss import PICTURES, TEXT, Tally, unified_loss
 from unichar.sft.shares import Row, shares
 from unichar.sft.watch import Watch, set_aside
+from unichar.sft.work import step_flops
 
 
 def run(job: StageJob) -> dict[str, float]:
@@ -49,7 +51,7 @@ def run(job: StageJob) -> dict[str, float]:
         Final losses (means of the last tenth of the curve), counts and speed; nothing in processes that only help.
     """
     join()
-    base_sha256 = sha256_file(job.base)
+    base_sha256 = base_digest(job.base)
     model = load_model(job.base)
     config: SftConfig = job.config
     und = LoraSettings(rank=config.und_rank, alpha=2 * config.und_rank, targets=config.und_targets)
@@ -236,7 +238,7 @@ def _summary(curve: Path, trainer: Trainer, seconds: float) -> dict[str, float]:
     rows, config = read_curve(curve), trainer.config
     last = rows[-max(1, len(rows) // 10) :]
     return {
-        **{name: sum(row[name] for row in last) / len(last) for name in ("ce", "mse") if name in last[0]},
+        **{name: _mean(last, name) for name in sorted({n for row in last for n in row if n.startswith((TEXT, PICTURES))})},
         **({"held_out_nll": trainer.watch.so_far.best.item()} if trainer.watch.so_far.best.isfinite() else {}),
         "num_conversations": len(trainer.conversations),
         "num_portraits": len(trainer.character.prompts),
@@ -244,4 +246,16 @@ def _summary(curve: Path, trainer: Trainer, seconds: float) -> dict[str, float]:
         "num_held_out": len(trainer.watch.held_out),
         "noised_pictures": (int(rows[-1]["step"]) + 1) * (config.pictures + config.prior_pictures) if config.pictures else 0,
         "training_seconds": round(seconds, 1),
+        "flops": _flops(trainer, steps=int(rows[-1]["step"]) + 1),
     }
+
+
+def _flops(trainer: Trainer, *, steps: int) -> float:
+    texts = measured_texts(read_interactions(trainer.job.inputs["interactions"] / "train.jsonl"))
+    return steps * step_flops(model_sizes(trainer.model), texts, trainer.config)
+
+
+def _mean(rows: list[dict[str, float]], name: str) -> float:
+    """The mean over the rows that have it."""
+    values = [row[name] for row in rows if name in row]
+    return sum(values) / len(values)

@@ -12,10 +12,10 @@ from math import inf
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from unichar.files import write_atomic
-from unichar.kit.contact_sheet import contact_sheet
 from unichar.learning.distributed import assign, from_main, is_main
 from unichar.learning.seeds import derive
 from unichar.learning.state import load_tensors, save_tensors
@@ -69,6 +69,11 @@ class Watch:
         self.config: SftConfig = job.config
         self.seed, self.work, self.folder = job.seed, job.work, job.inputs["curated_kit"]
         self.so_far = SoFar()
+        if (self.config.patience or self.config.keep_best) and not self.held_out:
+            raise ValueError(
+                "SftConfig.patience and keep_best go by held-out conversations, and this kit has too few topics to hold any out: "
+                "set both to nothing, or bring more dialogues"
+            )
 
     def look(self, index: int) -> dict[str, float]:
         """Numbers of the look after step `index`, or nothing when none is due; all processes take part."""
@@ -125,7 +130,15 @@ class Watch:
         steps = self.config.watch_sample_steps
         latents = self.model.sample_latents(context, seeds, steps=steps, guidance=GUIDANCE, shift=SHIFT)
         if is_main():
-            images = to_images(self.model.decode_latents(latents))
             png = BytesIO()
-            contact_sheet(images, [False] * len(images)).save(png, "PNG")
+            side_by_side(to_images(self.model.decode_latents(latents))).save(png, "PNG")
             write_atomic(self._sheets / f"step-{step:05d}.png", png.getvalue())
+
+
+def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
+    """One RGB row of pictures of one size."""
+    width, height = images[0].size
+    row = Image.new("RGB", (width * len(images), height))
+    for number, image in enumerate(images):
+        row.paste(image, (number * width, 0))
+    return row

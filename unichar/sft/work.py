@@ -8,7 +8,7 @@ from unichar.sft.config import SftConfig
 def step_flops(sizes: Sizes, texts: Texts, config: SftConfig, *, full: bool = False) -> float:
     """Operations of one step, means over the run; `full` tunes all weights instead of adapters."""
     total = _looks(sizes, texts, config) / config.steps
-    if config.conversations:
+    if config.conversations and texts.talks:
         total += config.conversations * _conversation(sizes, texts, config, full=full)
     if not config.pictures:
         return total
