@@ -1,5 +1,7 @@
 """Lengths of real interactions, and what mean lengths cost."""
 
+import json
+
 import pytest
 
 from unichar.grpo.config import GrpoConfig
@@ -24,10 +26,20 @@ def test_lengths_are_those_of_the_tokenizer_within_a_fifth(model, inputs):
     assert all(0 < talk.targets < talk.tokens for talk in texts.talks.values())
 
 
-def test_interactions_without_portraits_are_refused(inputs):
+def test_what_is_not_there_costs_nothing(inputs):
+    """A finished training must not fail over its cost."""
     items = read_interactions(inputs["interactions"] / "train.jsonl")
-    with pytest.raises(ValueError, match="lack portraits or conversations"):
-        measured_texts([item for item in items if item.kind != "portrait"])
+    talks, portraits = ([item for item in items if (item.kind == "portrait") == wanted] for wanted in (False, True))
+    sizes = nano_sizes(NanoConfig())
+    for some in (talks, portraits, []):
+        assert step_flops(sizes, measured_texts(some), SftConfig()) > 0
+    assert measured_texts(talks).prompt == 0 and not measured_texts(portraits).talks
+
+
+@pytest.mark.parametrize("verb", ["sft", "grpo"])
+def test_trainings_say_what_they_cost(verb, sft_job, grpo_job):
+    summary = json.loads(((sft_job if verb == "sft" else grpo_job).out / "summary.json").read_text())
+    assert 1e10 < summary["flops"] < 1e14
 
 
 def test_times_are_the_samplers(model):

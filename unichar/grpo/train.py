@@ -34,6 +34,7 @@ from unichar.grpo.prompts import practice_prompts, watch_prompts
 from unichar.grpo.rubric import Drawn, Rewards, Rubric
 from unichar.grpo.watch import Watch
 from unichar.grpo.words import WordsTrainer
+from unichar.grpo.work import round_flops
 from unichar.judges.eyes import PhotoEye, ToonEye
 from unichar.judges.naturalness import Naturalness
 from unichar.judges.panel import Panel
@@ -46,6 +47,8 @@ from unichar.learning.state import TrainState
 from unichar.model.load import base_digest, load_model
 from unichar.model.lora import save_adapters, trainable
 from unichar.model.protocol import UnifiedModel
+from unichar.model.sizes import adapter_rank, model_sizes
+from unichar.model.workload import measured_texts
 from unichar.records import CuratedKit, StageJob, read_interactions
 
 ALGORITHMS: dict[str, type[Nft] | type[FlowGrpo]] = {"nft": Nft, "flow_grpo": FlowGrpo}
@@ -218,4 +221,11 @@ def _summary(rows: list[dict[str, float]], trainer: Trainer) -> dict[str, float]
         "optimizer_steps": int(progress.steps),
         "skipped_groups": int(progress.skipped),
         "pictures": len(rows) * config.prompts * config.group,
+        "flops": len(rows) * _round_flops(trainer),
     }
+
+
+def _round_flops(trainer: Trainer) -> float:
+    texts = measured_texts(read_interactions(trainer.job.inputs["interactions"] / "train.jsonl"))
+    rank = adapter_rank(trainer.model.gen)
+    return round_flops(model_sizes(trainer.model), texts, trainer.config, gen_rank=rank)

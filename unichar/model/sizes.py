@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
+from peft import LoraConfig, PeftModel
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -15,6 +16,7 @@ from unichar.model.bagel.autoencoder import BLOCKS, MULTIPLIERS, Autoencoder
 from unichar.model.bagel.config import LATENT_CHANNELS, PIXELS, BagelConfig, TextConfig, VisionConfig
 from unichar.model.bagel.decoder import TextExpert
 from unichar.model.bagel.generation import TOKEN, GenerationExpert
+from unichar.model.bagel.model import BagelModel
 from unichar.model.bagel.pictures import seen_in_training
 from unichar.model.bagel.sampling import Guidance
 from unichar.model.bagel.vision import Eyes
@@ -23,6 +25,8 @@ from unichar.model.nano import vae, vision
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import PATCH
 from unichar.model.nano.expert import GenerationExpert as NanoExpert
+from unichar.model.nano.model import NanoModel
+from unichar.model.protocol import UnifiedModel
 
 BAGEL_7B = BagelConfig(
     text=TextConfig(
@@ -60,8 +64,26 @@ def sizes_of(family: Literal["nano", "bagel"], image_size: int) -> tuple[Sizes, 
     return bagel_sizes(image_size), bagel_parameters()
 
 
-def nano_sizes(config: NanoConfig) -> Sizes:
+def model_sizes(model: UnifiedModel) -> Sizes:
+    """The sizes of a loaded model."""
+    if isinstance(model, NanoModel):
+        return nano_sizes(model.config, model._llama().config)
+    assert isinstance(model, BagelModel)
+    return bagel_sizes(model.image_size, model.config)
+
+
+def adapter_rank(side: nn.Module) -> int:
+    """The rank of a side's adapters, 0 without any."""
+    if not isinstance(side, PeftModel):
+        return 0
+    (config,) = side.peft_config.values()
+    assert isinstance(config, LoraConfig)
+    return config.r
+
+
+def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
     """Nano at its own picture size."""
+    assert backbone.num_key_value_heads is not None
     kv, width, sight = config.kv_heads * config.head_dim, config.expert_width, config.vision_width
     numbers, layers = vae.LATENT_CHANNELS * PATCH**2, len(config.attached)
     patches = (config.image_size // 16) ** 2
@@ -70,8 +92,15 @@ def nano_sizes(config: NanoConfig) -> Sizes:
     connector = 4.0 * patches * sight**2 + 2.0 * vision.NUM_TOKENS * (sight + config.backbone_width) * config.backbone_width
     return Sizes(
         name="nano",
-        text=Stack(layers=config.backbone_layers, width=config.backbone_width, heads=9, kv_heads=3, head_size=64, mlp=1536),
-        vocabulary=SMOLLM2.vocab_size,
+        text=Stack(
+            layers=backbone.num_hidden_layers,
+            width=backbone.hidden_size,
+            heads=backbone.num_attention_heads,
+            kv_heads=backbone.num_key_value_heads,
+            head_size=backbone.hidden_size // backbone.num_attention_heads,
+            mlp=backbone.intermediate_size,
+        ),
+        vocabulary=backbone.vocab_size,
         gen=Stack(
             layers=layers,
             width=width,
@@ -151,7 +180,7 @@ def nano_parameters(config: NanoConfig) -> dict[str, int]:
             "generation expert": lambda: NanoExpert(config),
             "vision tower": lambda: vision.VisionTower(config),
             "connector": lambda: vision.Connector(config),
-            "autoencoder": lambda: vae.Vae(config.vae_widths),
+            "autoencoder": lambda: vae.Vae(config.vae_widths, config.decoder_blocks),
         }
     )
 
@@ -192,9 +221,9 @@ def _nano_encode(config: NanoConfig) -> float:
 
 
 def _nano_decode(config: NanoConfig) -> float:
-    (a, b, c), side = config.vae_widths, config.image_size
-    convs = [(vae.LATENT_CHANNELS, c, side // 8), *[(c, c, side // 8)] * 4, (c, 4 * b, side // 8), *[(b, b, side // 4)] * 4]
-    convs += [(b, 4 * a, side // 4), *[(a, a, side // 2)] * 4, (a, 12, side // 2)]
+    (a, b, c), (half, quarter, eighth), side = config.vae_widths, config.decoder_blocks, config.image_size
+    convs = [(vae.LATENT_CHANNELS, c, side // 8), *[(c, c, side // 8)] * 2 * eighth, (c, 4 * b, side // 8)]
+    convs += [*[(b, b, side // 4)] * 2 * quarter, (b, 4 * a, side // 4), *[(a, a, side // 2)] * 2 * half, (a, 12, side // 2)]
     return sum(_conv(*each) for each in convs)
 
 

@@ -64,11 +64,7 @@ TOON = Texts(
 
 
 def measured_texts(items: Sequence[Interaction]) -> Texts:
-    """The lengths of real training interactions, from their words.
-
-    Raises:
-        ValueError: There are no portraits, or no conversations.
-    """
+    """The lengths of real training interactions, from their words; 0 for what there is none of."""
     talks: dict[str, Talk] = {}
     for kind in dict.fromkeys(item.kind for item in items if item.kind != "portrait"):
         own = [item for item in items if item.kind == kind]
@@ -79,8 +75,6 @@ def measured_texts(items: Sequence[Interaction]) -> Texts:
         )
     portraits = [item for item in items if item.kind == "portrait"]
     plain = [_words(item) for item in portraits if item.form == "plain"]
-    if not plain or not talks:
-        raise ValueError("the interactions lack portraits or conversations: run `python -m unichar synthesize` again")
     return Texts(
         talks=talks,
         prompt=round(_mean([_words(item) for item in portraits])),
@@ -94,7 +88,7 @@ def _words(item: Interaction, *, learned: bool = False) -> int:
 
 
 def _mean(words: Sequence[int]) -> float:
-    return TOKENS_A_WORD * sum(words) / len(words)
+    return TOKENS_A_WORD * sum(words) / max(1, len(words))
 
 
 def talking(sizes: Sizes, talk: Talk, *, rank: int = 0) -> tuple[Cost, Cost]:
