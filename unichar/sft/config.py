@@ -48,7 +48,7 @@ class SftConfig:
     accumulate: int = 1
     """Parts in which a step's conversations and pictures are read, one after the other: less memory, the same step [1]."""
     checkpointing: bool = False
-    """Whether the text backbone forgets its activations and computes them again: less memory, a third more time [on]."""
+    """Whether the text backbone forgets its activations and computes them again: less memory, half more time [on]."""
     shard: bool = False
     """Whether several processes split the weights between them (FSDP2) instead of each holding all [on]."""
     watch_every: int = 0
