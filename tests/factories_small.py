@@ -115,12 +115,23 @@ def small_model(base: Path, *, exact: bool = False) -> UnifiedModel:
     return model
 
 
-def train_steps(job: StageJob, *, exact: bool, folder: Path | None = None, steps: int = 3) -> list[dict[str, float]]:
-    """Numbers of the first steps; with `folder` the adapters after them are saved there."""
+def train_steps(
+    job: StageJob, *, exact: bool, folder: Path | None = None, steps: int = 3, resume_at: int = 0
+) -> list[dict[str, float]]:
+    """Numbers of the first steps; with `folder` the adapters after them are saved there.
+
+    With `resume_at`, the state is saved before that step and another trainer goes on from it.
+    """
     with exact_arithmetic() if exact else contextlib.nullcontext():
         model = small_model(job.base, exact=exact)
-        trainer = Trainer(model, job)
-        numbers = [trainer.step(index) for index in range(steps)]
+        trainer, numbers = Trainer(model, job), []
+        for index in range(steps):
+            if resume_at and index == resume_at:
+                trainer.state("base").save(index)
+                model = small_model(job.base, exact=exact)
+                trainer = Trainer(model, job)
+                assert trainer.state("base").load() == index
+            numbers.append(trainer.step(index))
         if folder:
             save_adapters(model, folder, base_sha256=sha256_file(job.base))
     return numbers
@@ -148,9 +159,9 @@ def train_together(about: str) -> None:
     folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
     join()
     assert world() == 2
-    for name, (settings, exact) in told["runs"].items():
+    for name, (settings, exact, resume_at) in told["runs"].items():
         job = small_job(folder / name, Path(told["base"]), inputs, **settings)
-        numbers = train_steps(job, exact=exact, folder=folder / name / "adapters")
+        numbers = train_steps(job, exact=exact, folder=folder / name / "adapters", resume_at=resume_at)
         if is_main():
             (folder / name / "numbers.json").write_text(json.dumps(numbers))
     wait_for_all()

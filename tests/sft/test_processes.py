@@ -10,14 +10,19 @@ import torch
 from factories_learning import TESTS
 from factories_small import saved_adapters, small_job, train_steps
 
+from unichar.learning.state import load_tensors
+
 SETTINGS = {"conversations": 5, "prompts": 3, "pictures": 6, "prior_pictures": 3}  # no multiples of two: shares differ in size
+SPLIT = SETTINGS | {"shard": True}
 RUNS = {
-    "copied": (SETTINGS, True),
-    "split": (SETTINGS | {"shard": True}, True),
-    "split in parts": (SETTINGS | {"shard": True, "accumulate": 2, "checkpointing": True}, True),
-    "copied, mixed types": (SETTINGS, False),
-    "split, mixed types": (SETTINGS | {"shard": True}, False),
+    "copied": (SETTINGS, True, 0),
+    "split": (SPLIT, True, 0),
+    "split, resumed": (SPLIT, True, 2),
+    "split in parts": (SPLIT | {"accumulate": 2, "checkpointing": True}, True, 0),
+    "copied, mixed types": (SETTINGS, False, 0),
+    "split, mixed types": (SPLIT, False, 0),
 }
+"""Folder -> settings, whether in fp32 throughout, and the step another trainer goes on from."""
 
 
 def launch(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,3 +67,11 @@ def test_frozen_bf16_and_trained_fp32_weights_are_split_to_the_same_end(together
     for key, tensor in saved_adapters(split / "adapters").items():
         # In bf16 a gradient near zero may change its sign with the company of a conversation, and AdamW steps by signs at first.
         assert tensor.dtype == torch.float32 and (tensor - weights[key]).abs().mean() <= 2e-4, key
+
+
+def test_split_weights_are_saved_whole_and_go_on_to_the_last_bit(together, alone):
+    ours, theirs = (saved_adapters(together / name / "adapters") for name in ("split, resumed", "split"))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    state, _ = load_tensors(together / "split, resumed" / "work" / "state.safetensors")
+    shapes = {key.replace(".default", ""): tensor.shape for key, tensor in state.items()}
+    assert all(shapes[key] == tensor.shape for key, tensor in theirs.items())
