@@ -68,3 +68,11 @@ def test_parts_come_without_their_prefix_as_fp32():
     tensors = tensors_of(BASE, "examiner")
     assert "heads.species.weight" in tensors
     assert all(t.dtype == torch.float32 for t in tensors.values() if t.is_floating_point())
+
+
+def test_a_folder_is_judged_by_the_networks_of_the_nano_base(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNICHAR_JUDGES", str(BASE))
+    assert tensors_of(tmp_path, "photo").keys() == tensors_of(BASE, "photo").keys()
+    monkeypatch.setenv("UNICHAR_JUDGES", str(tmp_path / "nowhere.safetensors"))
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.safetensors is missing: run `make data`, or set UNICHAR_JUDGES"):
+        tensors_of(tmp_path, "photo")

@@ -6,6 +6,7 @@ tower, the report's eye is the `Examiner` for toons and an ImageNet network for 
 Letters: B pictures, H/W pixels, D features, S stages.
 """
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -30,12 +31,32 @@ class Eye(Protocol):
         ...
 
 
+def judges_file(base: Path) -> Path:
+    """Where the independent judges lie: in a nano base itself; beside a folder (BAGEL) in the nano base that `make data` brings,
+    or in the one UNICHAR_JUDGES names.
+
+    Raises:
+        FileNotFoundError: It is not there.
+    """
+    if base.is_file():
+        return base
+    data = Path(os.environ.get("UNICHAR_DATA") or "data")
+    found = Path(os.environ.get("UNICHAR_JUDGES") or data / "models" / "nano" / "base.safetensors")
+    if not found.is_file():
+        raise FileNotFoundError(
+            f"reports on {base} are judged by networks of the nano base, and {found} is missing: run `make data`, "
+            "or set UNICHAR_JUDGES to a base.safetensors"
+        )
+    return found
+
+
 def tensors_of(base: Path, part: str) -> dict[str, Tensor]:
-    """The tensors of one part of a base file, as fp32, without the part's prefix.
+    """The tensors of one part of a base file (or of the file that judges it), as fp32, without the part's prefix.
 
     Raises:
         ValueError: The base has no such part.
     """
+    base = judges_file(base)
     with safe_open(str(base), framework="pt") as file:
         names = [name for name in file.keys() if name.startswith(f"{part}.")]  # noqa: SIM118
         if not names:

@@ -8,7 +8,6 @@ from factories_interactions import nia_the_photographer
 from factories_model import BASE, TINY, make_inputs, make_job
 
 from unichar.grpo import train as grpo
-from unichar.judges.eyes import PhotoEye
 from unichar.model.load import load_model
 from unichar.sft import train as sft
 
@@ -32,7 +31,7 @@ def test_supervised(trained):
 
 def test_reinforced(trained, tmp_path, monkeypatch):
     job, _ = trained
-    monkeypatch.setattr(grpo, "PhotoEye", lambda base: PhotoEye(BASE))  # the report's eye is no part of BAGEL
+    monkeypatch.setenv("UNICHAR_JUDGES", str(BASE))  # the report's eye is no part of BAGEL
     config = replace(TINY["grpo"], rounds=1)
     inputs = job.inputs | {"sft_checkpoint": job.out}
     summary = grpo.run(make_job("grpo", tmp_path, inputs, base=job.base, character="nia", config=config))
