@@ -24,7 +24,7 @@ from unichar.model.tokens import IMAGE, TokenSequence
 
 BUDGET = 2048
 """Tokens of a row, unless a single conversation is longer."""
-BLOCK = 128
+BLOCK = 64
 """Queries of a block."""
 
 Key = tuple[int, str, int]
