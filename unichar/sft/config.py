@@ -9,7 +9,7 @@ class SftConfig:
 
     steps: int = 150
     """Optimizer steps [501]."""
-    conversations: int = 3
+    conversations: int = 6
     """Conversations a step; 0 trains pictures alone."""
     mix: dict[str, float] = field(
         default_factory=lambda: {"role_play": 0.4, "thinking": 0.2, "visual_qa": 0.15, "knowledge_qa": 0.25}
