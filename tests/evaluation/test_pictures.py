@@ -51,12 +51,21 @@ def test_perfect_pictures_get_perfect_marks_and_strangers_bad_ones(examination):
     assert all(0 <= e.low <= e.value <= e.high <= 1 for marks in (good, bad) for e in marks.values())
 
 
-def test_pictures_drawn_twice_from_a_reference_are_copies_without_diversity(examination, inputs):
+def test_references_drawn_for_other_scenes_are_copies_without_diversity(examination, inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
     train = [load_picture(inputs["curated_kit"] / picture.image, 128) for picture in kit.split("train") for _ in range(2)]
-    prompts = [Prompt(text=p.caption, attributes=p.attributes) for p in kit.split("train")]
-    marks = examination.measure(to_pixels(train), prompts)
+    asked = [
+        {name: next(v for v in values if v != p.attributes[name]) for name, values in SCENE.items()} for p in kit.split("train")
+    ]
+    marks = examination.measure(to_pixels(train), [Prompt(text="elsewhere", attributes=scene) for scene in asked])
     assert marks["copying"].value == 1 and marks["diversity"].value < 1e-3
+
+
+def test_who_asks_for_a_references_scene_and_gets_it_has_no_copy(examination, inputs):
+    kit = CuratedKit.read(inputs["curated_kit"])
+    train = [load_picture(inputs["curated_kit"] / picture.image, 128) for picture in kit.split("train") for _ in range(2)]
+    marks = examination.measure(to_pixels(train), [Prompt(text=p.caption, attributes=p.attributes) for p in kit.split("train")])
+    assert marks["copying"].value < 1
 
 
 def test_role_play_is_judged_by_likeness_and_scene_only(examination):
