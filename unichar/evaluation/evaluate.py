@@ -179,7 +179,8 @@ class Evaluation:
     def _sheet(self, results: dict[str, ArmResult]) -> Image.Image:
         """Truth, then every arm, on the same prompts and noise."""
         rows, shown = [], [results[arm] for arm in HEADLINE_ARMS]
-        plain = [i for i, prompt in enumerate(self.prompts) if prompt in plain_prompts(self.test)]
+        short = plain_prompts(self.test)
+        plain = [i for i, prompt in enumerate(self.prompts) if prompt in short]
         step = max(1, len(plain) // self.config.sheet_rows)
         for index in plain[::step][: self.config.sheet_rows]:
             prompt = self.prompts[index]

@@ -24,7 +24,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from unichar.fingerprint import fingerprint
 from unichar.grpo.advantages import instructive
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.flow_grpo import FlowGrpo
@@ -43,7 +42,7 @@ from unichar.kit.images import load_picture
 from unichar.learning.curves import read_curve
 from unichar.learning.loop import run_loop
 from unichar.learning.seeds import derive
-from unichar.learning.state import TrainState
+from unichar.learning.state import TrainState, run_key
 from unichar.model.load import base_digest, load_model
 from unichar.model.lora import save_adapters, trainable
 from unichar.model.protocol import UnifiedModel
@@ -140,7 +139,7 @@ class Trainer:
 
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
-        key = fingerprint({"config": dataclasses.asdict(self.config), "seed": self.job.seed, "base": base_sha256})
+        key = run_key(config=dataclasses.asdict(self.config), seed=self.job.seed, base_sha256=base_sha256)
         modules = {"gen": self.model.gen, "best": self.watch.best, "progress": self.watch.progress, **self.algorithm.modules}
         return TrainState(self.job.work / "state.safetensors", modules, {"adamw": self.optimizer.optimizer}, key=key)
 

@@ -13,12 +13,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from unichar.fingerprint import fingerprint
 from unichar.grpo.advantages import group_advantages, instructive
 from unichar.grpo.config import GrpoConfig
 from unichar.judges.replies import Length, Voice, consistency
 from unichar.learning.seeds import derive, python_rng
-from unichar.learning.state import TrainState
+from unichar.learning.state import TrainState, run_key
 from unichar.model.protocol import Turn, UnifiedModel
 from unichar.records import Interaction, Segment, StageJob, read_interactions
 
@@ -53,7 +52,7 @@ class WordsTrainer:
 
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
-        key = fingerprint({"config": dataclasses.asdict(self.config), "seed": self.job.seed, "base": base_sha256})
+        key = run_key(config=dataclasses.asdict(self.config), seed=self.job.seed, base_sha256=base_sha256)
         path = self.job.work / "words" / "state.safetensors"
         path.parent.mkdir(exist_ok=True)
         return TrainState(path, {"und": self.model.und}, {"adamw": self.optimizer.optimizer}, key=key)

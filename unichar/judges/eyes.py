@@ -68,13 +68,11 @@ def _plain(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-class ToonEye:
-    """The examiner."""
+class ExaminerEye:
+    """An examiner at hand, as when a base is measured before it is packed."""
 
-    def __init__(self, base: Path) -> None:
-        self._net = Examiner()
-        self._net.load_state_dict(tensors_of(base, "examiner"))
-        self._net.eval().requires_grad_(False)
+    def __init__(self, net: Examiner) -> None:
+        self._net = net
 
     @torch.no_grad()
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
@@ -83,6 +81,15 @@ class ToonEye:
     @torch.no_grad()
     def maps(self, pixels: Tensor) -> list[Tensor]:
         return self._net.features(pixels)[1:4]
+
+
+class ToonEye(ExaminerEye):
+    """The examiner of a base."""
+
+    def __init__(self, base: Path) -> None:
+        net = Examiner()
+        net.load_state_dict(tensors_of(base, "examiner"))
+        super().__init__(net.eval().requires_grad_(False))
 
 
 class PhotoEye:

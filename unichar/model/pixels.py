@@ -8,6 +8,20 @@ from PIL import Image
 from torch import Tensor
 
 
+def check_sides(images: Sequence[Image.Image], side: int, *, wants: str) -> None:
+    """Refuse pictures that are not `side` pixels square; `wants` introduces that size, as "nano draws".
+
+    Raises:
+        ValueError: A picture has another size.
+    """
+    for number, image in enumerate(images):
+        if image.size != (side, side):
+            raise ValueError(
+                f"picture {number} of {len(images)} is {image.width} x {image.height} pixels, {wants} {side} x {side}: "
+                "curate the kit with this preset again"
+            )
+
+
 def to_pixels(images: Sequence[Image.Image]) -> Tensor:
     """[B, 3, H, W] in [-1, 1] of RGB pictures of one size."""
     stacked = np.stack([np.asarray(image) for image in images])

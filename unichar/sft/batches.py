@@ -47,7 +47,7 @@ def mixed(kinds: Sequence[str], mix: Mapping[str, float], total: int, seed: int)
     due: list[tuple[float, str]] = []
     for kind, weight in weights.items():
         count = round(weight * total) + 1
-        due += [((j + 0.5) / max(weight, 1e-9), kind) for j in range(count)]
+        due += [((j + 0.5) / weight, kind) for j in range(count)]
     order = [kind for _, kind in sorted(due)[:total]]
     walks = {kind: iter(shuffled(len(rows), order.count(kind), 0, derive(seed, kind))) for kind, rows in members.items()}
     return [members[kind][next(walks[kind])] for kind in order]

@@ -144,8 +144,8 @@ class Trainer:
 
     def _order(self) -> list[int]:
         """Which conversations the whole run reads, one after the other."""
-        total = self.config.steps * self.config.conversations
-        return mixed([item.kind for item in self.conversations], self.config.mix, total, self.job.seed) if total else []
+        count = self.config.steps * self.config.conversations
+        return mixed([item.kind for item in self.conversations], self.config.mix, count, self.job.seed) if count else []
 
     def _watched_prompts(self) -> list[str]:
         """Prompts of the sheet: spread over the training portraits."""

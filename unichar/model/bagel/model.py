@@ -31,7 +31,7 @@ from unichar.model.bagel.sampling import Guidance, Velocity, sample
 from unichar.model.bagel.saving import save_bagel
 from unichar.model.bagel.vision import Eyes
 from unichar.model.bagel.words import Words
-from unichar.model.pixels import to_pixels
+from unichar.model.pixels import check_sides, to_pixels
 from unichar.model.protocol import Turn
 from unichar.model.sides import inner, without_adapters
 from unichar.records import Segment
@@ -90,13 +90,7 @@ class BagelModel(nn.Module):
         Raises:
             ValueError: A picture has another size than the model's.
         """
-        side = self.image_size
-        for number, image in enumerate(images):
-            if image.size != (side, side):
-                raise ValueError(
-                    f"picture {number} of {len(images)} is {image.width} x {image.height} pixels, expected {side} x {side}: "
-                    "curate the kit with this preset again"
-                )
+        check_sides(images, self.image_size, wants="expected")
         weight = self.vae.encoder.conv_in.weight
         encoded = [self.vae.encode(to_pixels([image]).to(weight.device, weight.dtype)) for image in images]
         return _finite(torch.cat(encoded).float().cpu(), "the autoencoder (ae.safetensors) makes NaN of a picture")

@@ -6,7 +6,7 @@ voice is still being learned, and a prompt's keys and values can be kept for a w
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
 
@@ -31,8 +31,9 @@ from unichar.model.nano.vae import LATENT_CHANNELS, Vae
 from unichar.model.nano.vision import NUM_TOKENS, Connector, VisionTower
 from unichar.model.nano.writing import Choice, write
 from unichar.model.packing import PackingStats, Row, pack, stats_of
-from unichar.model.pixels import to_pixels
+from unichar.model.pixels import check_sides, to_pixels
 from unichar.model.protocol import Turn
+from unichar.model.sides import inner, without_adapters
 from unichar.model.tokens import IMAGE, TokenBatch, collate, render
 from unichar.records import Segment
 
@@ -77,17 +78,17 @@ class NanoModel(nn.Module):
 
     def base_text(self) -> AbstractContextManager[None]:
         """Text adapters off; nothing to do where there are none."""
-        return _without_adapters(self.und)
+        return without_adapters(self.und)
 
     def base_pictures(self) -> AbstractContextManager[None]:
         """Picture adapters off; nothing to do where there are none."""
-        return _without_adapters(self.gen)
+        return without_adapters(self.gen)
 
     def _llama(self) -> LlamaForCausalLM:
         """The backbone under its adapters, if it has any."""
-        inner = self.und.get_base_model() if isinstance(self.und, PeftModel) else self.und
-        assert isinstance(inner, LlamaForCausalLM)
-        return inner
+        llama = inner(self.und)
+        assert isinstance(llama, LlamaForCausalLM)
+        return llama
 
     @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
@@ -96,13 +97,7 @@ class NanoModel(nn.Module):
         Raises:
             ValueError: A picture has another size than the model's.
         """
-        side = self.image_size
-        for number, image in enumerate(images):
-            if image.size != (side, side):
-                raise ValueError(
-                    f"picture {number} of {len(images)} is {image.width} x {image.height} pixels, nano draws {side} x {side}: "
-                    "curate the kit with this preset again"
-                )
+        check_sides(images, self.image_size, wants="nano draws")
         with torch.autocast("cpu", torch.bfloat16):
             return self.vae.encode(to_pixels(images)).float()
 
@@ -292,20 +287,6 @@ class NanoModel(nn.Module):
         """Write both sides with their adapters in them: see `unichar.model.nano.merge`."""
         save_base(self.gen, base, folder / BASE)
         save_voice(self.und, self.tokenizer, folder / VOICE)
-
-
-@contextmanager
-def _without_adapters(side: nn.Module) -> Iterator[None]:
-    if not isinstance(side, PeftModel):
-        yield
-        return
-    trains = [parameter.requires_grad for parameter in side.parameters()]
-    try:
-        with side.disable_adapter():
-            yield
-    finally:  # peft switches adapters on as trainable, also those that were frozen
-        for parameter, was in zip(side.parameters(), trains, strict=True):
-            parameter.requires_grad_(was)
 
 
 def _cast_by_autocast(side: nn.Module) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from unichar.judges.alignment import AttributeAlignment
 from unichar.judges.diversity import leave_one_out
-from unichar.judges.eyes import perceptual_vectors
+from unichar.judges.examiner import Examiner
+from unichar.judges.eyes import ExaminerEye, perceptual_vectors
 from unichar.model.nano.backbone import load_backbone
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.model import NanoModel
@@ -30,7 +31,9 @@ COUNT = 48
 
 def measure_base(parts: dict[str, nn.Module], shape: NanoConfig) -> dict[str, float]:
     """PSNR of the VAE, accuracy of the readers, alignment of generated pictures by the examiner, exact-match visual QA."""
-    model = _model(parts, shape)
+    model, examiner = _model(parts, shape), parts["examiner"]
+    assert isinstance(examiner, Examiner)
+    eye = ExaminerEye(examiner)
     rng = random.Random(SEED)
     toons = [sample_toon(rng, shape.image_size) for _ in range(COUNT)]
     numbers = {"vae_psnr_db": _vae_psnr(model)}
@@ -39,9 +42,9 @@ def measure_base(parts: dict[str, nn.Module], shape: NanoConfig) -> dict[str, fl
         numbers |= {f"{name}_accuracy": sum(accuracy.values()) / len(accuracy), f"{name}_worst": min(accuracy.values())}
     context = model.prompt_context([caption(describe(toon.identity), toon.scene, rng) for toon in toons])
     drawn = model.decode_latents(model.sample_latents(context, range(COUNT), steps=16, guidance=2.0, shift=2.0))
-    judge = AttributeAlignment(_AsEye(parts["examiner"]), soft=False)
+    judge = AttributeAlignment(eye, soft=False)
     numbers["scene_alignment"] = float(judge.score(drawn, [visible(t.identity, t.scene) for t in toons]).mean())
-    numbers["identity_alignment"] = _identity_hits(parts["examiner"], drawn, [visible(t.identity, t.scene) for t in toons])
+    numbers["identity_alignment"] = _identity_hits(eye, drawn, [visible(t.identity, t.scene) for t in toons])
     right = total = 0
     for toon in toons:
         asked = rng.sample(questions(toon.identity, toon.scene, rng), 3)
@@ -49,7 +52,7 @@ def measure_base(parts: dict[str, nn.Module], shape: NanoConfig) -> dict[str, fl
         answers = model.reply(turns, max_tokens=6, temperature=0.0, seed=0)
         right += sum(a.strip().lower() == truth for a, (_, _, truth) in zip(answers, asked, strict=True))
         total += len(asked)
-    numbers |= {"vqa_exact_match": right / total, "diversity_to_renders": _diversity_ratio(model, parts["examiner"], toons[:8])}
+    numbers |= {"vqa_exact_match": right / total, "diversity_to_renders": _diversity_ratio(model, eye, toons[:8])}
     return numbers | {"backbone_perplexity_ratio": _perplexity_ratio(model)}
 
 
@@ -60,9 +63,9 @@ def _model(parts: dict[str, nn.Module], shape: NanoConfig) -> NanoModel:
     return model.eval().requires_grad_(False)
 
 
-def _diversity_ratio(model: NanoModel, examiner: nn.Module, toons: list[Toon]) -> float:
+def _diversity_ratio(model: NanoModel, eye: ExaminerEye, toons: list[Toon]) -> float:
     """Diversity of eight pictures of a caption over that of eight renders of the same toon (the figure stands elsewhere)."""
-    eye, drawn, rendered = _AsEye(examiner), [], []
+    drawn, rendered = [], []
     for row, toon in enumerate(toons):
         context = model.prompt_context([caption(describe(toon.identity), toon.scene, random.Random(row))])
         latents = model.sample_latents(context, range(8), steps=16, guidance=2.0, shift=2.0)
@@ -121,9 +124,8 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return 10 * torch.log10(4 / (a - b).square().mean(dim=(1, 2, 3)))
 
 
-def _identity_hits(examiner: nn.Module, drawn: Tensor, wanted: list[dict[str, str]]) -> float:
-    with torch.no_grad():
-        logits = examiner.read(drawn)  # type: ignore[operator]
+def _identity_hits(eye: ExaminerEye, drawn: Tensor, wanted: list[dict[str, str]]) -> float:
+    logits = eye.read(drawn)
     hits = [
         float(logits[name][row].argmax() == values.index(seen[name]))
         for name, values in IDENTITY.items()
@@ -131,18 +133,3 @@ def _identity_hits(examiner: nn.Module, drawn: Tensor, wanted: list[dict[str, st
         if name in seen
     ]
     return sum(hits) / len(hits)
-
-
-class _AsEye:
-    """The examiner as the judges expect an eye."""
-
-    def __init__(self, net: nn.Module) -> None:
-        self._net = net
-
-    @torch.no_grad()
-    def read(self, pixels: Tensor) -> dict[str, Tensor]:
-        return self._net.read(pixels)  # type: ignore[operator]
-
-    @torch.no_grad()
-    def maps(self, pixels: Tensor) -> list[Tensor]:
-        return self._net.features(pixels)[1:4]  # type: ignore[operator]
