@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class EvaluationConfig:
     """Settings of the stage. Defaults are those of the preset `cpu`."""
 
-    prompts: int = 16
+    prompts: int = 24
     """Held-out prompts that pictures are drawn for (all of them when there are fewer)."""
     pictures: int = 4
     """Pictures a prompt, from the same noise in every arm."""

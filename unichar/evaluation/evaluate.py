@@ -16,7 +16,16 @@ from PIL import Image
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.content import Chain, ChatSample, ReportInput, RolePlaySample
 from unichar.evaluation.metrics import HEADLINE_ARMS
-from unichar.evaluation.pictures import Drawn, Examination, draw, finite_or_raise, measure_pictures, spread
+from unichar.evaluation.pictures import (
+    Drawn,
+    Examination,
+    draw,
+    finite_or_raise,
+    measure_pictures,
+    measure_renders,
+    renders,
+    spread,
+)
 from unichar.evaluation.report import write_report
 from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
@@ -32,8 +41,6 @@ from unichar.model.load import base_digest, load_model
 from unichar.model.pixels import to_images
 from unichar.model.protocol import UnifiedModel
 from unichar.records import CuratedKit, Interaction, StageJob, read_interactions
-from unichar.toons.draw import draw as render
-from unichar.toons.spec import IDENTITY, SCENE, Identity, Scene
 
 ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "base": ("", ()),
@@ -47,6 +54,8 @@ ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
 The two sides share no trained number and read each other frozen, so training one alone gives the very adapters that training both
 together gives: the one-sided arms need no run of their own.
 """
+SHEET_PICTURES = 3
+"""Pictures a prompt and arm on the contact sheet, so that one sees whether they differ."""
 
 
 def run(job: StageJob) -> dict[str, float]:
@@ -82,6 +91,7 @@ class Evaluation:
         self.style = self._style()
         self._words: dict[str, Words] = {}
         self._drawn: dict[str, Drawn] = {}
+        self.truth: dict[str, dict[str, Estimate]] = {}
 
     def arm(self, arm: str) -> ArmResult:
         """Load an arm and measure it."""
@@ -92,6 +102,11 @@ class Evaluation:
         weights = {side: sha256_file(adapters / side / "adapter_model.safetensors") for side in sides} if adapters else {}
         print(f"evaluate {arm}: pictures", flush=True)
         drawn = self._drawn_of(model, examination, arm, weights.get("gen", ""))
+        if self.kit.is_toon_world and not self.truth:
+            seen = measure_renders(
+                examination, self.kit, self.prompts, config=self.config, size=model.image_size, seed=self.job.seed
+            )
+            self.truth = {"truth": seen}
         print(f"evaluate {arm}: words", flush=True)
         manner = Manner(
             steps=self.config.sample_steps,
@@ -158,7 +173,7 @@ class Evaluation:
             preset=job.preset,
             base_name=job.base.stem,
             base_sha256=base_digest(job.base),
-            arms={arm: result.metrics for arm, result in results.items()},
+            arms={arm: result.metrics for arm, result in results.items()} | self.truth,
             cost=self._cost(),
             data=self._data(),
             chats=[
@@ -177,22 +192,20 @@ class Evaluation:
         )
 
     def _sheet(self, results: dict[str, ArmResult]) -> Image.Image:
-        """Truth, then every arm, on the same prompts and noise."""
-        rows, shown = [], [results[arm] for arm in HEADLINE_ARMS]
-        short = plain_prompts(self.test)
-        plain = [i for i, prompt in enumerate(self.prompts) if prompt in short]
-        step = max(1, len(plain) // self.config.sheet_rows)
-        for index in plain[::step][: self.config.sheet_rows]:
-            prompt = self.prompts[index]
-            arms = tuple(tuple(result.drawn.pictures[index][:2]) for result in shown)
-            rows.append(SheetRow(caption=prompt.text, pictures=((self._truth(prompt),), *arms)))
+        """Truth, then every arm, on the same prompts and noise; of photographs the captions only."""
+        captions = plain_prompts(self.test)
+        rows = []
+        for prompt in spread([p for p in self.prompts if p.attributes or p in captions], self.config.sheet_rows):
+            index = self.prompts.index(prompt)
+            arms = tuple(tuple(results[arm].drawn.pictures[index][:SHEET_PICTURES]) for arm in HEADLINE_ARMS)
+            rows.append(SheetRow(caption=prompt.text, pictures=(self._truth(prompt), *arms)))
         return contact_sheet(rows, ["truth", *(arm if arm == "base" else arm.upper() for arm in HEADLINE_ARMS)])
 
-    def _truth(self, prompt: Prompt) -> Image.Image:
-        if self.kit.is_toon_world:
-            who = {name: value for name, value in self.kit.pictures[0].attributes.items() if name in IDENTITY}
-            return render(Identity(**who), Scene(**{name: prompt.attributes[name] for name in SCENE}))
-        return load_picture(self.folder / prompt.reference, 128)
+    def _truth(self, prompt: Prompt) -> tuple[Image.Image, ...]:
+        """What a right answer looks like; several where the prompt allows for several."""
+        if not self.kit.is_toon_world:
+            return (load_picture(self.folder / prompt.reference, 128),)
+        return tuple(renders(self.kit, [prompt], count=SHEET_PICTURES if prompt.is_open else 1, seed=self.job.seed))
 
     def _cost(self) -> dict[str, object]:
         summaries = {noun: _summary(folder) for noun, folder in self.job.inputs.items() if noun != "raw_kit"}

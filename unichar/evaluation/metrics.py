@@ -17,6 +17,7 @@ ARMS = {
     "image_only": "Pictures only",
     "sft": "SFT",
     "grpo": "GRPO",
+    "truth": "Truth",
 }
 """Arm -> how it is shown."""
 
@@ -53,12 +54,13 @@ METRICS = (
     Metric(
         name="alignment",
         label="Alignment",
-        meaning="How much of what the prompt asks for is in the picture.",
+        meaning="How much of what the prompt names is in the picture.",
     ),
     Metric(
         name="diversity",
         label="Diversity",
-        meaning="How different the pictures of one prompt are from each other: mean perceptual distance of pairs.",
+        meaning="How different the pictures of one prompt are from each other: mean perceptual distance of pairs; toons by the "
+        "prompts that leave something open.",
     ),
     Metric(
         name="copying",

@@ -1,7 +1,7 @@
 """What an arm's pictures are worth, by eyes that training never used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,10 +14,12 @@ from unichar.judges.diversity import leave_one_out
 from unichar.judges.eyes import PhotoEye, ToonEye
 from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
-from unichar.learning.seeds import derive
-from unichar.model.pixels import to_images
+from unichar.learning.seeds import derive, python_rng
+from unichar.model.pixels import to_images, to_pixels
 from unichar.model.protocol import UnifiedModel
 from unichar.records import CuratedKit
+from unichar.toons.draw import draw as render
+from unichar.toons.spec import IDENTITY, SCENE, Identity, random_scene
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +51,26 @@ class Examination:
         each = [prompt for prompt in prompts for _ in range(group)]
         scores = {"identity": self._panel.likeness(pixels), "alignment": self._panel.alignment(pixels, each)}
         if not prefix:
-            scores["diversity"] = leave_one_out(self._panel.vectors(pixels).view(len(prompts), group, -1)).flatten()
+            scores["diversity"] = leave_one_out(self._panel.vectors(pixels).view(len(prompts), group, -1))[_free(prompts)]
             scores["copying"] = self._panel.copying(pixels, each)
         return {prefix + name: cluster_estimate(values.view(-1, group).tolist()) for name, values in scores.items()}
+
+
+def _free(prompts: Sequence[Prompt]) -> list[int]:
+    """Which prompts say something about diversity: those that leave something open, or all where none is known to. Faultless
+    pictures of a full caption are all the same."""
+    return [row for row, prompt in enumerate(prompts) if prompt.is_open] or list(range(len(prompts)))
+
+
+def renders(kit: CuratedKit, prompts: Sequence[Prompt], *, count: int, seed: int) -> list[Image.Image]:
+    """`count` faultless pictures a prompt of a toon-world character, what is left open drawn at random."""
+    who = Identity(**{name: value for name, value in kit.pictures[0].attributes.items() if name in IDENTITY})
+    pictures = []
+    for prompt in prompts:
+        rng = python_rng(seed, "renders", prompt.text)
+        named = {name: value for name, value in prompt.attributes.items() if name in SCENE}
+        pictures += [render(who, replace(random_scene(rng), **named)) for _ in range(count)]
+    return pictures
 
 
 def measure_pictures(
@@ -67,6 +86,14 @@ def measure_pictures(
     flat = to_images(pixels)
     grouped = [flat[i : i + config.pictures] for i in range(0, len(flat), config.pictures)]
     return Drawn(pictures=grouped, metrics=examination.measure(pixels, prompts))
+
+
+def measure_renders(
+    examination: Examination, kit: CuratedKit, prompts: Sequence[Prompt], *, config: EvaluationConfig, size: int, seed: int
+) -> dict[str, Estimate]:
+    """What faultless pictures of a toon are worth to the same judges: no arm can be expected to do better."""
+    pictures = renders(kit, prompts, count=config.pictures, seed=seed)
+    return examination.measure(to_pixels([picture.resize((size, size)) for picture in pictures]), prompts)
 
 
 def spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:

@@ -25,6 +25,8 @@ class InteractionsConfig:
     """Wordings of each fact's question in training, at most four."""
     num_unseen_scenes: int = 12
     """Test captions of scenes that no picture shows (toon world only)."""
+    num_open_prompts: int = 12
+    """Test captions that name one or two attributes of a scene and leave the rest open (toon world only)."""
     num_requests: int = 40
     """Training requests for a picture of a named scene (toon world only)."""
     num_test_requests: int = 10
@@ -47,6 +49,7 @@ _LEAST = {
     "num_visual_wordings": 1,
     "num_knowledge_wordings": 1,
     "num_unseen_scenes": 0,
+    "num_open_prompts": 0,
     "num_requests": 0,
     "num_test_requests": 0,
 }

@@ -1,8 +1,9 @@
 """Portraits: a text and the picture it asks for, in the paper's three forms.
 
 `plain` is a caption, `scene` a moment of conversation, `scene_thinking` the same with its plan. Test portraits ask for the
-held-out pictures and, in the toon world, for scenes that no picture shows: those hold the request alone (there is no
-picture), so `Interaction.target` must not be called on them; their `attributes` say what a right answer shows.
+held-out pictures and, in the toon world, for scenes that no picture shows and, in the form `open`, for one or two attributes
+of a scene: those hold the request alone (there is no picture), so `Interaction.target` must not be called on them; their
+`attributes` say what a right answer shows.
 """
 
 import random
@@ -13,14 +14,14 @@ from unichar.interactions.config import InteractionsConfig
 from unichar.interactions.plans import plan_of
 from unichar.interactions.role_play import picture_group
 from unichar.records import CuratedKit, Interaction, Picture, Segment
-from unichar.toons.spec import IDENTITY, SCENE, Scene, random_scene
+from unichar.toons.spec import IDENTITY, SCENE, Scene, part_of, random_scene
 from unichar.toons.words import caption
 
 _TRIES = 60
 
 
 def portraits(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -> list[Interaction]:
-    """All portrait items: of every picture in its split, then the unseen scenes."""
+    """All portrait items: of every picture in its split, then the unseen scenes and the open prompts."""
     items = []
     for index, picture in enumerate(kit.pictures):
         train = picture.split == "train"
@@ -32,7 +33,9 @@ def portraits(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -
             items.append(_portrait(picture, index, "scene", prompts.portrait_request(**scene)))
             planned = prompts.portrait_request(**scene, thinking=thinking, instruction=instruction)
             items.append(_portrait(picture, index, "scene_thinking", planned))
-    return items + (list(_unseen(kit, config.num_unseen_scenes, rng)) if kit.is_toon_world else [])
+    if kit.is_toon_world:
+        items += [*_unseen(kit, config.num_unseen_scenes, rng), *_open(kit, config.num_open_prompts, rng)]
+    return items
 
 
 def plain_captions(kit: CuratedKit, picture: Picture, number: int, rng: random.Random) -> list[str]:
@@ -80,13 +83,29 @@ def _portrait(picture: Picture, index: int, form: str, text: str) -> Interaction
 def _unseen(kit: CuratedKit, number: int, rng: random.Random) -> Iterator[Interaction]:
     """Plain test captions of random scenes that occur in no picture of the kit, each once."""
     taken = {scene_of(picture) for picture in kit.pictures}
-    identity = {name: value for name, value in kit.pictures[0].attributes.items() if name in IDENTITY}
     for index in range(number):
         scene = random_scene(rng)
         while scene in taken:
             scene = random_scene(rng)
         taken.add(scene)
-        shown = identity | {name: getattr(scene, name) for name in SCENE}
-        text = Segment(type="text", value=caption(kit.name, scene, rng), role="user")
-        group = f"unseen-{index:02d}"
-        yield Interaction(id="", kind="portrait", form="plain", split="test", group=group, segments=(text,), attributes=shown)
+        yield _asked(kit, "plain", f"unseen-{index:02d}", {name: getattr(scene, name) for name in SCENE}, rng)
+
+
+def _open(kit: CuratedKit, number: int, rng: random.Random) -> Iterator[Interaction]:
+    """Test captions of one or two attributes, no two alike: what the model makes of the rest shows whether it repeats itself."""
+    taken: list[dict[str, str]] = []
+    for index in range(number):
+        part = part_of(random_scene(rng), rng)
+        while part in taken:
+            part = part_of(random_scene(rng), rng)
+        taken.append(part)
+        yield _asked(kit, "open", f"open-{index:02d}", part, rng)
+
+
+def _asked(kit: CuratedKit, form: str, group: str, wanted: dict[str, str], rng: random.Random) -> Interaction:
+    """A test caption without a picture."""
+    identity = {name: value for name, value in kit.pictures[0].attributes.items() if name in IDENTITY}
+    text = Segment(type="text", value=caption(kit.name, wanted, rng), role="user")
+    return Interaction(
+        id="", kind="portrait", form=form, split="test", group=group, segments=(text,), attributes=identity | wanted
+    )

@@ -1,8 +1,8 @@
 """Alignment: how much of the prompt is in the picture, in 0..1.
 
-Toons: the share of the prompt's scene attributes (expression, pose, prop, background) that the eye finds. Photographs, with
-no text-image network at hand: how the picture's distance to its *own* reference picture ranks among the distances to the
-other reference pictures, 1 for nearest and 0 for farthest; a guess gives a half.
+Toons: the share of the scene attributes that the prompt names (expression, pose, prop, background) that the eye finds.
+Photographs, with no text-image network at hand: how the picture's distance to its *own* reference picture ranks among the
+distances to the other reference pictures, 1 for nearest and 0 for farthest; a guess gives a half.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,16 @@ class AttributeAlignment:
     def score(self, pixels: Tensor, wanted: Sequence[dict[str, str]]) -> Tensor:
         """[B] for pictures [B, 3, H, W] and one attribute record a picture."""
         logits = self._eye.read(pixels)
-        columns = []
+        found, named = torch.zeros(len(pixels)), torch.zeros(len(pixels))
         for name, values in SCENE.items():
-            target = torch.tensor([values.index(attributes[name]) for attributes in wanted])
+            rows = torch.tensor([row for row, attributes in enumerate(wanted) if name in attributes], dtype=torch.long)
+            target = torch.tensor([values.index(wanted[row][name]) for row in rows.tolist()], dtype=torch.long)
             if self._soft:
-                columns.append(logits[name].softmax(dim=1).gather(1, target[:, None])[:, 0])
+                found[rows] += logits[name][rows].softmax(dim=1).gather(1, target[:, None])[:, 0]
             else:
-                columns.append((logits[name].argmax(dim=1) == target).float())
-        return torch.stack(columns).mean(dim=0)
+                found[rows] += (logits[name][rows].argmax(dim=1) == target).float()
+            named[rows] += 1
+        return found / named
 
 
 class SceneRank:

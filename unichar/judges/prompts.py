@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from unichar.records import Interaction
+from unichar.toons.spec import SCENE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,9 +13,14 @@ class Prompt:
 
     text: str
     attributes: dict[str, str] = field(default_factory=dict)
-    """Toons: the scene the picture must show."""
+    """Toons: what the picture must show of a scene."""
     reference: str = ""
     """Photographs: the picture of the same scene, inside the curated kit."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it leaves something of a toon's scene to the model."""
+        return bool(self.attributes) and not all(name in self.attributes for name in SCENE)
 
 
 def plain_prompts(items: Sequence[Interaction]) -> list[Prompt]:
@@ -23,11 +29,11 @@ def plain_prompts(items: Sequence[Interaction]) -> list[Prompt]:
 
 
 def examination_prompts(items: Sequence[Interaction]) -> list[Prompt]:
-    """What a report draws: the plain prompts, and after them, where those are held-out photographs and so very few, the same
-    moments in their conversational forms."""
+    """What a report draws: the plain prompts; after them those that leave something open, or, of photographs, of which very few
+    are held out, the same moments in their conversational forms."""
     plain = plain_prompts(items)
-    is_few = not any(prompt.attributes for prompt in plain)
-    return plain + (_prompts(items, ("scene", "scene_thinking")) if is_few else [])
+    is_toon = any(prompt.attributes for prompt in plain)
+    return plain + _prompts(items, ("open",) if is_toon else ("scene", "scene_thinking"))
 
 
 def _prompts(items: Sequence[Interaction], forms: Sequence[str]) -> list[Prompt]:

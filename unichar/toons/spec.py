@@ -101,6 +101,13 @@ def random_scene(rng: random.Random) -> Scene:
     return Scene(**{name: rng.choice(values) for name, values in SCENE.items()})
 
 
+def part_of(scene: Scene, rng: random.Random) -> dict[str, str]:
+    """One or two attributes of a scene by name, as asked for by those who leave the rest open; never an empty hand."""
+    names = [name for name in SCENE if getattr(scene, name) != "nothing"]
+    named = rng.sample(names, rng.randint(1, 2))
+    return {name: getattr(scene, name) for name in SCENE if name in named}
+
+
 def is_reserved(identity: Identity) -> bool:
     """Whether pre-training must never see this identity.
 

@@ -1,6 +1,8 @@
 """The toon world in words: captions in several wordings, and a question with its answer for every attribute."""
 
+import dataclasses
 import random
+from collections.abc import Mapping
 
 from unichar.toons.spec import Identity, Scene, attributes
 
@@ -71,17 +73,24 @@ def _coat(identity: Identity) -> str:
     return f"{article} {identity.color} {identity.species}"
 
 
-def scene_phrases(scene: Scene, rng: random.Random) -> list[str]:
-    """The scene as phrases, each in a wording drawn by `rng`: expression, pose, prop (where there is one), place."""
-    held = [f"holding {_HELD[scene.prop]}"] if scene.prop != "nothing" else []
-    return [rng.choice(_FELT[scene.expression]), rng.choice(_POSED[scene.pose]), *held, rng.choice(_PLACED[scene.background])]
+def scene_phrases(scene: Scene | Mapping[str, str], rng: random.Random) -> list[str]:
+    """A scene, or the named attributes of one, as phrases, each in a wording drawn by `rng`: expression, pose, prop (where there
+    is one), place."""
+    wanted = dataclasses.asdict(scene) if isinstance(scene, Scene) else scene
+    phrases = []
+    for name, words in (("expression", _FELT), ("pose", _POSED), ("prop", _HELD), ("background", _PLACED)):
+        value = wanted.get(name, "nothing")
+        if value != "nothing":
+            phrases.append(f"holding {_HELD[value]}" if name == "prop" else rng.choice(words[value]))
+    return phrases
 
 
-def caption(who: str, scene: Scene, rng: random.Random) -> str:
+def caption(who: str, scene: Scene | Mapping[str, str], rng: random.Random) -> str:
     """An exact caption in one of several wordings.
 
     Args:
         who: A name, or the text of `describe`.
+        scene: All of it, or the attributes that are asked for.
         rng: Picks the wording; the content is always the same.
     """
     phrases = ", ".join(scene_phrases(scene, rng))
