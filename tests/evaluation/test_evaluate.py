@@ -60,9 +60,12 @@ def test_the_report_keeps_the_contract(evaluated, inputs):
     assert report.keys() == {"character", "preset", "base", "arms", "cost", "data"}
     assert (report["character"], report["preset"]) == ("bramble", "smoke")
     assert report["base"] == {"name": "base", "sha256": sha256_file(BASE)}
-    assert report["arms"].keys() == ARMS.keys() == {"base", "text_only", "image_only", "sft", "grpo"}
-    for metrics in report["arms"].values():
-        assert metrics.keys() == METRICS.keys()
+    assert ARMS.keys() == {"base", "text_only", "image_only", "sft", "grpo"}
+    assert report["arms"].keys() == {*ARMS, "truth"}
+    assert report["arms"]["truth"].keys() == {"identity", "alignment", "diversity", "copying"}
+    assert report["arms"]["truth"]["alignment"]["value"] == 1 and report["arms"]["truth"]["identity"]["value"] > 0.9
+    for arm, metrics in report["arms"].items():
+        assert arm == "truth" or metrics.keys() == METRICS.keys()
         for name, value in metrics.items():
             assert value.keys() == {"value", "low", "high", "n"}
             assert 0 <= value["low"] <= value["value"] <= value["high"] <= METRICS[name] + 1e-6, name

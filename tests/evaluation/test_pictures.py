@@ -7,7 +7,7 @@ import torch
 from factories_interactions import BRAMBLE_LOOK
 from factories_model import BASE, PROMPTS, TINY, make_album, make_strangers
 
-from unichar.evaluation.pictures import Examination, draw, finite_or_raise, measure_pictures, spread
+from unichar.evaluation.pictures import Examination, draw, finite_or_raise, measure_pictures, measure_renders, renders, spread
 from unichar.judges.prompts import Prompt
 from unichar.kit.images import load_picture
 from unichar.model.pixels import to_pixels
@@ -49,6 +49,29 @@ def test_perfect_pictures_get_perfect_marks_and_strangers_bad_ones(examination):
     assert bad["diversity"].value > good["diversity"].value > 0
     assert good["identity"].n == 8
     assert all(0 <= e.low <= e.value <= e.high <= 1 for marks in (good, bad) for e in marks.values())
+
+
+def test_diversity_is_that_of_prompts_which_leave_something_open(examination, inputs):
+    kit = CuratedKit.read(inputs["curated_kit"])
+    full = Prompt(text="full", attributes={name: values[1] for name, values in SCENE.items()})
+    beach = Prompt(text="open", attributes={"background": "beach"})
+
+    def marks(*prompts):
+        return measure_renders(examination, kit, prompts, config=CONFIG, size=128, seed=0)
+
+    both, closed, opened = marks(full, beach), marks(full), marks(beach)
+    assert both["diversity"] == opened["diversity"] and opened["diversity"].value > 1.3 * closed["diversity"].value
+    assert both["alignment"].value > 0.85 and both["identity"].value > 0.85
+    assert both["identity"].n == 2 * CONFIG.pictures and both["diversity"].n == CONFIG.pictures
+
+
+def test_faultless_pictures_show_what_is_named_and_differ_in_the_rest(inputs):
+    kit = CuratedKit.read(inputs["curated_kit"])
+    beach = Prompt(text="open", attributes={"background": "beach"})
+    pictures = renders(kit, [beach], count=6, seed=0)
+    assert [p.tobytes() for p in pictures] == [p.tobytes() for p in renders(kit, [beach], count=6, seed=0)]
+    assert len({p.tobytes() for p in pictures}) == 6
+    assert [p.tobytes() for p in pictures] != [p.tobytes() for p in renders(kit, [beach], count=6, seed=1)]
 
 
 def test_references_drawn_for_other_scenes_are_copies_without_diversity(examination, inputs):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 import re
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from unichar.interactions.synthesize import LeakyInteractions, compose, run
 from unichar.interactions.wording import flaws, normalise
 from unichar.records import CuratedKit, Exchange, Fact, StageJob, read_interactions
 from unichar.toons.spec import ATTRIBUTES, SCENE
+from unichar.toons.words import scene_phrases
 
 KITS = {"bramble": dict, "vidor": count_vidor, "nia": nia_the_photographer}
 
@@ -188,7 +190,19 @@ def test_toons_are_asked_for_exact_words_and_photographs_only_for_what_is_known(
     photo, _ = compose(kit, InteractionsConfig(), 0)
     answers = {i.target.value for i in photo if i.kind == "visual_qa"}
     assert answers <= {"Nia", "Yes", "No"} | {p.caption for p in kit.pictures}
-    assert not [i for i in photo if i.group.startswith("unseen")]
+    assert not [i for i in photo if i.group.startswith("unseen") or i.form == "open"]
+
+
+def test_open_prompts_name_one_or_two_things_and_leave_the_rest_open(tmp_path):
+    items, _ = compose(make_curated_kit(tmp_path), InteractionsConfig(num_open_prompts=30), 0)
+    asked = [i for i in items if i.form == "open"]
+    named = [{name: i.attributes[name] for name in SCENE if name in i.attributes} for i in asked]
+    assert len(asked) == 30 and all(i.split == "test" and i.kind == "portrait" and len(i.segments) == 1 for i in asked)
+    assert {len(part) for part in named} == {1, 2} and len({tuple(part.items()) for part in named}) == 30
+    assert not any(part.get("prop") == "nothing" for part in named)
+    for item, part in zip(asked, named, strict=True):
+        spoken = {phrase for seed in range(40) for phrase in scene_phrases(part, random.Random(seed))}
+        assert sum(phrase in item.prompt for phrase in spoken) >= len(part)
 
 
 def test_knowledge_tests_ask_trained_facts_in_untrained_words(kit):
@@ -282,6 +296,7 @@ def test_a_tiny_setting_makes_a_tiny_stage(tmp_path):
         num_visual_wordings=1,
         num_knowledge_wordings=1,
         num_unseen_scenes=2,
+        num_open_prompts=2,
         num_requests=1,
         num_test_requests=1,
     )

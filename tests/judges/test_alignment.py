@@ -49,6 +49,18 @@ def test_further_attributes_of_a_prompt_are_no_matter(album, wanted):
     assert torch.equal(judge.score(to_pixels(album.images), more), judge.score(to_pixels(album.images), wanted))
 
 
+def test_what_a_prompt_leaves_open_does_not_count(album, wanted):
+    judge = AttributeAlignment(ToonEye(BASE), soft=False)
+    pixels = to_pixels(album.images)
+    places = [{"background": w["background"]} for w in wanted]
+    right = judge.score(pixels, places)
+    assert set(right.tolist()) <= {0.0, 1.0} and right.mean() > 0.9
+    elsewhere = [{"background": "beach" if w["background"] != "beach" else "night"} for w in wanted]
+    assert torch.equal(judge.score(pixels, elsewhere), torch.zeros(12))
+    mixed = judge.score(pixels, places[:6] + wanted[6:])
+    assert torch.equal(mixed, torch.cat([right[:6], judge.score(pixels, wanted)[6:]]))
+
+
 @pytest.mark.parametrize("eye", [ToonEye, PhotoEye])
 def test_a_reference_ranks_first_for_itself_and_lower_for_another(album, eye):
     pixels = to_pixels(album.images)

@@ -34,10 +34,18 @@ def test_photographs_are_judged_by_their_own_picture(photographs):
     assert not any(prompt.attributes for prompt in prompts)
 
 
-def test_few_held_out_photographs_are_asked_for_in_every_form(photographs, inputs):
+def test_few_held_out_photographs_are_asked_for_in_every_form(photographs):
     test = read_interactions(photographs["interactions"] / "test.jsonl")
     plain, asked = plain_prompts(test), examination_prompts(test)
     assert asked[: len(plain)] == plain and len(asked) == 3 * len(plain)
     assert {prompt.reference for prompt in asked} == {prompt.reference for prompt in plain}
-    toons = read_interactions(inputs["interactions"] / "test.jsonl")
-    assert examination_prompts(toons) == plain_prompts(toons)
+
+
+def test_toons_are_also_asked_for_parts_of_a_scene(inputs):
+    test = read_interactions(inputs["interactions"] / "test.jsonl")
+    plain, asked = plain_prompts(test), examination_prompts(test)
+    assert asked[: len(plain)] == plain and not any(prompt.is_open for prompt in plain)
+    opened = asked[len(plain) :]
+    assert len(opened) == 12 and all(prompt.is_open and "Bramble" in prompt.text for prompt in opened)
+    named = [{name for name in prompt.attributes if name in SCENE} for prompt in opened]
+    assert {len(names) for names in named} == {1, 2}

@@ -58,7 +58,7 @@ class Examination:
 
 def _free(prompts: Sequence[Prompt]) -> list[int]:
     """Which prompts say something about diversity: those that leave something open, or all where none is known to. Faultless
-    pictures of a full caption are all the same."""
+    pictures of a full caption hardly differ."""
     return [row for row, prompt in enumerate(prompts) if prompt.is_open] or list(range(len(prompts)))
 
 
@@ -69,7 +69,7 @@ def renders(kit: CuratedKit, prompts: Sequence[Prompt], *, count: int, seed: int
     for prompt in prompts:
         rng = python_rng(seed, "renders", prompt.text)
         named = {name: value for name, value in prompt.attributes.items() if name in SCENE}
-        pictures += [render(who, replace(random_scene(rng), **named)) for _ in range(count)]
+        pictures += [render(who, replace(random_scene(rng), **named), seed=rng.randrange(2**31)) for _ in range(count)]
     return pictures
 
 
