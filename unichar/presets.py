@@ -16,6 +16,7 @@ from typing import Any, Literal
 from unichar.evaluation.config import EvaluationConfig
 from unichar.grpo.config import GrpoConfig
 from unichar.interactions.config import InteractionsConfig
+from unichar.judges.config import report_judges, reward_judges
 from unichar.kit.config import KitConfig
 from unichar.release_config import ReleaseConfig
 from unichar.sft.config import SftConfig
@@ -38,6 +39,13 @@ class Preset:
     grpo: GrpoConfig
     evaluation: EvaluationConfig
     release: ReleaseConfig
+
+    def __post_init__(self) -> None:
+        shared = self.grpo.judges.shared_with(self.evaluation.judges)
+        if shared:
+            raise ValueError(
+                f"the preset {self.name} lets {', '.join(shared)} both give rewards and judge the report; expected different networks"
+            )
 
     def config_of(self, stage: Stage) -> Any:
         """The settings of one stage."""
@@ -81,15 +89,20 @@ def few_pictures(count: int) -> Preset:
 
 
 def bagel() -> Preset:
-    """Production: BAGEL-7B-MoT on GPUs, 1024 px, the paper's steps and weights with adapters instead of full tuning."""
+    """Production: BAGEL-7B-MoT on GPUs, 1024 px, the paper's steps and weights with adapters instead of full tuning. Judges
+    are those that the environment offers, see `docs/judges.md`."""
     return Preset(
         name="bagel",
         model="bagel",
         kit=KitConfig(size=1024, min_side=256),
         interactions=InteractionsConfig(),
         sft=SftConfig(steps=501, conversations=3, und_lr=2e-4, gen_lr=2e-4, prior_pictures=0, shift=1.0),
-        grpo=GrpoConfig(rounds=101, prompts=6, group=8, sample_steps=14, shift=3.0, kl=1e-4, lr=3e-4),
-        evaluation=EvaluationConfig(sample_steps=49, guidance=4.0, shift=3.0, max_reply_tokens=200, max_plan_tokens=400),
+        grpo=GrpoConfig(
+            rounds=101, prompts=6, group=8, sample_steps=14, shift=3.0, kl=1e-4, lr=3e-4, judges=reward_judges()
+        ),
+        evaluation=EvaluationConfig(
+            sample_steps=49, guidance=4.0, shift=3.0, max_reply_tokens=200, max_plan_tokens=400, judges=report_judges()
+        ),
         release=ReleaseConfig(),
     )
 

@@ -8,6 +8,8 @@ from factories_interactions import BRAMBLE_LOOK
 from factories_model import BASE, PROMPTS, TINY, make_album, make_strangers
 
 from unichar.evaluation.pictures import Examination, draw, finite_or_raise, measure_pictures, measure_renders, renders, spread
+from unichar.judges.chosen import Chosen
+from unichar.judges.config import JudgesConfig
 from unichar.judges.prompts import Prompt
 from unichar.kit.images import load_picture
 from unichar.model.pixels import to_pixels
@@ -21,7 +23,8 @@ CONFIG = TINY["evaluate"]
 @pytest.fixture(scope="module")
 def examination(inputs):
     folder = inputs["curated_kit"]
-    return Examination(CuratedKit.read(folder), folder, BASE, size=128)
+    kit = CuratedKit.read(folder)
+    return Examination(kit, folder, BASE, size=128, chosen=Chosen(JudgesConfig(), kit, folder, questions=folder / "none.json"))
 
 
 def prompts_of(album) -> list[Prompt]:

@@ -1,6 +1,8 @@
 """Evaluation: the numbers one may turn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from unichar.judges.config import JudgesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class EvaluationConfig:
     max_plan_tokens: int = 80
     sheet_rows: int = 8
     """Prompts on the contact sheet."""
+    judges: JudgesConfig = field(default_factory=JudgesConfig)
+    """Further judges of photographs and replies; none of them may give rewards."""
 
     def __post_init__(self) -> None:
         for name in ("prompts", "sample_steps", "text_items", "chats", "role_plays", "sheet_rows"):

@@ -2,7 +2,7 @@
 
     python -m unichar evaluate --character mochi --preset cpu
 
-Writes report.json, report.html and contact_sheet.png. Pictures are judged by networks that training never used; text by
+Writes report.json, report.html and contact_sheet.png, and questions.json where a judge model asks about pictures. Pictures are judged by networks that training never used; text by
 likelihoods and by a classifier over the cast. The paper's code publishes no evaluation at all.
 """
 
@@ -31,6 +31,7 @@ from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
 from unichar.evaluation.texts import Words, measure_words, moments, style_of
 from unichar.files import sha256_file
+from unichar.judges.chosen import Chosen
 from unichar.judges.prompts import Prompt, examination_prompts, plain_prompts
 from unichar.judges.style import Style
 from unichar.kit.images import load_picture
@@ -89,6 +90,7 @@ class Evaluation:
         self.test = read_interactions(job.inputs["interactions"] / "test.jsonl")
         self.prompts = spread(examination_prompts(self.test), self.config.prompts)
         self.style = self._style()
+        self.chosen = Chosen(self.config.judges, self.kit, self.folder, questions=job.out / "questions.json")
         self._words: dict[str, Words] = {}
         self._drawn: dict[str, Drawn] = {}
         self.truth: dict[str, dict[str, Estimate]] = {}
@@ -98,7 +100,7 @@ class Evaluation:
         noun, sides = ARMS[arm]
         adapters = self.job.inputs[noun] / "adapters" if noun else None
         model = load_model(self.job.base, adapters, sides=sides)
-        examination = Examination(self.kit, self.folder, self.job.base, size=model.image_size)
+        examination = Examination(self.kit, self.folder, self.job.base, size=model.image_size, chosen=self.chosen)
         weights = {side: sha256_file(adapters / side / "adapter_model.safetensors") for side in sides} if adapters else {}
         print(f"evaluate {arm}: pictures", flush=True)
         drawn = self._drawn_of(model, examination, arm, weights.get("gen", ""))
@@ -132,7 +134,9 @@ class Evaluation:
     def _words_of(self, actor: Character, weights: str) -> Words:
         """Text measures; arms that share their text adapters are measured once."""
         if weights not in self._words:
-            self._words[weights] = measure_words(actor, self.test, self.folder, style=self.style, config=self.config)
+            self._words[weights] = measure_words(
+                actor, self.test, self.folder, style=self.style, marker=self.chosen.marker, config=self.config
+            )
         return self._words[weights]
 
     def _role_plays(
@@ -188,7 +192,7 @@ class Evaluation:
             sheet=self._sheet(results),
             references=[Image.open(self.folder / picture.image) for picture in self.kit.split("train")],
             curves={stage: read_curve(job.inputs[f"{stage}_checkpoint"] / "curve.jsonl") for stage in ("sft", "grpo")},
-            notes=remarks({arm: result.metrics for arm, result in results.items()}),
+            notes=remarks({arm: result.metrics for arm, result in results.items()}) + self.chosen.notes(),
         )
 
     def _sheet(self, results: dict[str, ArmResult]) -> Image.Image:

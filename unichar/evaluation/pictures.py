@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.statistics import Estimate, cluster_estimate
+from unichar.judges.chosen import Chosen
 from unichar.judges.diversity import leave_one_out
 from unichar.judges.eyes import PhotoEye, ToonEye
 from unichar.judges.panel import Panel
@@ -41,9 +42,9 @@ def draw(model: UnifiedModel, texts: Sequence[str], *, config: EvaluationConfig,
 class Examination:
     """The report's judges: a panel that looks with a network training never used, and a look for copies."""
 
-    def __init__(self, kit: CuratedKit, folder: Path, base: Path, *, size: int) -> None:
-        eye = ToonEye(base) if kit.is_toon_world else PhotoEye(base)
-        self._panel = Panel(eye, kit, folder, size=size, soft=False)
+    def __init__(self, kit: CuratedKit, folder: Path, base: Path, *, size: int, chosen: Chosen) -> None:
+        eye = chosen.eye or (ToonEye(base) if kit.is_toon_world else PhotoEye(base))
+        self._panel = Panel(eye, kit, folder, size=size, soft=False, texts=chosen.texts)
 
     def measure(self, pixels: Tensor, prompts: Sequence[Prompt], *, prefix: str = "") -> dict[str, Estimate]:
         """Metrics of pixels [P * G, 3, H, W]; with a prefix (role play) identity and alignment only."""

@@ -9,6 +9,7 @@ import torch
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.content import Chain
 from unichar.evaluation.statistics import Estimate, estimate
+from unichar.judges.marks import Marker
 from unichar.judges.style import Style
 from unichar.model.character import Character
 from unichar.model.protocol import Turn, UnifiedModel
@@ -62,7 +63,13 @@ def _with_answer(segments: Sequence[Segment], answer: str) -> list[Segment]:
 
 
 def measure_words(
-    actor: Character, test: Sequence[Interaction], folder: Path, *, style: Style | None, config: EvaluationConfig
+    actor: Character,
+    test: Sequence[Interaction],
+    folder: Path,
+    *,
+    style: Style | None,
+    config: EvaluationConfig,
+    marker: Marker | None = None,
 ) -> Words:
     """All text metrics and samples of one arm."""
     model = actor.model
@@ -79,9 +86,24 @@ def measure_words(
     )
     users = [moment.segments[1].value for moment in evenly(moments(test), config.role_plays)]
     chains = play(actor, users)
+    if marker:
+        said = list(zip([item.prompt for item in chosen], replies, strict=True))
+        said += [(user, chain.reply) for user, chain in chains.items()]
+        metrics |= marks_of(marker, actor, said, [item.prompt for item in evenly(asked, config.text_items)])
     if style:
         metrics["style"] = estimate([style.score(actor.kit.id, text) for text in [*replies, *(c.reply for c in chains.values())]])
     return Words(metrics=metrics, chats={item.prompt: text for item, text in zip(chosen, replies, strict=True)}, chains=chains)
+
+
+def marks_of(
+    marker: Marker, actor: Character, said: Sequence[tuple[str, str]], questions: Sequence[str]
+) -> dict[str, Estimate]:
+    """Memorization of free answers to `questions` about the character, personality of what it `said`; a dimension without any
+    mark that could be read is left out."""
+    answers = actor.replies([[Turn(role="user", text=question)] for question in questions]) if questions else []
+    exchanges = {"memorization": list(zip(questions, answers, strict=True)), "personality": list(said)}
+    marks = {dimension: marker.marks(dimension, pairs) for dimension, pairs in exchanges.items()}
+    return {dimension: estimate(values) for dimension, values in marks.items() if values}
 
 
 def moments(test: Sequence[Interaction]) -> list[Interaction]:

@@ -1,7 +1,9 @@
 """Character-GRPO: the numbers one may turn. Values of DiffusionNFT in brackets, of the paper's Flow-GRPO as `[flow ...]`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from unichar.judges.config import JudgesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,8 @@ class GrpoConfig:
     """Reward for being unlike the other pictures of the prompt [flow 0.1]."""
     naturalness_weight: float = 0.5
     """Reward for what the model would take for a picture; without it smears win that only the reader takes for a book."""
+    judges: JudgesConfig = field(default_factory=JudgesConfig)
+    """Further judges of photographs for the reward; its eye is the model's own vision tower without them [flow CLIP, DINO, BLIP]."""
     shift: float = 2.0
     """Timestep shift of sampling [flow 3]."""
     clip: float = 1.0

@@ -34,6 +34,7 @@ from unichar.grpo.rubric import Drawn, Rewards, Rubric
 from unichar.grpo.watch import Watch
 from unichar.grpo.words import WordsTrainer
 from unichar.grpo.work import round_flops
+from unichar.judges.chosen import Chosen
 from unichar.judges.eyes import PhotoEye, ToonEye
 from unichar.judges.naturalness import Naturalness
 from unichar.judges.panel import Panel
@@ -134,7 +135,9 @@ class Trainer:
 
         naturalness = Naturalness(denoise, real)
         eye = ToonEye(self.job.base) if kit.is_toon_world else PhotoEye(self.job.base)
-        panels = [Panel(each, kit, folder, size=model.image_size, soft=True) for each in (model, eye)]
+        chosen = Chosen(self.config.judges, kit, folder, questions=self.job.work / "questions.json")
+        reward = Panel(chosen.eye or model, kit, folder, size=model.image_size, soft=True, texts=chosen.texts)
+        panels = (reward, Panel(eye, kit, folder, size=model.image_size, soft=True))
         return Rubric(panels[0], naturalness, self.config), Rubric(panels[1], naturalness, self.config)
 
     def state(self, base_sha256: str) -> TrainState:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from unichar.judges.alignment import AttributeAlignment, SceneRank
@@ -12,16 +13,22 @@ from unichar.judges.eyes import Eye, perceptual_vectors
 from unichar.judges.likeness import PhotoLikeness, ToonLikeness
 from unichar.judges.prompts import Prompt
 from unichar.judges.strangers import strangers
+from unichar.judges.wanted import TextJudge, wanted_text
 from unichar.kit.images import load_picture
 from unichar.model.pixels import to_pixels
 from unichar.records import CuratedKit
 
 
 class Panel:
-    """Toons are judged by attributes, photographs by features; `soft` asks for slopes instead of hits (see `alignment.py`)."""
+    """Toons are judged by attributes, photographs by features; `soft` asks for slopes instead of hits (see `alignment.py`).
 
-    def __init__(self, eye: Eye, kit: CuratedKit, folder: Path, *, size: int, soft: bool) -> None:
-        self._eye = eye
+    `texts` judge how photographs fit their prompts, in place of the eye; of several, the mean counts.
+    """
+
+    def __init__(
+        self, eye: Eye, kit: CuratedKit, folder: Path, *, size: int, soft: bool, texts: Sequence[TextJudge] = ()
+    ) -> None:
+        self._eye, self._kit, self._texts = eye, kit, texts
         self._toon = kit.is_toon_world
         self._pictures = [picture.image for picture in kit.pictures]
         self._known = [picture.image for picture in kit.split("train")]
@@ -55,6 +62,9 @@ class Panel:
         """[B] in 0..1, one prompt a picture. Prompts of training pictures are ranked among training pictures only."""
         if self._toon:
             return self._attributes.score(pixels, [prompt.attributes for prompt in prompts])
+        if self._texts:
+            wanted = [wanted_text(prompt, self._kit) for prompt in prompts]
+            return torch.stack([judge.score(pixels, wanted) for judge in self._texts]).mean(dim=0)
         names = [prompt.reference for prompt in prompts]
         if all(name in self._known for name in names):
             return self._among_known.score(pixels, [self._known.index(name) for name in names])
