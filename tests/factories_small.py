@@ -21,6 +21,7 @@ from factories_learning import saved_step
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from unichar.files import sha256_file
+from unichar.judges.efficientnet import EfficientNetLite0
 from unichar.learning.distributed import is_main, join, wait_for_all, world
 from unichar.learning.state import load_tensors
 from unichar.model.load import load_model
@@ -85,6 +86,7 @@ def make_small_base(folder: Path) -> Path:
         for parameter in model.gen.parameters():  # a fresh expert answers zero
             parameter.add_(0.05 * torch.randn_like(parameter))
     parts = {"vae": model.vae, "vision": model.vision, "connector": model.connector, "expert": model.gen}
+    parts["photo"] = EfficientNetLite0()
     return pack(parts, SIZES, {}, folder)
 
 

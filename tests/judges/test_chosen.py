@@ -8,6 +8,7 @@ import torch
 from factories_interactions import nia_the_photographer
 from factories_judges import make_clip, make_dino, sensible, serving
 from factories_model import BASE, TINY, make_inputs, make_job
+from factories_small import small_home
 
 from unichar.evaluation.evaluate import Evaluation
 from unichar.evaluation.metrics import METRICS
@@ -74,15 +75,21 @@ def test_a_prompt_wants_what_the_picture_of_its_moment_shows_and_else_what_it_sa
     assert wanted_text(Prompt(text="Nia with Nia's bike"), kit) == "the person with the person's bike"
 
 
-def test_a_photographed_character_is_reinforced_and_reported_by_chosen_judges(nia, networks, tmp_path):
-    """CLIP and questions reward, DINOv2 and another model report; each on disk with what it asked."""
-    first = make_job("sft", tmp_path / "sft", nia, config=dataclasses.replace(TINY["sft"], steps=1))
-    (first.out / "summary.json").write_text(json.dumps({**tune(first), "seconds": 1.0}))
-    with serving(sensible) as (address, server):
+def finished(job, run):
+    """A job after its stage, with the summary that the line would write."""
+    (job.out / "summary.json").write_text(json.dumps({**run(job), "seconds": 1.0}))
+    return job
+
+
+def test_a_photographed_character_is_reinforced_and_reported_by_chosen_judges(nia, networks, small_base, tmp_path):
+    """CLIP and questions reward, DINOv2 and another model report; what was asked is kept."""
+    with serving(sensible) as (address, server), small_home(small_base):
+        first = make_job("sft", tmp_path / "sft", nia, base=small_base, config=dataclasses.replace(TINY["sft"], steps=1))
+        finished(first, tune)
         judges = JudgesConfig(clip=networks["clip"], endpoint=address, endpoint_model="rewarder")
         config = dataclasses.replace(TINY["grpo"], rounds=1, judges=judges)
-        second = make_job("grpo", tmp_path / "grpo", nia | {"sft_checkpoint": first.out}, config=config)
-        (second.out / "summary.json").write_text(json.dumps({**reinforce(second), "seconds": 1.0}))
+        second = make_job("grpo", tmp_path / "grpo", nia | {"sft_checkpoint": first.out}, base=small_base, config=config)
+        finished(second, reinforce)
         (row,) = read_curve(second.out / "curve.jsonl")
         assert 0.5 <= row["alignment"] <= 1  # questions give 1, CLIP something
         assert (second.work / "questions.json").exists()
@@ -92,7 +99,7 @@ def test_a_photographed_character_is_reinforced_and_reported_by_chosen_judges(ni
         judges = JudgesConfig(dino=networks["dino"], endpoint=address, endpoint_model="reporter")
         inputs = second.inputs | {"grpo_checkpoint": second.out, "raw_kit": tmp_path / "characters" / "nia"}
         config = dataclasses.replace(TINY["evaluate"], judges=judges)
-        third = make_job("evaluate", tmp_path / "report", inputs, character="nia", config=config)
+        third = make_job("evaluate", tmp_path / "report", inputs, base=small_base, character="nia", config=config)
         evaluation = Evaluation(third)
         result = evaluation.arm("grpo")
         report = evaluation.report({"base": result, "sft": result, "grpo": result})

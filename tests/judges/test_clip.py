@@ -13,7 +13,10 @@ from unichar.judges.clip import Clip, ClipAlignment, pieces
 from unichar.judges.published import NoJudge
 from unichar.model.pixels import to_pixels
 
-LONG = "A fox by the sea, in a yellow coat. It holds a lantern and looks out at the boats. Behind it the sun goes down over the town."
+LONG = (
+    "A fox by the sea, in a yellow coat. It holds a lantern and looks out at the boats. "
+    "Behind it the sun goes down over the town."
+)
 
 
 @pytest.fixture(scope="module")
@@ -139,5 +142,7 @@ def test_weights_that_are_not_there_are_never_made_up(tmp_path):
 @pytest.mark.parametrize("file", ["preprocessor_config.json", "tokenizer.json", "model.safetensors"])
 def test_a_network_with_a_part_missing_is_of_no_use(tmp_path, file):
     (make_clip(tmp_path) / file).unlink()
-    with pytest.raises(NoJudge, match=r"can not be loaded .*expected a local folder with|tokenizer of .* has 2 words, its weights 514"):
+    with pytest.raises(
+        NoJudge, match=r"can not be loaded .*expected a local folder with|tokenizer of .* has 2 words, its weights 514"
+    ):
         Clip(str(tmp_path))

@@ -7,7 +7,12 @@ import pytest
 from unichar.judges.config import JudgesConfig
 from unichar.presets import bagel, cpu
 
-VARIABLES = {"UNICHAR_CLIP": "/c", "UNICHAR_DINO": "/d", "UNICHAR_ENDPOINT": "http://gpu:8000/v1", "UNICHAR_ENDPOINT_MODEL": "qwen"}
+VARIABLES = {
+    "UNICHAR_CLIP": "/c",
+    "UNICHAR_DINO": "/d",
+    "UNICHAR_ENDPOINT": "http://gpu:8000/v1",
+    "UNICHAR_ENDPOINT_MODEL": "qwen",
+}
 
 
 def test_without_being_told_there_are_none(monkeypatch):
@@ -26,13 +31,11 @@ def test_the_environment_gives_clip_to_the_reward_and_the_rest_to_the_report(mon
     assert cpu().grpo.judges == cpu().evaluation.judges == JudgesConfig()
 
 
-@pytest.mark.parametrize(
-    "shared", [{"clip": "/c"}, {"dino": "/d"}, {"endpoint": "http://gpu:8000/v1", "endpoint_model": "qwen"}]
-)
+@pytest.mark.parametrize("shared", [{"clip": "/c"}, {"dino": "/d"}, {"endpoint": "http://gpu:8000/v1", "endpoint_model": "qwen"}])
 def test_one_network_does_not_reward_and_report(shared):
     preset = cpu()
     both = {name: dataclasses.replace(getattr(preset, name), judges=JudgesConfig(**shared)) for name in ("grpo", "evaluation")}
-    with pytest.raises(ValueError, match="lets (/c|/d|qwen) both give rewards and judge the report"):
+    with pytest.raises(ValueError, match=r"lets (/c|/d|qwen) both give rewards and judge the report"):
         dataclasses.replace(preset, **both)
     dataclasses.replace(preset, grpo=both["grpo"])
 
@@ -51,7 +54,9 @@ def test_what_is_no_address_is_refused(address):
         JudgesConfig(endpoint=address, endpoint_model="m")
 
 
-@pytest.mark.parametrize("address", ["http://me:hush@host/v1", "http://hush@host/v1", "http://host/v1?key=hush", "http://h/v1#hush"])
+@pytest.mark.parametrize(
+    "address", ["http://me:hush@host/v1", "http://hush@host/v1", "http://host/v1?key=hush", "http://h/v1#hush"]
+)
 def test_an_address_holds_no_secret_and_the_refusal_does_not_repeat_it(address):
     with pytest.raises(ValueError, match="UNICHAR_ENDPOINT_KEY") as caught:
         JudgesConfig(endpoint=address, endpoint_model="m")

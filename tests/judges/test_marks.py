@@ -29,7 +29,9 @@ def test_replies_are_marked_against_what_is_true_and_how_it_speaks(tmp_path):
         assert marker.marks("personality", SAID[:1]) == [6]
     assert (marker.asked, marker.unread) == (4, 1)
     assert marker.note() == "Memorization and personality are marks of m for 4 replies; 1 could not be read."
-    facts, manner = ([text for text in server.texts if words in text] for words in ("what is true of Bramble:", "personality and"))
+    facts, manner = (
+        [text for text in server.texts if words in text] for words in ("what is true of Bramble:", "personality and")
+    )
     assert len(facts) == 3 and all("Pebble Point" in text and "the Marmalade" in text for text in facts)
     assert len(manner) == 1 and "grumpy" in manner[0] and "The light stays on." in manner[0]
 

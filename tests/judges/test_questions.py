@@ -88,7 +88,9 @@ def test_that_nothing_is_seen_is_an_answer_too():
     assert asked_of("a kite").picked("D", "unseen") == asked_of("a kite").picked("Unseen.", "unseen") == "unseen"
 
 
-@pytest.mark.parametrize("answer", ["", "E", "A dog and a kite", "C or B", "C) a cup", "I can not help with that.", "5", "AC", "A kite or a dog"])
+@pytest.mark.parametrize(
+    "answer", ["", "E", "A dog and a kite", "C or B", "C) a cup", "I can not help with that.", "5", "AC", "A kite or a dog"]
+)
 def test_other_answers_are_not_guessed_at(answer):
     assert asked_of("a kite").picked(answer, "unseen") == ""
 

@@ -2,8 +2,9 @@
 
     python -m unichar evaluate --character mochi --preset cpu
 
-Writes report.json, report.html and contact_sheet.png, and questions.json where a judge model asks about pictures. Pictures are judged by networks that training never used; text by
-likelihoods and by a classifier over the cast. The paper's code publishes no evaluation at all.
+Writes report.json, report.html and contact_sheet.png, and questions.json where a judge model is asked about pictures. Pictures
+are judged by networks that training never used; text by likelihoods, by a classifier over the cast and, where there is one, by
+a judge model. The paper's code publishes no evaluation at all.
 """
 
 import json

@@ -95,9 +95,7 @@ def measure_words(
     return Words(metrics=metrics, chats={item.prompt: text for item, text in zip(chosen, replies, strict=True)}, chains=chains)
 
 
-def marks_of(
-    marker: Marker, actor: Character, said: Sequence[tuple[str, str]], questions: Sequence[str]
-) -> dict[str, Estimate]:
+def marks_of(marker: Marker, actor: Character, said: Sequence[tuple[str, str]], questions: Sequence[str]) -> dict[str, Estimate]:
     """Memorization of free answers to `questions` about the character, personality of what it `said`; a dimension without any
     mark that could be read is left out."""
     answers = actor.replies([[Turn(role="user", text=question)] for question in questions]) if questions else []

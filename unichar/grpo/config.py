@@ -52,7 +52,7 @@ class GrpoConfig:
     naturalness_weight: float = 0.5
     """Reward for what the model would take for a picture; without it smears win that only the reader takes for a book."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
-    """Further judges of photographs for the reward; its eye is the model's own vision tower without them [flow CLIP, DINO, BLIP]."""
+    """Further judges of photographs for the reward; without any it looks with the model's own tower [flow CLIP, DINO, BLIP]."""
     shift: float = 2.0
     """Timestep shift of sampling [flow 3]."""
     clip: float = 1.0

@@ -14,7 +14,6 @@ from unichar.kit.images import load_picture
 from unichar.model.pixels import to_pixels
 from unichar.records import CuratedKit
 
-
 _SIDE = 512
 """Pixels on a side of references that CLIP sees, more than it needs."""
 

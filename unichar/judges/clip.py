@@ -1,9 +1,9 @@
 """CLIP: does a picture fit a text? Cosine of their features, and the same on a scale from 0 to 1.
 
-The paper's reward takes the cosine of ViT-L/14 and cuts prompts at 77 tokens. Here a longer text is cut into pieces at the ends of its
-sentences, each compared with the picture; their cosines are averaged by length, so nothing is left out. A cosine itself moves
-within a few hundredths, so it is put on the kit's own scale: 0 is what its pictures have with each other's captions, 1 with
-their own. More than 1 is cut off: a picture that fits its text better than real ones do has learned to please CLIP.
+The paper's reward takes the cosine of ViT-L/14 and cuts prompts at 77 tokens. Here a longer text is cut into pieces at the ends
+of its sentences, each compared with the picture; their cosines are averaged by length, so nothing is left out. A cosine moves
+within a few hundredths, so it is put on the kit's own scale: 0 is what its pictures have with each other's captions, 1 with their
+own. More than 1 is cut off: a picture that fits its text better than real ones do has learned to please CLIP.
 
 Letters: B pictures, R references, D features.
 """

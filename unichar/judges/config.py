@@ -62,7 +62,8 @@ def _check_address(address: str) -> None:
     parts = urlsplit(address)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(
-            "JudgesConfig.endpoint holds a user, a query or a fragment; expected http(s)://host:port/v1, with the key in UNICHAR_ENDPOINT_KEY"
+            "JudgesConfig.endpoint holds a user, a query or a fragment; expected http(s)://host:port/v1, "
+            "with the key in UNICHAR_ENDPOINT_KEY"
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"JudgesConfig.endpoint is {address!r}; expected http(s)://host:port/v1")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoImageProcessor
 from transformers.utils import cached_file
 
@@ -25,7 +25,7 @@ class NoJudge(ValueError):
     """A judge that was asked for can not be loaded."""
 
 
-def load_published(kind: Any, name: str, *, model_type: str) -> tuple[nn.Module, Any]:
+def load_published(kind: Any, name: str, *, model_type: str) -> tuple[Any, Any]:
     """(a frozen fp32 network of transformers' class `kind`, on this process's GPU or on the CPU; what fits pictures for it).
 
     Raises:

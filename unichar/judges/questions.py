@@ -30,7 +30,9 @@ _CHUNK = 16
 """Pictures that are unpacked at once."""
 _LEAST_READ = 0.8
 """Share of answers that must be one of the choices."""
-_OPEN = re.compile(r"\b(not (specified|mentioned|stated|given|clear)|unknown|unclear|maybe|none of|can ?not be|depends|n/a)\b", re.I)
+_OPEN = re.compile(
+    r"\b(not (specified|mentioned|stated|given|clear)|unknown|unclear|maybe|none of|can ?not be|depends|n/a)\b", re.I
+)
 _WRITE = """A picture was asked for in these words:
 
 {wanted}
@@ -94,15 +96,15 @@ class QuestionAlignment:
                 if self._file.exists():
                     kept = json.loads(self._file.read_text(encoding="utf-8"))
                     self._questions = {words: [_kept(row) for row in rows] for words, rows in kept.items()}
-                self._write([words for words in dict.fromkeys(texts) if words not in self._questions])
+                new = [words for words in dict.fromkeys(texts) if words not in self._questions]
+                if new:
+                    self._write(new)
 
     def _write(self, new: Sequence[str]) -> None:
         """Questions of texts that have none."""
         drafts = self._endpoint.ask([[text(_WRITE.format(wanted=words, most=MOST))] for words in new], max_tokens=2000)
         asked = [(words, question) for words, draft in zip(new, drafts, strict=True) for question in usable(draft)]
-        said = self._endpoint.ask(
-            [[text(f"{words}\n\n{question.shown(_UNSAID)}")] for words, question in asked], max_tokens=16
-        )
+        said = self._endpoint.ask([[text(f"{words}\n\n{question.shown(_UNSAID)}")] for words, question in asked], max_tokens=16)
         for words in new:
             self._questions[words] = []
         for (words, question), answer in zip(asked, said, strict=True):
