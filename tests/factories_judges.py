@@ -14,6 +14,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, Dinov2Config, Din
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 CLIP_FITTING = {
+    "feature_extractor_type": "CLIPFeatureExtractor",
     "size": 32,
     "crop_size": 32,
     "do_center_crop": True,
@@ -24,7 +25,11 @@ CLIP_FITTING = {
     "image_std": [0.26862954, 0.26130258, 0.27577711],
 }
 """As CLIP ViT-L/14 is published, but for its size."""
-DINO_FITTING = CLIP_FITTING | {
+DINO_FITTING = {
+    **{name: value for name, value in CLIP_FITTING.items() if name != "feature_extractor_type"},
+    "image_processor_type": "BitImageProcessor",
+    "do_rescale": True,
+    "do_convert_rgb": True,
     "size": {"shortest_edge": 64},
     "crop_size": {"height": 56, "width": 56},
     "image_mean": [0.485, 0.456, 0.406],
