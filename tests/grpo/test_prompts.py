@@ -52,16 +52,27 @@ def test_the_seed_decides_what_is_practised_and_a_longer_run_starts_alike(inputs
     assert practice_prompts(*material, watched=(), count=6, seed=0) != practice_prompts(*material, watched=(), count=6, seed=1)
 
 
-def test_photographs_practise_their_training_captions_in_turn(tmp_path):
+def test_photographs_practise_their_training_captions_and_new_scenes_in_turn(tmp_path):
     kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
     watched = watch_prompts(kit, train, test, count=8, seed=0)
-    prompts = practice_prompts(kit, train, test, watched=watched, count=40, seed=0)
-    kept_back = {prompt.reference for prompt in watched}
-    known = {picture.image for picture in kit.split("train")} - kept_back
-    assert watched and kept_back and len(known) >= 3
-    assert len(prompts) == 40
-    assert {prompt.reference for prompt in prompts} == known
+    prompts = practice_prompts(kit, train, test, watched=watched, count=80, seed=0)
+    known, new = prompts[::2], prompts[1::2]
+    kept_back = {prompt.reference for prompt in watched if prompt.reference}
+    pictures = {picture.image for picture in kit.split("train")} - kept_back
+    assert kept_back and len(pictures) >= 3 and len(prompts) == 80
+    assert {prompt.reference for prompt in known} == pictures
     portraits = [item for item in train if item.kind == "portrait" and item.form == "plain"]
     plain = {item.prompt for item in portraits if item.target.value not in kept_back}
-    assert {prompt.text for prompt in prompts} == plain
-    assert len({prompt.text for prompt in prompts[: len(plain)]}) == len(plain)
+    assert {prompt.text for prompt in known} == plain
+    assert len({prompt.text for prompt in known[: len(plain)]}) == len(plain)
+    assert not any(prompt.reference for prompt in new) and len({prompt.text for prompt in new}) == 40
+    assert all(prompt.text.startswith(f"{kit.name} ") for prompt in new)
+
+
+def test_photographs_are_watched_on_scenes_that_are_not_practised(tmp_path):
+    kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
+    watched = watch_prompts(kit, train, test, count=8, seed=0)
+    practised = practice_prompts(kit, train, test, watched=watched, count=400, seed=0)  # of 128 scenes: a leak would show
+    texts = {prompt.text for prompt in watched}
+    assert len(texts) == len(watched) and len([prompt for prompt in watched if not prompt.reference]) >= 4
+    assert not texts & {prompt.text for prompt in practised}

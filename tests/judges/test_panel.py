@@ -51,3 +51,15 @@ def test_rewards_do_not_see_the_held_out_pictures(case, tmp_path):
     drawn, wanted = pixels[train].flip(0), [prompts[i] for i in train]
     assert torch.equal(panel.alignment(drawn, wanted), other.alignment(drawn, wanted))
     assert torch.equal(panel.likeness(drawn), other.likeness(drawn))
+
+
+def test_a_scene_that_nobody_can_judge_gets_nothing_and_takes_nothing(case):
+    panel, kit, pixels, prompts = case
+    if kit.is_toon_world:
+        return
+    train = [i for i, picture in enumerate(kit.pictures) if picture.split == "train"]
+    wanted = [prompts[train[0]], Prompt(text="elsewhere"), prompts[train[1]]]
+    drawn = pixels[[train[0], train[2], train[1]]]
+    expected = panel.alignment(drawn[[0, 2]], [wanted[0], wanted[2]])
+    assert panel.alignment(drawn, wanted).tolist() == [expected[0], 0.0, expected[1]]
+    assert panel.alignment(drawn[1:2], wanted[1:2]).tolist() == [0.0]

@@ -13,21 +13,42 @@ from unichar.records import CuratedKit, Interaction
 from unichar.toons.spec import SCENE, part_of, random_scene
 from unichar.toons.words import caption
 
+_DOING = ("standing", "sitting", "lying", "running", "asleep", "looking back", "looking up", "seen from the side")
+_PLACES = (
+    "on a beach",
+    "in a forest",
+    "in deep snow",
+    "in a kitchen",
+    "on a bridge",
+    "in a city street at night",
+    "in a library",
+    "on a train",
+    "by a lake",
+    "in a garden",
+    "on a rooftop",
+    "in a field of flowers",
+    "by a fireplace",
+    "on a staircase",
+    "in a boat",
+    "under a tree in the rain",
+)
+
 
 def watch_prompts(
     kit: CuratedKit, train: Sequence[Interaction], test: Sequence[Interaction], *, count: int, seed: int
 ) -> list[Prompt]:
     """Up to `count` prompts to watch learning with; reports never ask for them, so choosing a checkpoint by them is no cheating.
 
-    Toons: new scenes and parts of scenes, none of them in a test item. Photographs: the training prompts of every fifth picture,
-    which is kept from practice, since only scenes with a picture can be judged; SFT has learned them all the same.
+    Toons: new scenes and parts of scenes, none of them in a test item. Photographs: new scenes, and the training prompts of every
+    fifth picture, which is kept from practice; SFT has learned them all the same.
     """
     if kit.is_toon_world:
         rng = python_rng(seed, "watch")
         return _new_prompts(kit.name, rng, count, taken=_tested(test), distinct=True)
     plain = plain_prompts(train)
     kept_back = sorted({prompt.reference for prompt in plain})[::5]
-    return [prompt for prompt in plain if prompt.reference in kept_back][:count]
+    known = [prompt for prompt in plain if prompt.reference in kept_back]
+    return _in_turn(known[: (count + 1) // 2], _elsewhere(kit.name, python_rng(seed, "watch"), count // 2))
 
 
 def practice_prompts(
@@ -41,15 +62,16 @@ def practice_prompts(
 ) -> list[Prompt]:
     """`count` prompts to learn from.
 
-    Toons: new scenes and parts of scenes, none of them in a test item, a held-out picture or `watched`. Photographs: the plain
-    training prompts in turn, but for those of watched pictures.
+    Toons: new scenes and parts of scenes, none of them in a test item, a held-out picture or `watched`. Photographs: new scenes,
+    and the plain training prompts in turn, but for those of watched pictures.
     """
     if kit.is_toon_world:
         taken = _tested(test) | {wanted(prompt.attributes) for prompt in watched}
         return _new_prompts(kit.name, python_rng(seed, "practice"), count, taken=taken, distinct=False)
     watched_pictures = {prompt.reference for prompt in watched}
     plain = [prompt for prompt in plain_prompts(train) if prompt.reference not in watched_pictures]
-    return [plain[i % len(plain)] for i in range(count)]
+    known = [plain[i % len(plain)] for i in range((count + 1) // 2)]
+    return _in_turn(known, _elsewhere(kit.name, python_rng(seed, "practice"), count // 2, taken=watched))
 
 
 def wanted(attributes: dict[str, str]) -> frozenset[tuple[str, str]]:
@@ -74,3 +96,19 @@ def _new_prompts(
             if distinct:
                 taken = {*taken, wanted(attributes)}
     return prompts
+
+
+def _elsewhere(name: str, rng: random.Random, count: int, *, taken: Sequence[Prompt] = ()) -> list[Prompt]:
+    """`count` scenes without a picture. Who is in the picture, how natural it is and whether it repeats another can be judged;
+    whether it shows the scene, by networks that read (`unichar/judges/clip.py`) only."""
+    scenes = [f"{name} {doing} {place}." for doing in _DOING for place in _PLACES]
+    rng.shuffle(scenes)
+    free = [scene for scene in scenes if scene not in {prompt.text for prompt in taken}]
+    return [Prompt(text=free[i % len(free)]) for i in range(count)]
+
+
+def _in_turn(first: list[Prompt], second: list[Prompt]) -> list[Prompt]:
+    """Every other one of each, the longer one's rest at the end."""
+    pairs = [prompt for pair in zip(first, second, strict=False) for prompt in pair]
+    shorter = min(len(first), len(second))
+    return pairs + first[shorter:] + second[shorter:]

@@ -1,6 +1,7 @@
 """What a round of Character-GRPO computes, before it runs: for `python -m unichar plan` and for the cost in reports. No torch.
 
-Each prompt is read anew at sampling and at learning. Judges are left out: they are thousands of times smaller than BAGEL, or compute elsewhere.
+Each prompt is read anew at sampling and at learning. Judges are left out: they are thousands of times smaller than
+BAGEL, or compute elsewhere.
 """
 
 from unichar.grpo.config import GrpoConfig

@@ -59,16 +59,21 @@ class Panel:
         return self._copying.score(pixels, prompts)
 
     def alignment(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
-        """[B] in 0..1, one prompt a picture. Prompts of training pictures are ranked among training pictures only."""
+        """[B] in 0..1, one prompt a picture. Prompts of training pictures are ranked among training pictures only; a scene that
+        nobody can judge gets 0."""
         if self._toon:
             return self._attributes.score(pixels, [prompt.attributes for prompt in prompts])
         if self._texts:
             wanted = [wanted_text(prompt, self._kit) for prompt in prompts]
             return torch.stack([judge.score(pixels, wanted) for judge in self._texts]).mean(dim=0)
-        names = [prompt.reference for prompt in prompts]
-        if all(name in self._known for name in names):
-            return self._among_known.score(pixels, [self._known.index(name) for name in names])
-        return self._among_all.score(pixels, [self._pictures.index(name) for name in names])
+        rows = [row for row, prompt in enumerate(prompts) if prompt.reference]
+        names = [prompts[row].reference for row in rows]
+        is_known = all(name in self._known for name in names)
+        ranks, among = (self._among_known, self._known) if is_known else (self._among_all, self._pictures)
+        found = torch.zeros(len(pixels))
+        if rows:
+            found[rows] = ranks.score(pixels[rows], [among.index(name) for name in names])
+        return found
 
     def vectors(self, pixels: Tensor) -> Tensor:
         """[B, D] for perceptual distances."""
