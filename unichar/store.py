@@ -58,6 +58,7 @@ class Stage:
 
 _KIT = ("unichar.kit", "unichar.toons", "unichar.records")
 _LEARN = (
+    "unichar.interactions.everyday",
     "unichar.learning",
     "unichar.model",
     "unichar.interactions.prompts",

@@ -5,8 +5,10 @@ import torch
 from factories_model import make_inputs
 
 from unichar.kit.images import load_picture
+from unichar.learning.seeds import derive
 from unichar.records import read_interactions
 from unichar.sft.batches import character_pool, mixed, prior_pool, shuffled, with_pictures
+from unichar.sft.config import SftConfig
 from unichar.toons.spec import is_reserved
 
 
@@ -84,8 +86,20 @@ def test_pictures_of_any_size_become_the_models(model, tmp_path):
 def test_strangers_are_the_same_for_a_seed_and_never_the_cast(model, monkeypatch):
     drawn = []
     monkeypatch.setattr("unichar.sft.batches.describe", lambda identity: drawn.append(identity) or "somebody")
-    pool, again, other = (prior_pool(model, 5, seed) for seed in (0, 0, 1))
+    config = SftConfig(prior_pool=5, prior_pictures=5)
+    pool, again, other = (prior_pool(model, config, seed) for seed in (0, 0, 1))
     assert pool.latents.shape == (5, 8, 16, 16) and len(pool.prompts) == 5
     assert pool.prompts == again.prompts != other.prompts
     assert torch.equal(pool.latents, again.latents) and not torch.equal(pool.latents, other.latents)
     assert not any(is_reserved(identity) for identity in drawn)
+
+
+def test_the_base_can_draw_the_strangers_itself(model):
+    config = SftConfig(prior_pool=10, prior_pictures=5, prior="base", prior_sample_steps=2)
+    pool, again = (prior_pool(model, config, 0) for _ in range(2))
+    assert pool.latents.shape == (10, 8, 16, 16) and torch.equal(pool.latents, again.latents)
+    photographs = [prompt for prompt in pool.prompts if prompt.startswith("A photograph of")]
+    assert len(photographs) == 5 and len(set(pool.prompts)) == 10
+    context = model.prompt_context(pool.prompts[8:])
+    alone = model.sample_latents(context, [derive(0, "prior", i) for i in (8, 9)], steps=2, guidance=1.0, shift=config.shift)
+    assert torch.equal(alone, pool.latents[8:])

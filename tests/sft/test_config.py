@@ -19,6 +19,7 @@ from unichar.sft.config import SftConfig
             {"keep_best": True, "watch_every": 5, "conversations": 0},
             "conversations is 0; patience and keep_best need both above 0",
         ),
+        ({"prior": "web"}, "prior is .web.; expected toons or base"),
         ({"prior_pictures": 50}, r"prior_pictures is 50; expected at most prior_pool \(48\)"),
     ],
 )

@@ -7,31 +7,12 @@ drawing the same things around what was asked for. A full caption leaves nothing
 import random
 from collections.abc import Sequence
 
+from unichar.interactions.everyday import everyday
 from unichar.judges.prompts import Prompt, plain_prompts
 from unichar.learning.seeds import python_rng
 from unichar.records import CuratedKit, Interaction
 from unichar.toons.spec import SCENE, part_of, random_scene
 from unichar.toons.words import caption
-
-_DOING = ("standing", "sitting", "lying", "running", "asleep", "looking back", "looking up", "seen from the side")
-_PLACES = (
-    "on a beach",
-    "in a forest",
-    "in deep snow",
-    "in a kitchen",
-    "on a bridge",
-    "in a city street at night",
-    "in a library",
-    "on a train",
-    "by a lake",
-    "in a garden",
-    "on a rooftop",
-    "in a field of flowers",
-    "by a fireplace",
-    "on a staircase",
-    "in a boat",
-    "under a tree in the rain",
-)
 
 
 def watch_prompts(
@@ -101,9 +82,7 @@ def _new_prompts(
 def _elsewhere(name: str, rng: random.Random, count: int, *, taken: Sequence[Prompt] = ()) -> list[Prompt]:
     """`count` scenes without a picture. Who is in the picture, how natural it is and whether it repeats another can be judged;
     whether it shows the scene, by networks that read (`unichar/judges/clip.py`) only."""
-    scenes = [f"{name} {doing} {place}." for doing in _DOING for place in _PLACES]
-    rng.shuffle(scenes)
-    free = [scene for scene in scenes if scene not in {prompt.text for prompt in taken}]
+    free = [scene for scene in everyday(name, rng) if scene not in {prompt.text for prompt in taken}]
     return [Prompt(text=free[i % len(free)]) for i in range(count)]
 
 

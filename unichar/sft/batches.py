@@ -8,13 +8,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unichar.interactions.everyday import photograph_of_somebody
 from unichar.kit.images import load_picture
 from unichar.learning.seeds import derive, python_rng
 from unichar.model.protocol import UnifiedModel
 from unichar.records import Interaction
+from unichar.sft.config import SftConfig
 from unichar.toons.draw import draw
 from unichar.toons.spec import random_identity, random_scene
 from unichar.toons.words import caption, describe
+
+_AT_ONCE = 8
+"""Pictures the base draws together."""
 
 
 def shuffled(count: int, take: int, step: int, seed: int) -> list[int]:
@@ -78,10 +83,30 @@ def character_pool(model: UnifiedModel, portraits: Sequence[Interaction], folder
     return PicturePool(prompts=tuple(item.prompt for item in portraits), latents=encoded[rows])
 
 
-def prior_pool(model: UnifiedModel, count: int, seed: int) -> PicturePool:
-    """`count` strangers of the toon world, described exactly: what the model must not forget."""
-    rng = python_rng(seed, "prior")
+def prior_pool(model: UnifiedModel, config: SftConfig, seed: int) -> PicturePool:
+    """`config.prior_pool` pictures of strangers: what the model must not forget.
+
+    Toons are rendered and described exactly. With `prior="base"` the model draws them itself, without guidance, while its
+    adapters still do nothing, and every other one is an everyday photograph: as far as it goes wrong there, it shall go on so.
+    """
+    rng, count = python_rng(seed, "prior"), config.prior_pool
     toons = [(random_identity(rng), random_scene(rng)) for _ in range(count)]
-    images = [draw(identity, scene, size=model.image_size, seed=rng.randrange(2**31)) for identity, scene in toons]
-    prompts = tuple(caption(describe(identity), scene, rng) for identity, scene in toons)
-    return PicturePool(prompts=prompts, latents=model.encode_images(images))
+    if config.prior == "toons":
+        images = [draw(identity, scene, size=model.image_size, seed=rng.randrange(2**31)) for identity, scene in toons]
+        prompts = tuple(caption(describe(identity), scene, rng) for identity, scene in toons)
+        return PicturePool(prompts=prompts, latents=model.encode_images(images))
+    described = [caption(describe(identity), scene, rng) for identity, scene in toons]
+    prompts = tuple(photograph_of_somebody(rng) if i % 2 else text for i, text in enumerate(described))
+    return PicturePool(prompts=prompts, latents=_drawn(model, prompts, config, seed))
+
+
+def _drawn(model: UnifiedModel, prompts: Sequence[str], config: SftConfig, seed: int) -> Tensor:
+    """[number of prompts, C, h, w] by the model as it is."""
+    found = []
+    for start in range(0, len(prompts), _AT_ONCE):
+        part = prompts[start : start + _AT_ONCE]
+        seeds = [derive(seed, "prior", start + i) for i in range(len(part))]
+        context = model.prompt_context(part)
+        found.append(model.sample_latents(context, seeds, steps=config.prior_sample_steps, guidance=1.0, shift=config.shift))
+        print(f"the base draws strangers: {start + len(part)} of {len(prompts)}", flush=True)
+    return torch.cat(found)

@@ -1,6 +1,7 @@
 """Unified supervised fine-tuning: the numbers one may turn. Paper values in brackets (method: Unified-SFT)."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,10 @@ class SftConfig:
     """Noised pictures of strangers a step, so that the model does not forget how everybody else is drawn [0]."""
     prior_pool: int = 48
     """Different strangers to draw from."""
+    prior: Literal["toons", "base"] = "toons"
+    """Where their pictures come from: the toon world's renderer, or the base itself, which keeps whatever it can draw."""
+    prior_sample_steps: int = 16
+    """Sampling steps of a picture that the base draws."""
     ce_weight: float = 0.25
     """Weight of the cross-entropy on text [0.25]."""
     mse_weight: float = 1.0
@@ -69,9 +74,12 @@ class SftConfig:
     """Seconds between checkpoints a killed run resumes from."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "prompts", "und_rank", "gen_rank", "accumulate", "watch_conversations", "watch_sample_steps"):
+        counts = ("steps", "prompts", "und_rank", "gen_rank", "accumulate", "watch_conversations")
+        for name in (*counts, "watch_sample_steps", "prior_sample_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"SftConfig.{name} is {getattr(self, name)}; expected 1 or more")
+        if self.prior not in ("toons", "base"):
+            raise ValueError(f"SftConfig.prior is {self.prior!r}; expected toons or base")
         for name in ("watch_every", "watch_pictures", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"SftConfig.{name} is {getattr(self, name)}; expected 0 or more")

@@ -90,7 +90,7 @@ class Trainer:
         self.conversations = [item for item in items if item.kind != "portrait"]
         self.order = self._order()
         self.character = character_pool(model, [item for item in items if item.kind == "portrait"], self.folder)
-        self.prior = prior_pool(model, self.config.prior_pool, job.seed) if self.config.prior_pictures else None
+        self.prior = prior_pool(model, self.config, job.seed) if self.config.prior_pictures else None
         self.watch = Watch(model, job, held_out, self._watched_prompts())
         self.sharded = self.config.shard and world() > 1
         if self.sharded:

@@ -7,7 +7,7 @@ from unichar.sft.config import SftConfig
 
 def step_flops(sizes: Sizes, texts: Texts, config: SftConfig, *, full: bool = False) -> float:
     """Operations of one step, means over the run; `full` tunes all weights instead of adapters."""
-    total = _looks(sizes, texts, config) / config.steps
+    total = (_looks(sizes, texts, config) + _strangers(sizes, texts, config)) / config.steps
     if config.conversations and texts.talks:
         total += config.conversations * _conversation(sizes, texts, config, full=full)
     if not config.pictures:
@@ -49,3 +49,18 @@ def _looks(sizes: Sizes, texts: Texts, config: SftConfig) -> float:
         shift=config.shift,
     )
     return config.steps / config.watch_every * (config.watch_conversations * text.forward + sheet)
+
+
+def _strangers(sizes: Sizes, texts: Texts, config: SftConfig) -> float:
+    """The pictures that the base draws before it is tuned."""
+    if config.prior != "base" or not config.prior_pictures or not config.pictures:
+        return 0.0
+    return sampling(
+        sizes,
+        pictures=config.prior_pool,
+        prompts=config.prior_pool,
+        context=texts.plain,
+        steps=config.prior_sample_steps,
+        guidance=1.0,
+        shift=config.shift,
+    )
