@@ -97,7 +97,17 @@ def bagel() -> Preset:
         model="bagel",
         kit=KitConfig(size=1024, min_side=256),
         interactions=InteractionsConfig(),
-        sft=SftConfig(steps=501, conversations=3, und_lr=2e-4, gen_lr=2e-4, prior_pictures=0, shift=1.0),
+        sft=SftConfig(
+            steps=501,
+            conversations=3,
+            und_lr=2e-4,
+            gen_lr=2e-4,
+            prior_pictures=4,
+            prior_pool=16,
+            prior="base",
+            prior_sample_steps=28,
+            shift=1.0,
+        ),
         grpo=GrpoConfig(rounds=101, prompts=6, group=8, sample_steps=14, shift=3.0, kl=1e-4, lr=3e-4, judges=reward_judges()),
         evaluation=EvaluationConfig(
             sample_steps=49, guidance=4.0, shift=3.0, max_reply_tokens=200, max_plan_tokens=400, judges=report_judges()
