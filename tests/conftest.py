@@ -89,3 +89,12 @@ def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from factories_small import make_small_base
 
     return make_small_base(tmp_path_factory.mktemp("small") / "nano")
+
+
+@pytest.fixture(scope="session")
+def larger_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A nano of toy size that draws what the examiner can look at."""
+    from factories_grpo import LARGER
+    from factories_small import make_small_base
+
+    return make_small_base(tmp_path_factory.mktemp("larger") / "nano", LARGER)

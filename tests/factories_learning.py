@@ -71,6 +71,12 @@ def start_python(code: str) -> subprocess.Popen[str]:
     )
 
 
+def launch(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`torchrun script` with two processes, which is also how accelerate starts them on GPUs."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script), *arguments]
+    return subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=300)
+
+
 def wait_for_step(process: subprocess.Popen[str], state: Path, step: int, *, seconds: float = 120.0) -> None:
     """Return as soon as `state` holds at least `step` steps.
 

@@ -22,6 +22,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from unichar.files import sha256_file
 from unichar.judges.efficientnet import EfficientNetLite0
+from unichar.judges.examiner import Examiner
 from unichar.learning.distributed import is_main, join, wait_for_all, world
 from unichar.learning.state import load_tensors
 from unichar.model.load import load_model
@@ -63,8 +64,11 @@ SMALL = SftConfig(
 )
 
 
-def make_small_base(folder: Path) -> Path:
-    """Write `folder/base.safetensors` and `folder/backbone`; returns the first. Frozen weights are bf16 and fp32, as in nano."""
+def make_small_base(folder: Path, sizes: NanoConfig = SIZES) -> Path:
+    """Write `folder/base.safetensors` and `folder/backbone`; returns the first. Frozen weights are bf16 and fp32, as in nano.
+
+    The examiner in it has random weights too, and wants pictures of 128 pixels.
+    """
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(backbone_folder())
     shape = LlamaConfig(
@@ -81,13 +85,13 @@ def make_small_base(folder: Path) -> Path:
     backbone = LlamaForCausalLM(shape).bfloat16()
     backbone.save_pretrained(folder / "backbone")
     tokenizer.save_pretrained(folder / "backbone")
-    model = NanoModel(SIZES, backbone, tokenizer)
+    model = NanoModel(sizes, backbone, tokenizer)
     with torch.no_grad():
         for parameter in model.gen.parameters():  # a fresh expert answers zero
             parameter.add_(0.05 * torch.randn_like(parameter))
     parts = {"vae": model.vae, "vision": model.vision, "connector": model.connector, "expert": model.gen}
-    parts["photo"] = EfficientNetLite0()
-    return pack(parts, SIZES, {}, folder)
+    parts |= {"photo": EfficientNetLite0(), "examiner": Examiner()}
+    return pack(parts, sizes, {}, folder)
 
 
 @contextlib.contextmanager

@@ -73,7 +73,8 @@ def test_what_is_wrong_is_said_by_process_0(line):
 
 def test_other_stages_want_no_launcher(line, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match=r"validate runs in one process: start it without a launcher \(several can run sft\)"):
+    words = r"validate runs in one process: start it without a launcher \(several can run sft, grpo\)"
+    with pytest.raises(ValueError, match=words):
         run_stage("validate", "pip", preset="smoke", store=line)
 
 

@@ -1,7 +1,7 @@
 """A stage run by several processes of a launcher: process 0 is the line as ever, the others only train with it.
 
     torchrun --nproc-per-node 8 -m unichar sft --character mochi --preset bagel
-    accelerate launch --num_processes 8 -m unichar sft --character mochi --preset bagel
+    accelerate launch --num_processes 8 -m unichar grpo --character mochi --preset bagel
 
 They must see one file system: process 0 writes, and all read what it wrote. No torch without a launcher. Not in the paper, whose
 scripts all write.
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_TOGETHER = ("sft",)
+_TOGETHER = ("sft", "grpo")
 """Verbs whose stage knows how to share its work."""
 
 

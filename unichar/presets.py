@@ -108,7 +108,10 @@ def bagel() -> Preset:
             prior_sample_steps=28,
             shift=1.0,
         ),
-        grpo=GrpoConfig(rounds=101, prompts=6, group=8, sample_steps=14, shift=3.0, kl=1e-4, lr=3e-4, judges=reward_judges()),
+        # Twelve pictures a pass on one GPU; more at once do not fit beside the model, and fewer fill it as well.
+        grpo=GrpoConfig(
+            rounds=101, prompts=6, group=8, sample_steps=14, shift=3.0, kl=1e-4, lr=3e-4, accumulate=4, judges=reward_judges()
+        ),
         evaluation=EvaluationConfig(
             sample_steps=49, guidance=4.0, shift=3.0, max_reply_tokens=200, max_plan_tokens=400, judges=report_judges()
         ),

@@ -10,6 +10,7 @@ from unichar.grpo.config import GrpoConfig
     [
         ({"rounds": 0}, "rounds is 0; expected 1 or more"),
         ({"watch_every": 0}, "watch_every is 0"),
+        ({"accumulate": 0}, "accumulate is 0; expected 1 or more"),
         ({"group": 1}, "group is 1; expected 2 or more, advantages compare pictures of one prompt"),
         ({"beta": 0.0}, "beta is 0.0; expected a positive number"),
         ({"noise_level": -1.0}, "noise_level is -1.0; expected a positive number"),

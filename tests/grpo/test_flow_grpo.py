@@ -8,7 +8,7 @@ from factories_model import BASE, PROMPTS, disturb
 
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.flow_grpo import FlowGrpo, window_start
-from unichar.grpo.policy import Snapshot
+from unichar.grpo.policy import Lesson, Snapshot
 from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters, trainable
 
@@ -42,9 +42,11 @@ def test_windows_start_anywhere_in_the_first_half_and_repeat_for_a_seed():
 def test_nothing_has_moved_so_every_ratio_is_one(tuned, guidance):
     algorithm = learner(tuned, rollout_guidance=guidance)
     context = tuned.prompt_context(PROMPTS[:2])
-    _, kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
+    kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
     losses = []
-    numbers = algorithm.learn(kept, torch.arange(4), torch.tensor([1.0, -1.0, 0.5, -0.5]), context, 0, losses.append)
+    lesson = Lesson(kept=kept, rows=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5]))
+    numbers = algorithm.learn(lesson, torch.arange(4), context, 0, losses.append)
+    assert numbers.keys() == set(algorithm.numbers)
     assert len(losses) == 2 and all(loss.requires_grad for loss in losses)
     assert numbers["ratio_off"] < 1e-5 and numbers["kl"] < 1e-6
 
@@ -52,10 +54,10 @@ def test_nothing_has_moved_so_every_ratio_is_one(tuned, guidance):
 def test_a_step_makes_rewarded_walks_likelier(tuned):
     algorithm = learner(tuned, kl=0.0, clip_range=0.5)
     context = tuned.prompt_context(PROMPTS[:2])
-    _, kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
-    advantages = torch.tensor([1.0, -1.0, 0.5, -0.5])
+    kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
+    lesson = Lesson(kept=kept, rows=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5]))
     parameters = list(trainable(tuned.gen).values())
-    algorithm.learn(kept, torch.arange(4), advantages, context, 0, lambda loss: loss.backward())
+    algorithm.learn(lesson, torch.arange(4), context, 0, lambda loss: loss.backward())
     before = [parameter.detach().clone() for parameter in parameters]
     torch.nn.utils.clip_grad_norm_(parameters, 0.05)
     with torch.no_grad():
@@ -63,7 +65,7 @@ def test_a_step_makes_rewarded_walks_likelier(tuned):
             parameter -= parameter.grad
             parameter.grad = None
     moved = []
-    algorithm.learn(kept, torch.arange(4), advantages, context, 0, moved.append)
+    algorithm.learn(lesson, torch.arange(4), context, 0, moved.append)
     with torch.no_grad():
         for parameter, value in zip(parameters, before, strict=True):
             parameter.copy_(value)
@@ -73,7 +75,8 @@ def test_a_step_makes_rewarded_walks_likelier(tuned):
 def test_only_the_chosen_rows_are_learned_from(tuned):
     algorithm = learner(tuned)
     context = tuned.prompt_context(PROMPTS[:2])
-    _, kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
+    kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
     second = tuned.prompt_context(PROMPTS[1:2])
-    numbers = algorithm.learn(kept, torch.tensor([2, 3]), torch.tensor([1.0, -1.0]), second, 0, lambda loss: None)
+    lesson = Lesson(kept=kept, rows=torch.tensor([2, 3]), advantages=torch.tensor([1.0, -1.0]))
+    numbers = algorithm.learn(lesson, torch.arange(2), second, 0, lambda loss: None)
     assert numbers["ratio_off"] < 1e-3  # the same pictures with the same prompts, in a smaller batch

@@ -48,6 +48,12 @@ def test_every_round_is_on_the_curve_and_some_look_at_held_out_prompts(grpo_job)
         assert row["skipped_groups"] == 0 and -5 <= row["advantage_min"] <= 0 <= row["advantage_max"] <= 5
 
 
+def test_speed_and_memory_are_on_the_curve_and_in_a_viewer(grpo_job):
+    rows = read_curve(grpo_job.out / "curve.jsonl")
+    assert all(row["peak_memory_mb"] > 100 for row in rows) and all(row["pictures_per_second"] > 0 for row in rows[1:])
+    assert [path.name for path in (grpo_job.out / "tensorboard").iterdir()] == ["000.tfevents"]
+
+
 def test_watched_prompts_are_judged_by_another_eye_too(grpo_job):
     rows = [row for row in read_curve(grpo_job.out / "curve.jsonl") if "held_out_reward" in row]
     marks = {f"evaluator_{name}" for name in (*PARTS, "score", "likeness", "copying")}
@@ -66,10 +72,17 @@ def test_the_summary_tells_first_from_last(sft_job, grpo_job, tmp_path):
     assert (tmp_path / GEN).read_bytes() == (grpo_job.out / GEN).read_bytes()
 
 
+def without_clock(row: dict[str, float]) -> dict[str, float]:
+    """A line of the curve without what depends on the machine."""
+    return {name: value for name, value in row.items() if name not in ("pictures_per_second", "peak_memory_mb")}
+
+
 def same_run(job, other) -> None:
     """Adapters, curve and the whole state, to the last bit."""
-    for name in (UND, GEN, "curve.jsonl"):
+    for name in (UND, GEN):
         assert (job.out / name).read_bytes() == (other.out / name).read_bytes(), name
+    ours, theirs = ([without_clock(row) for row in read_curve(each.out / "curve.jsonl")] for each in (job, other))
+    assert ours == theirs
     tensors, twins = (load_tensors(each.work / "state.safetensors")[0] for each in (job, other))
     assert tensors.keys() == twins.keys() and all(torch.equal(tensors[name], twins[name]) for name in tensors)
     assert {"progress.steps", "progress.best_score", "progress.start_identity"} < tensors.keys()
@@ -167,7 +180,7 @@ def test_a_rollout_is_a_matter_of_its_prompt_round_and_seed(grpo_job, tmp_path, 
     trainer = Trainer(model, make_job("grpo", tmp_path, grpo_job.inputs, config=config))
     prompts = trainer.practice[:2]
     with trainer.algorithm.policy():
-        pair, alone = (trainer.rollout(which, 1)[0].latents for which in (prompts, prompts[:1]))
-        assert torch.equal(trainer.rollout(prompts, 1)[0].latents, pair)
-        assert not torch.allclose(trainer.rollout(prompts, 2)[0].latents, pair, atol=0.05)
+        pair, alone = (trainer.rollout(which, 1)["x0"] for which in (prompts, prompts[:1]))
+        assert torch.equal(trainer.rollout(prompts, 1)["x0"], pair)
+        assert not torch.allclose(trainer.rollout(prompts, 2)["x0"], pair, atol=0.05)
     assert (alone - pair[:2]).square().mean().sqrt() < 0.03 * pair.std()

@@ -53,7 +53,7 @@ def test_a_run_killed_between_rounds_goes_on_to_the_very_same_words(wordy, tmp_p
         patched.setattr(WordsTrainer, "round", die_in_the_second)
         run(again)
     run(again)
-    for name in (UND, GEN, "curve_words.jsonl", "curve.jsonl"):
+    for name in (UND, GEN, "curve_words.jsonl"):
         assert (again.out / name).read_bytes() == (job.out / name).read_bytes(), name
 
 

@@ -6,8 +6,6 @@ import pytest
 from factories_small import saved_adapters, small_job, train_steps
 from torch import Tensor
 
-from unichar.sft import shares as module
-
 
 @pytest.fixture(scope="module")
 def in_one(small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[list, dict[str, Tensor]]:
@@ -25,21 +23,3 @@ def test_one_by_one_and_all_at_once_are_the_same_step(in_one, parts, small_base,
         assert other == pytest.approx(row, rel=2e-5)
     for name, tensor in saved_adapters(tmp_path / "adapters").items():
         assert (tensor - weights[name]).abs().max() <= 2e-5, name
-
-
-def test_every_item_of_a_step_is_in_one_part():
-    for count, parts in [(8, 8), (8, 3), (3, 5), (0, 2)]:
-        places = [row.place for part in module.shares(count, parts, even=False) for row in part]
-        assert sorted(places) == list(range(count))
-        assert all(row.weight == 1 for part in module.shares(count, parts, even=True) for row in part)
-
-
-def test_no_process_is_left_behind_and_fillers_weigh_nothing(monkeypatch):
-    monkeypatch.setattr(module, "world", lambda: 3)
-    read = []
-    for rank in range(3):
-        monkeypatch.setattr(module, "rank", lambda rank=rank: rank)
-        read.append(module.shares(10, 2, even=True))
-    assert [[len(part) for part in parts] for parts in read] == [[2, 2]] * 3
-    weighed = [row.place for parts in read for part in parts for row in part if row.weight]
-    assert sorted(weighed) == list(range(10))

@@ -1,13 +1,11 @@
 """Two real processes, started by a launcher, learn what one process learns: adapters copied, or weights split (FSDP2)."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from factories_learning import TESTS
+from factories_learning import TESTS, launch
 from factories_small import saved_adapters, small_job, train_steps
 
 from unichar.learning.state import load_tensors
@@ -23,12 +21,6 @@ RUNS = {
     "split, mixed types": (SPLIT, False, 0),
 }
 """Folder -> settings, whether in fp32 throughout, and the step another trainer goes on from."""
-
-
-def launch(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`torchrun script` with two processes, which is also how accelerate starts them on GPUs."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script), *arguments]
-    return subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,8 @@ class GrpoConfig:
     """Timestep shift of sampling [flow 3]."""
     clip: float = 1.0
     """Largest gradient norm [1.0]."""
+    accumulate: int = 1
+    """Parts in which a round's pictures are drawn, judged and learned from, one after the other: less memory, the same round."""
     watch_every: int = 4
     """Rounds between looks at watch prompts, which are neither learned from nor in the report."""
     watch_prompts: int = 8
@@ -83,11 +85,23 @@ class GrpoConfig:
     """Learning rate of the text adapters."""
     text_leash: float = 0.5
     """Weight of the cross-entropy of SFT's own replies to the same questions."""
+    tracker: str = "tensorboard"
+    """Where the curve goes besides `curve.jsonl`: a tracker that accelerate knows, as tensorboard or mlflow; empty for none."""
     save_seconds: float = 30.0
     """Seconds between checkpoints a killed run resumes from."""
 
     def __post_init__(self) -> None:
-        whole = ("rounds", "prompts", "sample_steps", "inner_steps", "watch_every", "watch_prompts", "watch_group", "window")
+        whole = (
+            "rounds",
+            "prompts",
+            "sample_steps",
+            "inner_steps",
+            "watch_every",
+            "watch_prompts",
+            "watch_group",
+            "window",
+            "accumulate",
+        )
         for name in whole:
             if getattr(self, name) < 1:
                 raise ValueError(f"GrpoConfig.{name} is {getattr(self, name)}; expected 1 or more")

@@ -1,7 +1,7 @@
 """Flow-GRPO, the paper's algorithm: clipped likelihood ratios of a stochastic sampler's steps (method: sections 3.2 and 3.3).
 
 Unlike the paper's code, the window of stochastic steps starts somewhere else for every prompt and round (there: at one place a
-GPU, for good), prompts are never cut, gradients are clipped, and all pictures of a round are sampled together.
+GPU, for good), prompts are never cut, gradients are clipped, and pictures are sampled together, a part of the round at a time.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from unichar.grpo.advantages import group_advantages
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.loss import flow_grpo_loss, step_kl
-from unichar.grpo.policy import Snapshot
+from unichar.grpo.policy import Lesson, Snapshot
 from unichar.learning.seeds import python_rng
-from unichar.model.flow import Velocity, Walk, integrate_sde, sde_log_prob, sde_mean
+from unichar.model.flow import Velocity, integrate_sde, sde_log_prob, sde_mean
 from unichar.model.protocol import PromptContext, UnifiedModel
 
 
@@ -26,16 +26,18 @@ class FlowGrpo:
         self, model: UnifiedModel, config: GrpoConfig, *, live: dict[str, Tensor], reference: Snapshot, seed: int
     ) -> None:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
+        self.numbers = ("loss", "ratio_off", "clipped", *(["kl"] if config.kl > 0 else []))
+        """What `learn` tells."""
         self.modules: dict[str, nn.Module] = {}
 
     def policy(self) -> AbstractContextManager[None]:
         """The policy that learns samples too."""
         return nullcontext()
 
-    def sample(self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]) -> tuple[Tensor, Walk]:
-        """(x0 [B, C, h, w], what is kept). Pictures of one number in `groups` share a window, which that number decides."""
+    def sample(self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]) -> dict[str, Tensor]:
+        """`x0` [B, C, h, w] and all of a `Walk`. Pictures of one number in `groups` share a window, which that number decides."""
         config = self._config
-        return integrate_sde(
+        x0, walk = integrate_sde(
             self._velocity(context),
             self._model.start_noise(seeds),
             seeds=seeds,
@@ -45,36 +47,36 @@ class FlowGrpo:
             steps=config.sample_steps,
             shift=config.shift,
         )
+        return {"x0": x0, **vars(walk)}
 
     def advantages(self, rewards_pg: Tensor) -> Tensor:
         """[P, G] on the scale of each prompt."""
         return group_advantages(rewards_pg, clip=self._config.advantage_clip, by_group=True)
 
     def learn(
-        self, kept: Walk, rows: Tensor, advantages: Tensor, context: PromptContext, index: int, backward: Callable[[Tensor], None]
+        self, lesson: Lesson, part: Tensor, context: PromptContext, index: int, backward: Callable[[Tensor], None]
     ) -> dict[str, float]:
-        """Gradients of optimizer step `index`: every stochastic step of every picture of `rows`."""
+        """Gradients of optimizer step `index`: every stochastic step of every picture of `part`."""
         sums: dict[str, float] = {}
         for w in range(self._config.window):
-            loss, numbers = self._step_loss(kept, w, rows, advantages, context)
-            backward(loss / self._config.window)
+            loss, numbers = self._step_loss(lesson, part, w, context)
+            backward(loss * lesson.share(part) / self._config.window)
             for name, value in {"loss": loss.item(), **numbers}.items():
                 sums[name] = sums.get(name, 0.0) + value / self._config.window
-        return sums
+        return lesson.portion(sums, part)
 
-    def _step_loss(
-        self, kept: Walk, w: int, rows: Tensor, advantages: Tensor, context: PromptContext
-    ) -> tuple[Tensor, dict[str, float]]:
+    def _step_loss(self, lesson: Lesson, part: Tensor, w: int, context: PromptContext) -> tuple[Tensor, dict[str, float]]:
         """The loss of the w-th stochastic step of each picture, and its parts."""
-        x, t, dt, s = kept.x[rows, w], kept.t[rows, w], kept.dt[rows, w], kept.s[rows, w]
+        rows = lesson.rows[part]
+        x, after, t, dt, s, before = (lesson.kept[name][rows, w] for name in ("x", "next", "t", "dt", "s", "log_prob"))
         velocity, kl = self._velocity(context), self._config.kl
         mean_ref = None
         if kl > 0:
             with self._reference.in_place():  # before the pass that learns: weights must not change under its gradients
                 mean_ref = sde_mean(x, velocity(x, t), t, dt, s)
         mean = sde_mean(x, velocity(x, t), t, dt, s)
-        log_prob = sde_log_prob(kept.next[rows, w], mean, dt, s)
-        loss, numbers = flow_grpo_loss(log_prob, kept.log_prob[rows, w], advantages, clip_range=self._config.clip_range)
+        log_prob = sde_log_prob(after, mean, dt, s)
+        loss, numbers = flow_grpo_loss(log_prob, before, lesson.advantages[part], clip_range=self._config.clip_range)
         if mean_ref is not None:
             drift = step_kl(mean, mean_ref, s).mean()
             loss, numbers = loss + kl * drift, numbers | {"kl": drift.item()}

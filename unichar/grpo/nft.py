@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from unichar.grpo.advantages import group_advantages, optimality
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.loss import nft_loss
-from unichar.grpo.policy import Snapshot
+from unichar.grpo.policy import Lesson, Snapshot
 from unichar.learning.seeds import torch_rng
 from unichar.model.flow import add_noise, time_grid
 from unichar.model.protocol import PromptContext, UnifiedModel
@@ -20,6 +20,9 @@ from unichar.model.protocol import PromptContext, UnifiedModel
 
 class Nft:
     """What is kept of a rollout: its clean latents."""
+
+    numbers = ("loss", "policy", "kl")
+    """What `learn` tells."""
 
     def __init__(
         self, model: UnifiedModel, config: GrpoConfig, *, live: dict[str, Tensor], reference: Snapshot, seed: int
@@ -32,42 +35,40 @@ class Nft:
         """The old policy."""
         return self.old.in_place()
 
-    def sample(self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """(x0 [B, C, h, w], what is kept: the same)."""
+    def sample(self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]) -> dict[str, Tensor]:
+        """`x0` [B, C, h, w]."""
         config = self._config
-        x0 = self._model.sample_latents(context, seeds, steps=config.sample_steps, guidance=1.0, shift=config.shift)
-        return x0, x0
+        return {"x0": self._model.sample_latents(context, seeds, steps=config.sample_steps, guidance=1.0, shift=config.shift)}
 
     def advantages(self, rewards_pg: Tensor) -> Tensor:
         """[P, G] on the scale of the whole round."""
         return group_advantages(rewards_pg, clip=self._config.advantage_clip)
 
     def learn(
-        self,
-        kept: Tensor,
-        rows: Tensor,
-        advantages: Tensor,
-        context: PromptContext,
-        index: int,
-        backward: Callable[[Tensor], None],
+        self, lesson: Lesson, part: Tensor, context: PromptContext, index: int, backward: Callable[[Tensor], None]
     ) -> dict[str, float]:
-        """Gradients of optimizer step `index`: every picture of `rows` once, at one of the sampler's own times."""
-        config, x0 = self._config, kept[rows]
+        """Gradients of optimizer step `index`: every picture of `part` once, at one of the sampler's own times.
+
+        Times and noise are drawn for the whole lesson, whoever reads which part of it.
+        """
+        config, shape = self._config, lesson.kept["x0"].shape[1:]
         generator = torch_rng(self._seed, "grpo-noise", index)
         grid = time_grid(config.sample_steps, config.shift)[:-1]
-        t = grid[torch.randint(len(grid), (len(x0),), generator=generator)]
-        x_t = add_noise(x0, torch.randn(x0.shape, generator=generator), t)
+        t = grid[torch.randint(len(grid), (len(lesson.rows),), generator=generator)][part]
+        noise = torch.randn((len(lesson.rows), *shape), generator=generator)[part]
+        x0 = lesson.kept["x0"][lesson.rows[part]]
+        x_t = add_noise(x0, noise, t)
         with self.old.in_place():
             v_old = self._model.velocity(x_t, t, context)
         with self._reference.in_place():
             v_ref = self._model.velocity(x_t, t, context)
         v = self._model.velocity(x_t, t, context)
-        r = optimality(advantages, clip=config.advantage_clip)
+        r = optimality(lesson.advantages[part], clip=config.advantage_clip)
         loss, numbers = nft_loss(
             v, v_old, v_ref, x0=x0, x_t=x_t, t=t, r=r, beta=config.beta, kl=config.kl, scale=config.advantage_clip
         )
-        backward(loss)
-        return {"loss": loss.item(), **numbers}
+        backward(loss * lesson.share(part))
+        return lesson.portion({"loss": loss.item(), **numbers}, part)
 
     def finish_round(self, steps: int) -> None:
         """Move the old policy, after `steps` optimizer steps in all."""

@@ -15,6 +15,7 @@ from unichar.judges.diversity import leave_one_out
 from unichar.judges.naturalness import Naturalness
 from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
+from unichar.learning.shares import Row, gathered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,13 @@ class Rewards:
 
     total: Tensor
     parts: dict[str, Tensor]
+
+
+def gathered_rewards(rows: Sequence[Row], found: Sequence[Rewards], count: int) -> Rewards:
+    """Rewards of all `count` prompts, of which `found` has those of `rows`; see `gathered`."""
+    total = gathered(rows, torch.cat([some.total for some in found]), count)
+    parts = {name: gathered(rows, torch.cat([some.parts[name] for some in found]), count) for name in found[0].parts}
+    return Rewards(total=total, parts=parts)
 
 
 class Rubric:

@@ -1,11 +1,15 @@
 """Stage 5, Character-GRPO: reinforce the pictures of the SFT model.
 
     python -m unichar grpo --character mochi --preset cpu
+    accelerate launch --num_processes 8 -m unichar grpo --character bo --preset bagel
 
 A round draws groups of pictures for a few prompts, judges them (identity, prompt alignment, diversity, naturalness), turns the
 rewards into group-relative advantages and takes a few steps of DiffusionNFT (`nft.py`) or Flow-GRPO (`flow_grpo.py`). Only the
 generation expert's adapters change. Now and then an evaluator that gives no rewards looks (`watch.py`): it stops learning that
 costs identity, and the best adapters in its eyes are the result.
+
+Pictures are shared out among processes and drawn, judged and learned in parts (`accumulate`). What is found goes to all of them
+and means are taken over the whole round, so neither changes it.
 
 Departs from the paper: DiffusionNFT by default, which needs clean samples only, any number of steps and no guidance; that is
 what two cores can pay for. Diversity is a leave-one-out distance a picture (the paper's group mean cancels in the advantages).
@@ -14,23 +18,23 @@ differences are skipped.
 """
 
 import dataclasses
+import math
 import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any
+from itertools import groupby
 
 import torch
-from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from unichar.grpo.advantages import instructive
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.flow_grpo import FlowGrpo
 from unichar.grpo.nft import Nft
-from unichar.grpo.policy import Snapshot
+from unichar.grpo.policy import Lesson, Snapshot
 from unichar.grpo.prompts import practice_prompts, watch_prompts
-from unichar.grpo.rubric import Drawn, Rewards, Rubric
+from unichar.grpo.rubric import Drawn, Rewards, Rubric, gathered_rewards
 from unichar.grpo.watch import Watch
 from unichar.grpo.words import WordsTrainer
 from unichar.grpo.work import round_flops
@@ -41,12 +45,16 @@ from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
 from unichar.kit.images import load_picture
 from unichar.learning.curves import read_curve
+from unichar.learning.distributed import is_main, join, sum_gradients, total, wait_for_all, world
 from unichar.learning.loop import run_loop
+from unichar.learning.meter import Meter
 from unichar.learning.seeds import derive
+from unichar.learning.shares import gathered, shares
 from unichar.learning.state import TrainState, run_key
+from unichar.learning.tracker import Tracker
 from unichar.model.load import base_digest, load_model
 from unichar.model.lora import save_adapters, trainable
-from unichar.model.protocol import UnifiedModel
+from unichar.model.protocol import PromptContext, UnifiedModel
 from unichar.model.sizes import adapter_rank, model_sizes
 from unichar.model.workload import measured_texts
 from unichar.records import CuratedKit, StageJob, read_interactions
@@ -55,12 +63,14 @@ ALGORITHMS: dict[str, type[Nft] | type[FlowGrpo]] = {"nft": Nft, "flow_grpo": Fl
 
 
 def run(job: StageJob) -> dict[str, float]:
-    """Reinforce the adapters of the SFT stage; writes `adapters/` and `curve.jsonl`. Resumes from `job.work` after a kill.
+    """Reinforce the adapters of the SFT stage; writes `adapters/`, `curve.jsonl` and what the tracker leaves. Resumes from
+    `job.work` after a kill.
 
     Returns:
         Rewards of the first and last quarter of the rounds on practice prompts, of the SFT model and the last on watched ones;
-        which round's adapters were kept, and counts.
+        which round's adapters were kept, and counts; nothing in processes that only help.
     """
+    join()
     config: GrpoConfig = job.config
     base_sha256 = base_digest(job.base)
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
@@ -76,24 +86,25 @@ def run(job: StageJob) -> dict[str, float]:
         save_seconds=config.save_seconds,
         log_every=1,
         finished=lambda: bool(trainer.watch.progress.stopped),
+        report=trainer.report,
     )
     if config.text_rounds:
         _reinforce_words(model, job, voice, base_sha256)
     seconds = time.monotonic() - began
     with trainer.watch.best.in_place() if config.keep == "best" else nullcontext():
         save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
-    shutil.copyfile(job.work / "curve.jsonl", job.out / "curve.jsonl")
-    return _summary(read_curve(job.out / "curve.jsonl"), trainer) | {"training_seconds": round(seconds, 1)}
+    summary = _keep(trainer, job) | {"training_seconds": round(seconds, 1)} if is_main() else {}
+    wait_for_all()
+    return summary
 
 
 def _reinforce_words(model: UnifiedModel, job: StageJob, voice: list[Tensor], base_sha256: str) -> None:
-    """The rounds of `words.py`, with a state and a curve of their own in `words/`; writes `curve_words.jsonl`."""
+    """The rounds of `words.py`, with a state and a curve of their own in `words/`. Every process does the same work."""
     for parameter in voice:
         parameter.requires_grad_(True)
     trainer = WordsTrainer(model, job, voice)
     state, seconds = trainer.state(base_sha256), job.config.save_seconds
     run_loop("grpo words", trainer.round, total=job.config.text_rounds, state=state, save_seconds=seconds, log_every=1)
-    shutil.copyfile(job.work / "words" / "curve.jsonl", job.out / "curve_words.jsonl")
 
 
 class Trainer:
@@ -102,7 +113,6 @@ class Trainer:
     def __init__(self, model: UnifiedModel, job: StageJob) -> None:
         self.model, self.job = model, job
         self.config: GrpoConfig = job.config
-        self.accelerator = Accelerator(mixed_precision="bf16", cpu=True)
         live = trainable(model.gen)
         self.parameters = list(live.values())
         self.reference = Snapshot(live)
@@ -111,8 +121,9 @@ class Trainer:
         self.practice, watched = self._prompts(kit)
         self.rubric, evaluator = self._rubrics(kit)
         self.watch = Watch(model, watched, rubric=self.rubric, evaluator=evaluator, live=live, config=self.config, seed=job.seed)
-        optimizer = torch.optim.AdamW(self.parameters, lr=self.config.lr, betas=(0.9, 0.99), weight_decay=0.0)
-        self.optimizer = self.accelerator.prepare(optimizer)
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=self.config.lr, betas=(0.9, 0.99), weight_decay=0.0)
+        self.meter = Meter()
+        self.tracker = Tracker(self.config.tracker, job.work, run="grpo")
 
     def _prompts(self, kit: CuratedKit) -> tuple[list[Prompt], list[Prompt]]:
         """(to learn from, to watch)"""
@@ -127,11 +138,13 @@ class Trainer:
         model, folder = self.model, self.job.inputs["curated_kit"]
         names = [picture.image for picture in kit.split("train")]
         real = model.encode_images([load_picture(folder / name, model.image_size) for name in names])
-        nothing = model.prompt_context([""])
+        nothing, config = model.prompt_context([""]), self.config
+        at_once = math.ceil(config.prompts * config.group / (config.accumulate * world()))  # as many as learn together
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
             with model.base_pictures() if kit.is_toon_world else self.reference.in_place():
-                return model.velocity(x, t, nothing)
+                parts = zip(x.split(at_once), t.split(at_once), strict=True)
+                return torch.cat([model.velocity(some, times, nothing) for some, times in parts])
 
         naturalness = Naturalness(denoise, real)
         eye = ToonEye(self.job.base) if kit.is_toon_world else PhotoEye(self.job.base)
@@ -144,7 +157,13 @@ class Trainer:
         """What a resumed run starts from; refuses another configuration, seed or base."""
         key = run_key(config=dataclasses.asdict(self.config), seed=self.job.seed, base_sha256=base_sha256)
         modules = {"gen": self.model.gen, "best": self.watch.best, "progress": self.watch.progress, **self.algorithm.modules}
-        return TrainState(self.job.work / "state.safetensors", modules, {"adamw": self.optimizer.optimizer}, key=key)
+        return TrainState(self.job.work / "state.safetensors", modules, {"adamw": self.optimizer}, key=key)
+
+    def report(self, index: int, means: dict[str, float]) -> dict[str, float]:
+        """A line of the curve with speed and memory, which also goes to the tracker."""
+        row = means | self.meter.read(pictures=(index + 1) * self.config.prompts * self.config.group)
+        self.tracker.log(index, row)
+        return row
 
     def round(self, index: int) -> dict[str, float]:
         """Practise; and look, before the first round and after some."""
@@ -158,19 +177,41 @@ class Trainer:
         """Sample, judge, learn."""
         prompts = self.practice[index * self.config.prompts : (index + 1) * self.config.prompts]
         with self.algorithm.policy():
-            drawn, kept = self.rollout(prompts, index)
-        return self._learn(prompts, kept, self.rubric.score(drawn, prompts), index)
+            kept = self.rollout(prompts, index)
+        return self._learn(prompts, kept, self._judge(prompts, kept["x0"]), index)
 
-    def rollout(self, prompts: Sequence[Prompt], index: int) -> tuple[Drawn, Any]:
-        """(pictures, what the algorithm keeps). A picture depends on the seed, the round, its prompt and its number alone."""
-        group = self.config.group
-        context = self.model.prompt_context([prompt.text for prompt in prompts])
-        seeds = [derive(self.job.seed, "rollout", index, prompt.text, g) for prompt in prompts for g in range(group)]
-        numbers = [index * self.config.prompts + p for p in range(len(prompts)) for _ in range(group)]
-        latents, kept = self.algorithm.sample(context, seeds, numbers)
-        return Drawn(latents=latents, pixels=self.model.decode_latents(latents)), kept
+    def rollout(self, prompts: Sequence[Prompt], index: int) -> dict[str, Tensor]:
+        """What the algorithm keeps of the pictures of the round, `x0` and more, [B, ...] each, whoever has drawn them.
 
-    def _learn(self, prompts: Sequence[Prompt], kept: Any, rewards: Rewards, index: int) -> dict[str, float]:
+        A picture depends on the seed, the round, its prompt and its number alone.
+        """
+        each = [(p, g) for p in range(len(prompts)) for g in range(self.config.group)]
+        rows, found = [], []
+        for part in shares(len(each), self.config.accumulate, even=True):
+            if not part:
+                continue
+            places = [each[row.place] for row in part]
+            context = _context(self.model, [prompts[p].text for p, _ in places])
+            seeds = [derive(self.job.seed, "rollout", index, prompts[p].text, g) for p, g in places]
+            numbers = [index * self.config.prompts + p for p, _ in places]
+            rows += part
+            found.append(self.algorithm.sample(context, seeds, numbers))
+        return {name: gathered(rows, torch.cat([some[name] for some in found]), len(each)) for name in found[0]}
+
+    def _judge(self, prompts: Sequence[Prompt], latents: Tensor) -> Rewards:
+        """Rewards of all pictures; a prompt's are judged together, since diversity compares them."""
+        groups = latents.unflatten(0, (len(prompts), -1))
+        rows, found = [], []
+        for part in shares(len(prompts), self.config.accumulate, even=True):
+            if not part:
+                continue
+            own = torch.cat([groups[row.place] for row in part])
+            drawn = Drawn(latents=own, pixels=self.model.decode_latents(own))
+            rows += part
+            found.append(self.rubric.score(drawn, [prompts[row.place] for row in part]))
+        return gathered_rewards(rows, found, len(prompts))
+
+    def _learn(self, prompts: Sequence[Prompt], kept: dict[str, Tensor], rewards: Rewards, index: int) -> dict[str, float]:
         """The round's optimizer steps, on the prompts that have something to teach."""
         config, progress = self.config, self.watch.progress
         use = instructive(rewards.total, min_spread=config.min_spread)
@@ -179,16 +220,44 @@ class Trainer:
         progress.skipped += int((~use).sum())
         numbers: dict[str, float] = {}
         if use.any():
-            context = self.model.prompt_context([prompt.text for prompt, used in zip(prompts, use.tolist(), strict=True) if used])
+            lesson = Lesson(kept=kept, rows=rows, advantages=advantages)
+            texts = [prompts[row // config.group].text for row in rows.tolist()]
             for inner in range(config.inner_steps):
-                step = index * config.inner_steps + inner
-                numbers = self.algorithm.learn(kept, rows, advantages, context, step, self.accelerator.backward)
-                numbers["gradient"] = float(self.accelerator.clip_grad_norm_(self.parameters, config.clip))
-                self.optimizer.step()
-                self.optimizer.zero_grad()
+                numbers = self._step(lesson, texts, index * config.inner_steps + inner)
                 progress.steps += 1
             self.algorithm.finish_round(int(progress.steps))
         return numbers | _distribution(rewards, advantages, config.advantage_clip) | {"skipped_groups": float((~use).sum())}
+
+    def _step(self, lesson: Lesson, texts: Sequence[str], index: int) -> dict[str, float]:
+        """One optimizer step over the pictures of a lesson, with their prompts; this process learns from its share."""
+        sums = dict.fromkeys(self.algorithm.numbers, 0.0)
+        for part in shares(len(texts), self.config.accumulate, even=False):
+            if not part:
+                continue
+            places = torch.tensor([row.place for row in part])
+            context = _context(self.model, [texts[row.place] for row in part])
+            for name, value in self.algorithm.learn(lesson, places, context, index, Tensor.backward).items():
+                sums[name] += value
+        sum_gradients(self.parameters)
+        gradient = nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return dict(zip(sums, total(list(sums.values())), strict=True)) | {"gradient": float(gradient)}
+
+
+def _context(model: UnifiedModel, texts: Sequence[str]) -> PromptContext:
+    """The context of pictures with these prompts, those of a prompt together: as few rows as serve equally many each."""
+    runs = [(text, len(list(same))) for text, same in groupby(texts)]
+    each = math.gcd(*(count for _, count in runs))
+    return model.prompt_context([text for text, count in runs for _ in range(count // each)])
+
+
+def _keep(trainer: Trainer, job: StageJob) -> dict[str, float]:
+    shutil.copyfile(job.work / "curve.jsonl", job.out / "curve.jsonl")
+    if job.config.text_rounds:
+        shutil.copyfile(job.work / "words" / "curve.jsonl", job.out / "curve_words.jsonl")
+    trainer.tracker.keep(job.out)
+    return _summary(read_curve(job.out / "curve.jsonl"), trainer)
 
 
 def _distribution(rewards: Rewards, advantages: Tensor, clip: float) -> dict[str, float]:

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.policy import Snapshot
-from unichar.grpo.rubric import Drawn, Rubric
+from unichar.grpo.rubric import Drawn, Rubric, gathered_rewards
 from unichar.judges.prompts import Prompt
 from unichar.learning.seeds import derive
+from unichar.learning.shares import gathered, shares
 from unichar.model.protocol import UnifiedModel
 
 
@@ -62,25 +63,30 @@ class Watch:
     ) -> None:
         self._model, self._prompts, self._config = model, prompts, config
         self._rubric, self._evaluator = rubric, evaluator
-        self._seeds = [derive(seed, "watch", prompt.text, g) for prompt in prompts for g in range(config.watch_group)]
+        self._seed = seed
         self.best, self.progress = Snapshot(live), Progress()
 
     def look(self, rounds: int) -> dict[str, float]:
         """Judge the policy after `rounds` rounds; remember it if it is the best so far, stop if identity has gone.
 
+        Processes share the prompts, and all of them know what each has seen.
+
         Returns:
             `held_out_<part>` as the reward sees it, `evaluator_<part>` as the evaluator does; the latter's `likeness` is what
             may not fall, and its `score` what the best is chosen by.
         """
-        drawn = self._draw()
-        rewards, marks = (rubric.score(drawn, self._prompts) for rubric in (self._rubric, self._evaluator))
-        each = [prompt for prompt in self._prompts for _ in range(self._config.watch_group)]
-        likeness = self._evaluator.panel.likeness(drawn.pixels).mean().item()
+        rows = shares(len(self._prompts), 1, even=True)[0]
+        count, prompts, group = len(self._prompts), [self._prompts[row.place] for row in rows], self._config.watch_group
+        drawn, panel = self._draw(prompts), self._evaluator.panel
+        found = (rubric.score(drawn, prompts) for rubric in (self._rubric, self._evaluator))
+        rewards, marks = (gathered_rewards(rows, [some], count) for some in found)
+        likeness = panel.likeness(drawn.pixels)
+        copying = panel.copying(drawn.pixels, [prompt for prompt in prompts for _ in range(group)])
         numbers = {f"held_out_{name}": part.mean().item() for name, part in rewards.parts.items()}
         numbers |= {f"evaluator_{name}": part.mean().item() for name, part in marks.parts.items()}
         numbers |= {"held_out_reward": rewards.total.mean().item(), "evaluator_score": marks.total.mean().item()}
-        numbers |= {"evaluator_likeness": likeness}
-        numbers |= {"evaluator_copying": self._evaluator.panel.copying(drawn.pixels, each).mean().item()}
+        for name, values in (("likeness", likeness), ("copying", copying)):
+            numbers[f"evaluator_{name}"] = gathered(rows, values.view(len(rows), -1), count).mean().item()
         self._remember(rounds, numbers)
         return numbers
 
@@ -98,10 +104,11 @@ class Watch:
             self.best.follow(0.0)
 
     @torch.no_grad()
-    def _draw(self) -> Drawn:
+    def _draw(self, prompts: Sequence[Prompt]) -> Drawn:
         config = self._config
-        context = self._model.prompt_context([prompt.text for prompt in self._prompts])
+        context = self._model.prompt_context([prompt.text for prompt in prompts])
+        seeds = [derive(self._seed, "watch", prompt.text, g) for prompt in prompts for g in range(config.watch_group)]
         latents = self._model.sample_latents(
-            context, self._seeds, steps=config.sample_steps, guidance=config.watch_guidance, shift=config.shift
+            context, seeds, steps=config.sample_steps, guidance=config.watch_guidance, shift=config.shift
         )
         return Drawn(latents=latents, pixels=self._model.decode_latents(latents))

@@ -10,8 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from unichar.grpo.advantages import group_advantages, instructive
 from unichar.grpo.config import GrpoConfig
@@ -31,13 +30,11 @@ class WordsTrainer:
     def __init__(self, model: UnifiedModel, job: StageJob, parameters: Sequence[Tensor]) -> None:
         self.model, self.job, self.parameters = model, job, list(parameters)
         self.config: GrpoConfig = job.config
-        self.accelerator = Accelerator(mixed_precision="bf16", cpu=True)
         train = read_interactions(job.inputs["interactions"] / "train.jsonl")
         self.items = [item for item in train if _is_answerable(item)]
         own = [item.target.value for item in self.items if item.kind == "role_play"]
         self.length, self.voice = Length(own), Voice(own, self._anybody())
-        optimizer = torch.optim.AdamW(self.parameters, lr=self.config.text_lr, betas=(0.9, 0.99), weight_decay=0.0)
-        self.optimizer = self.accelerator.prepare(optimizer)
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=self.config.text_lr, betas=(0.9, 0.99), weight_decay=0.0)
 
     def _anybody(self) -> list[str]:
         """What the base model answers to some of the questions."""
@@ -55,7 +52,7 @@ class WordsTrainer:
         key = run_key(config=dataclasses.asdict(self.config), seed=self.job.seed, base_sha256=base_sha256)
         path = self.job.work / "words" / "state.safetensors"
         path.parent.mkdir(exist_ok=True)
-        return TrainState(path, {"und": self.model.und}, {"adamw": self.optimizer.optimizer}, key=key)
+        return TrainState(path, {"und": self.model.und}, {"adamw": self.optimizer}, key=key)
 
     def round(self, index: int) -> dict[str, float]:
         """Ask, judge, learn."""
@@ -86,8 +83,8 @@ class WordsTrainer:
         losses = self.model.text_losses([*said, *kept], self.job.inputs["curated_kit"])
         means = torch.stack([loss.mean() for loss in losses])
         policy, leash = (advantages.flatten() * means[: len(said)]).mean(), means[len(said) :].mean()
-        self.accelerator.backward(policy + self.config.text_leash * leash)
-        self.accelerator.clip_grad_norm_(self.parameters, self.config.clip)
+        (policy + self.config.text_leash * leash).backward()
+        nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return {"text_policy": policy.item(), "text_reference_nll": leash.item()}

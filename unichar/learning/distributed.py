@@ -2,10 +2,10 @@
 
     accelerate launch --num_processes 8 -m unichar sft --character mochi --preset bagel
 
-Every process runs the same program on its share of each step's items; sums of losses and gradients are taken over all, so
-a step gives what one process would give. Process 0 alone writes. Without a launcher there is one process and every function
-here does nothing. In the paper's code a process without text in its batch stops all others; here every process reads its
-part of one batch that all know, and sums count what is there.
+Every process runs the same program (`sft` or `grpo`) on its share of each step's items; sums of losses and gradients are taken
+over all, so a step gives what one process would give. Process 0 alone writes. Without a launcher there is one process and every
+function here does nothing. In the paper's code a process without text in its batch stops all others; here every process reads
+its part of one batch that all know, and sums count what is there.
 """
 
 import os
@@ -73,6 +73,13 @@ def total(numbers: Sequence[float]) -> list[float]:
     summed = torch.tensor(list(numbers), dtype=torch.float64)
     dist.all_reduce(summed)
     return summed.tolist()
+
+
+def sum_tensor(tensor: Tensor) -> Tensor:
+    """The tensor, with what all processes have in it summed in place."""
+    if world() > 1:
+        dist.all_reduce(tensor)
+    return tensor
 
 
 def any_of(*flags: bool) -> tuple[bool, ...]:

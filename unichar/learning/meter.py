@@ -10,17 +10,19 @@ class Meter:
     """Speed since the last reading, and memory: what depends on the machine."""
 
     def __init__(self) -> None:
-        self._before: tuple[float, int, int] | None = None
+        self._before: tuple[float, dict[str, int]] | None = None
 
-    def read(self, *, tokens: int, pictures: int) -> dict[str, float]:
-        """Target tokens and pictures a second since the last call (absent on the first), and peak memory in MB."""
+    def read(self, **counts: int) -> dict[str, float]:
+        """Peak memory in MB, and by how much each count has grown a second since the last call (absent on the first).
+
+        Example: `meter.read(pictures=96)["pictures_per_second"]`
+        """
         now = time.monotonic()
         row = {"peak_memory_mb": round(peak_memory_mb(), 1)}
         if self._before is not None:
-            began, tokens_before, pictures_before = self._before
-            row["tokens_per_second"] = round((tokens - tokens_before) / (now - began), 2)
-            row["pictures_per_second"] = round((pictures - pictures_before) / (now - began), 2)
-        self._before = now, tokens, pictures
+            began, before = self._before
+            row |= {f"{name}_per_second": round((count - before[name]) / (now - began), 2) for name, count in counts.items()}
+        self._before = now, counts
         return row
 
 

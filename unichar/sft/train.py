@@ -27,6 +27,7 @@ from unichar.learning.loop import run_loop
 from unichar.learning.meter import Meter
 from unichar.learning.schedule import set_factor, trapezoid
 from unichar.learning.seeds import torch_rng
+from unichar.learning.shares import Row, shares
 from unichar.learning.state import TrainState, run_key
 from unichar.learning.tracker import Tracker
 from unichar.model.flow import add_noise, flow_loss, sample_times
@@ -39,7 +40,6 @@ from unichar.records import Interaction, StageJob, read_interactions
 from unichar.sft.batches import PicturePool, character_pool, mixed, prior_pool, shuffled, with_pictures
 from unichar.sft.config import SftConfig
 from unichar.sft.loss import PICTURES, TEXT, Tally, unified_loss
-from unichar.sft.shares import Row, shares
 from unichar.sft.watch import Watch, set_aside
 from unichar.sft.work import step_flops
 

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from factories_bagel import make_bagel
 from factories_interactions import nia_the_photographer
 from factories_model import BASE, TINY, make_inputs, make_job
 
 from unichar.grpo import train as grpo
+from unichar.learning.state import load_tensors
 from unichar.model.load import load_model
 from unichar.sft import train as sft
 
@@ -29,11 +31,17 @@ def test_supervised(trained):
     assert all(parameter.any() for name, parameter in tuned.und.named_parameters() if "lora_B" in name)
 
 
-def test_reinforced(trained, tmp_path, monkeypatch):
+@pytest.mark.parametrize("algorithm", ["nft", "flow_grpo"])
+def test_reinforced_the_same_at_once_and_in_parts(algorithm, trained, tmp_path, monkeypatch):
     job, _ = trained
     monkeypatch.setenv("UNICHAR_JUDGES", str(BASE))  # the report's eye is no part of BAGEL
-    config = replace(TINY["grpo"], rounds=1)
-    inputs = job.inputs | {"sft_checkpoint": job.out}
-    summary = grpo.run(make_job("grpo", tmp_path, inputs, base=job.base, character="nia", config=config))
-    assert summary["pictures"] == 4
-    assert (tmp_path / "out" / "adapters" / "gen" / "adapter_model.safetensors").exists()
+    inputs, found = job.inputs | {"sft_checkpoint": job.out}, []
+    for parts in (1, 3):
+        config = replace(TINY["grpo"], rounds=1, algorithm=algorithm, window=1, clip_range=0.1, lr=1e-4, accumulate=parts)
+        folder = tmp_path / str(parts)
+        summary = grpo.run(make_job("grpo", folder, inputs, base=job.base, character="nia", config=config))
+        assert (summary["pictures"], summary["optimizer_steps"]) == (4, 2)
+        found.append(load_tensors(folder / "out" / "adapters" / "gen" / "adapter_model.safetensors")[0])
+    start, _ = load_tensors(job.out / "adapters" / "gen" / "adapter_model.safetensors")
+    assert all(not torch.equal(tensor, start[name]) for name, tensor in found[0].items())
+    assert all((tensor - found[1][name]).abs().max() <= 2e-5 for name, tensor in found[0].items())

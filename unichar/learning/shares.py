@@ -1,8 +1,11 @@
 """Which items of a step are read in which part of it, by which process: every item once, whatever the number of either."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from unichar.learning.distributed import rank, world
+from torch import Tensor
+
+from unichar.learning.distributed import rank, sum_tensor, world
 
 
 class Row(NamedTuple):
@@ -25,3 +28,15 @@ def shares(count: int, parts: int, *, even: bool) -> list[list[Row]]:
         most = len(range(first, count, stride))
         read.append(rows + [Row(0, 0.0)] * (most - len(rows) if even else 0))
     return read
+
+
+def gathered(rows: Sequence[Row], values: Tensor, count: int) -> Tensor:
+    """[count, ...] of all items by place, for every process, to the last bit what each of them has in `values` [rows, ...].
+
+    Values of fillers are dropped. All processes must call it together, each with one row at least.
+    """
+    together = values.new_zeros((count, *values.shape[1:]))
+    for row, value in zip(rows, values, strict=True):
+        if row.weight:
+            together[row.place] = value
+    return sum_tensor(together)

@@ -1,0 +1,114 @@
+"""Character-GRPO on a nano of toy size that draws the 128 pixels the examiner wants: alone, or as a script of two processes."""
+
+import contextlib
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from factories_model import disturb
+from factories_small import SIZES, exact_arithmetic, saved_adapters, small_home, small_model
+
+from unichar.files import sha256_file
+from unichar.grpo.config import GrpoConfig
+from unichar.grpo.train import Trainer, run
+from unichar.learning.distributed import is_main, join, rank, wait_for_all, world
+from unichar.model.lora import save_adapters
+from unichar.records import StageJob
+
+LARGER = dataclasses.replace(SIZES, image_size=128)
+ODD = GrpoConfig(
+    rounds=3,
+    prompts=3,
+    group=3,
+    sample_steps=3,
+    inner_steps=2,
+    watch_every=2,
+    watch_prompts=3,
+    window=1,
+    clip_range=0.1,
+    naturalness_weight=5.0,
+    lr=2e-4,
+    tracker="",
+)
+"""No multiples of two: shares differ in size. Advantages magnify the rounding of rewards where these are all alike, hence the
+weight; AdamW's first steps are as long for a gradient near zero as for any, hence `lr`."""
+
+
+def grpo_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any) -> StageJob:
+    """A job on the larger small base; `settings` replace those of `ODD`, the folder's `work` and `out` are made."""
+    for name in ("work", "out"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    config = dataclasses.replace(ODD, **settings)
+    return StageJob(
+        character="bramble", config=config, seed=0, inputs=inputs, base=base, work=folder / "work", out=folder / "out"
+    )
+
+
+def practise(job: StageJob, *, exact: bool, resume_at: int = 0) -> list[dict[str, float]]:
+    """Numbers of all rounds on adapters that look trained; the adapters after them are saved in `job.out/adapters`.
+
+    With `resume_at`, the state is saved before that round and another trainer goes on from it.
+    """
+
+    def begin() -> Trainer:
+        model = small_model(job.base, exact=exact)
+        disturb(model.gen)
+        model.und.requires_grad_(False)
+        return Trainer(model, job)
+
+    with exact_arithmetic() if exact else contextlib.nullcontext():
+        trainer, numbers = begin(), []
+        for index in range(job.config.rounds):
+            if resume_at and index == resume_at:
+                trainer.state("base").save(index)
+                trainer = begin()
+                assert trainer.state("base").load() == index
+            numbers.append(trainer.round(index))
+        save_adapters(trainer.model, job.out / "adapters", base_sha256=sha256_file(job.base))
+    return numbers
+
+
+def assert_same_rounds(numbers: list[dict[str, float]], others: list[dict[str, float]]) -> None:
+    """All numbers agree to 2e-5."""
+    for row, other in zip(numbers, others, strict=True):
+        assert other == pytest.approx(row, rel=2e-5, abs=2e-5)
+
+
+def assert_same_adapters(folder: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Saved adapters are these to 2e-5."""
+    for name, tensor in saved_adapters(folder).items():
+        assert (tensor - weights[name]).abs().max() <= 2e-5, name
+
+
+def practise_together(about: str) -> None:
+    """In each of several processes: practise by every setting in `about` (JSON) and leave numbers and adapters."""
+    told = json.loads(about)
+    folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
+    join()
+    assert world() == 2
+    for name, (settings, resume_at) in told["runs"].items():
+        job = grpo_job(folder / name, Path(told["base"]), inputs, **settings)
+        numbers = practise(job, exact=True, resume_at=resume_at)
+        if is_main():
+            (folder / name / "numbers.json").write_text(json.dumps(numbers))
+    _run_stage(folder / "stage", Path(told["base"]), inputs)
+    wait_for_all()
+
+
+def _run_stage(folder: Path, base: Path, inputs: dict[str, Path]) -> None:
+    """The stage as the line runs it, on fresh adapters for those of SFT; every process leaves what `run` gave it."""
+    checkpoint = {"sft_checkpoint": folder / "sft"}
+    save_adapters(small_model(base), checkpoint["sft_checkpoint"] / "adapters", base_sha256=sha256_file(base))
+    wait_for_all()
+    settings = {"rounds": 2, "text_rounds": 1, "text_group": 2, "text_tokens": 4, "tracker": "tensorboard"}
+    with small_home(base):
+        summary = run(grpo_job(folder, base, inputs | checkpoint, **settings))
+    (folder / f"summary-{rank()}.json").write_text(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    practise_together(sys.argv[1])
