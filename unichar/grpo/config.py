@@ -22,6 +22,9 @@ class GrpoConfig:
     """Sampling steps of a rollout [10] [flow 14]."""
     inner_steps: int = 2
     """Optimizer steps a round; nft takes each at fresh times and noise, flow_grpo over the same steps [1] [flow 2]."""
+    times: int = 2
+    """nft: times each picture is learned at in an optimizer step, of the sampler's first half, where what it shows is decided
+    [9 of all 10]."""
     kl: float = 0.01
     """Weight of the distance to the SFT model, what keeps pictures pictures: for nft squared, of velocities [1e-4]; for flow_grpo
     of the means of steps, over twice their squared noise [flow 0]."""
@@ -96,6 +99,7 @@ class GrpoConfig:
             "prompts",
             "sample_steps",
             "inner_steps",
+            "times",
             "watch_every",
             "watch_prompts",
             "watch_group",

@@ -3,7 +3,7 @@
 An old policy samples; after each round it moves toward the one that learns, the more slowly the more steps have been taken.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -47,28 +47,40 @@ class Nft:
     def learn(
         self, lesson: Lesson, part: Tensor, context: PromptContext, index: int, backward: Callable[[Tensor], None]
     ) -> dict[str, float]:
-        """Gradients of optimizer step `index`: every picture of `part` once, at one of the sampler's own times.
+        """Gradients of optimizer step `index`: every picture of `part` at `times` of the sampler's own times."""
+        config = self._config
+        x0, r = lesson.kept["x0"][lesson.rows[part]], optimality(lesson.advantages[part], clip=config.advantage_clip)
+        sums = dict.fromkeys(self.numbers, 0.0)
+        for times, noise in self._noised(lesson, index):
+            t = times[part]
+            x_t = add_noise(x0, noise[part], t)
+            with self.old.in_place():
+                v_old = self._model.velocity(x_t, t, context)
+            with self._reference.in_place():
+                v_ref = self._model.velocity(x_t, t, context)
+            v = self._model.velocity(x_t, t, context)
+            loss, numbers = nft_loss(
+                v, v_old, v_ref, x0=x0, x_t=x_t, t=t, r=r, beta=config.beta, kl=config.kl, scale=config.advantage_clip
+            )
+            backward(loss * lesson.share(part) / config.times)
+            for name, value in lesson.portion({"loss": loss.item(), **numbers}, part).items():
+                sums[name] += value / config.times
+        return sums
 
-        Times and noise are drawn for the whole lesson, whoever reads which part of it.
+    def _noised(self, lesson: Lesson, index: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(times [N], noise [N, C, h, w]) of the whole lesson, whoever reads which part of it, as often as `times` says.
+
+        Pictures of a prompt share both: what they have in common cancels between advantages that sum to nothing, and so does most
+        of the noise. A prompt meets different times, all of the sampler's first half: later ones only finish what is there.
         """
         config, shape = self._config, lesson.kept["x0"].shape[1:]
         generator = torch_rng(self._seed, "grpo-noise", index)
-        grid = time_grid(config.sample_steps, config.shift)[:-1]
-        t = grid[torch.randint(len(grid), (len(lesson.rows),), generator=generator)][part]
-        noise = torch.randn((len(lesson.rows), *shape), generator=generator)[part]
-        x0 = lesson.kept["x0"][lesson.rows[part]]
-        x_t = add_noise(x0, noise, t)
-        with self.old.in_place():
-            v_old = self._model.velocity(x_t, t, context)
-        with self._reference.in_place():
-            v_ref = self._model.velocity(x_t, t, context)
-        v = self._model.velocity(x_t, t, context)
-        r = optimality(lesson.advantages[part], clip=config.advantage_clip)
-        loss, numbers = nft_loss(
-            v, v_old, v_ref, x0=x0, x_t=x_t, t=t, r=r, beta=config.beta, kl=config.kl, scale=config.advantage_clip
-        )
-        backward(loss * lesson.share(part))
-        return lesson.portion({"loss": loss.item(), **numbers}, part)
+        grid = time_grid(config.sample_steps, config.shift)[: (config.sample_steps + 1) // 2]
+        order = torch.stack([torch.randperm(len(grid), generator=generator) for _ in range(config.prompts)])
+        prompts = lesson.rows // config.group
+        for turn in range(config.times):
+            noise = torch.randn((config.prompts, *shape), generator=generator)
+            yield grid[order[prompts, turn % len(grid)]], noise[prompts]
 
     def finish_round(self, steps: int) -> None:
         """Move the old policy, after `steps` optimizer steps in all."""

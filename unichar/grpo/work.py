@@ -35,11 +35,14 @@ def _drawn(sizes: Sizes, texts: Texts, config: GrpoConfig, *, pictures: int, pro
 
 
 def _learning(sizes: Sizes, texts: Texts, config: GrpoConfig, *, gen_rank: int, full: bool) -> float:
-    """One optimizer step. DiffusionNFT asks the old and the reference policy as well, Flow-GRPO every step of its window."""
+    """One optimizer step: of DiffusionNFT some times, asked of the old and the reference policy as well; of Flow-GRPO every step
+    of its window."""
     pictures, prompts = config.prompts * config.group, config.prompts
     live = drawing(sizes, pictures=pictures, prompts=prompts, context=texts.plain, rank=0 if full else gen_rank)
     others = (2 if config.algorithm == "nft" else int(config.kl > 0)) * live.forward
     passes = live.training(full=full, recompute=sizes.recompute) + others
-    if config.algorithm == "flow_grpo":
+    if config.algorithm == "nft":
+        passes *= config.times
+    else:
         passes *= config.window * (2 if config.rollout_guidance > 1 else 1)
     return passes + reading(sizes, [texts.plain] * prompts).forward / config.inner_steps

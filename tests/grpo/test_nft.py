@@ -1,0 +1,86 @@
+"""DiffusionNFT: which times and noise a picture is learned at, and that only differences between pictures of a prompt teach."""
+
+import dataclasses
+
+import pytest
+import torch
+from factories_model import BASE, PROMPTS, disturb
+
+from unichar.grpo.config import GrpoConfig
+from unichar.grpo.nft import Nft
+from unichar.grpo.policy import Lesson, Snapshot
+from unichar.model.flow import time_grid
+from unichar.model.load import load_model
+from unichar.model.lora import LoraSettings, add_adapters, trainable
+
+CONFIG = GrpoConfig(prompts=3, group=4, sample_steps=6, times=2)
+ADVANTAGES = torch.tensor([1.0, -1.0, 0.5, -0.5] * 2)
+ROWS = torch.tensor([0, 1, 2, 3, 8, 9, 10, 11])
+"""The second of three prompts has nothing to teach."""
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    model = load_model(BASE)
+    add_adapters(model, und=LoraSettings(rank=2, alpha=4), gen=LoraSettings(rank=2, alpha=4), seed=0)
+    disturb(model.gen)
+    model.und.requires_grad_(False)
+    return model
+
+
+@pytest.fixture(scope="module")
+def pictures(tuned):
+    """x0 of three prompts with four pictures each."""
+    context = tuned.prompt_context(PROMPTS[:3])
+    return tuned.sample_latents(context, list(range(12)), steps=2, guidance=1.0, shift=2.0)
+
+
+def learner(model, **changes) -> Nft:
+    live = trainable(model.gen)
+    return Nft(model, dataclasses.replace(CONFIG, **changes), live=live, reference=Snapshot(live), seed=0)
+
+
+def lesson_of(pictures) -> Lesson:
+    return Lesson(kept={"x0": pictures}, rows=ROWS, advantages=ADVANTAGES)
+
+
+def gradient_of(model, lesson, **changes) -> torch.Tensor:
+    """The gradient of one optimizer step, in one vector."""
+    parameters = list(trainable(model.gen).values())
+    context = model.prompt_context([PROMPTS[0], PROMPTS[2]])
+    learner(model, **changes).learn(lesson, torch.arange(8), context, 0, torch.Tensor.backward)
+    flat = torch.cat([parameter.grad.flatten() for parameter in parameters])
+    for parameter in parameters:
+        parameter.grad = None
+    return flat
+
+
+def test_pictures_of_a_prompt_share_times_and_noise_and_prompts_do_not(tuned, pictures):
+    turns = list(learner(tuned)._noised(lesson_of(pictures), 5))
+    assert len(turns) == 2
+    first_half = set(time_grid(6, CONFIG.shift)[:3].tolist())
+    for times, noise in turns:
+        assert set(times.tolist()) <= first_half
+        assert len(set(times[:4].tolist())) == len(set(times[4:].tolist())) == 1
+        assert torch.equal(noise[:1].expand_as(noise[:4]), noise[:4]) and not torch.equal(noise[0], noise[4])
+    (first, noise), (second, more) = turns
+    assert (first != second).all() and not torch.equal(noise, more)
+
+
+def test_noise_is_another_each_step_and_the_same_for_a_seed(tuned, pictures):
+    at = [list(learner(tuned)._noised(lesson_of(pictures), index)) for index in (0, 0, 1)]
+    assert torch.equal(at[0][0][1], at[1][0][1]) and not torch.equal(at[0][0][1], at[2][0][1])
+
+
+def test_what_the_pictures_of_a_prompt_have_in_common_teaches_nothing(tuned, pictures):
+    same = pictures[[0] * 4 + [4] * 4 + [8] * 4]
+    differ, alike = (gradient_of(tuned, lesson_of(x0), kl=0.0) for x0 in (pictures, same))
+    assert alike.norm() < 0.02 * differ.norm()
+
+
+def test_more_times_are_a_mean_over_them(tuned, pictures):
+    lesson, context = lesson_of(pictures), tuned.prompt_context([PROMPTS[0], PROMPTS[2]])
+    losses: list[float] = []
+    numbers = learner(tuned, times=3).learn(lesson, torch.arange(8), context, 0, lambda loss: losses.append(loss.item()))
+    assert len(losses) == 3 and sum(losses) == pytest.approx(numbers["loss"], rel=1e-5)
+    assert numbers.keys() == set(Nft.numbers)
