@@ -61,7 +61,9 @@ def smoke() -> Preset:
         kit=KitConfig(),
         interactions=InteractionsConfig(),
         sft=SftConfig(steps=3, conversations=2, pictures=4, prompts=2, prior_pictures=2, prior_pool=4),
-        grpo=GrpoConfig(rounds=2, prompts=2, group=2, sample_steps=2, inner_steps=1, watch_every=2, watch_prompts=2),
+        grpo=GrpoConfig(
+            rounds=2, prompts=2, group=2, sample_steps=2, inner_steps=1, times=1, watch_every=2, watch_prompts=2, watch_group=2
+        ),
         evaluation=EvaluationConfig(
             prompts=3, pictures=2, sample_steps=3, text_items=3, chats=1, role_plays=1, max_reply_tokens=8, max_plan_tokens=12
         ),
@@ -110,7 +112,16 @@ def bagel() -> Preset:
         ),
         # Twelve pictures a pass on one GPU; more at once do not fit beside the model, and fewer fill it as well.
         grpo=GrpoConfig(
-            rounds=101, prompts=6, group=8, sample_steps=14, shift=3.0, kl=1e-4, lr=3e-4, accumulate=4, judges=reward_judges()
+            rounds=101,
+            prompts=6,
+            group=8,
+            sample_steps=14,
+            times=1,
+            shift=3.0,
+            kl=1e-4,
+            watch_group=2,
+            accumulate=4,
+            judges=reward_judges(),
         ),
         evaluation=EvaluationConfig(
             sample_steps=49, guidance=4.0, shift=3.0, max_reply_tokens=200, max_plan_tokens=400, judges=report_judges()

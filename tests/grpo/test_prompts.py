@@ -37,10 +37,10 @@ def test_toons_are_named_and_judged_by_the_scene(inputs):
 
 
 @pytest.mark.parametrize("which", [practice_prompts, watch_prompts])
-def test_every_other_prompt_leaves_something_open(inputs, which):
+def test_three_of_four_prompts_leave_something_open(inputs, which):
     material, more = read(inputs), {"watched": ()} if which is practice_prompts else {}
     prompts = which(*material, count=20, seed=0, **more)
-    assert [prompt.is_open for prompt in prompts] == [False, True] * 10
+    assert [prompt.is_open for prompt in prompts] == [False, True, True, True] * 5
     assert {len(prompt.attributes) for prompt in prompts if prompt.is_open} == {1, 2}
 
 

@@ -12,7 +12,7 @@ class GrpoConfig:
 
     algorithm: Literal["nft", "flow_grpo"] = "nft"
     """How pictures are reinforced: DiffusionNFT, or the paper's Flow-GRPO."""
-    rounds: int = 14
+    rounds: int = 24
     """Rounds of sampling, judging and learning [flow 101]."""
     prompts: int = 4
     """Prompts a round [48] [flow 48]."""
@@ -28,7 +28,7 @@ class GrpoConfig:
     kl: float = 0.01
     """Weight of the distance to the SFT model, what keeps pictures pictures: for nft squared, of velocities [1e-4]; for flow_grpo
     of the means of steps, over twice their squared noise [flow 0]."""
-    lr: float = 5e-4
+    lr: float = 3e-4
     """Learning rate of the expert's adapters [3e-4] [flow 1e-5, full tuning]."""
     advantage_clip: float = 5.0
     """Advantages are cut at plus and minus this many standard deviations [5] [flow 5]."""
@@ -50,8 +50,8 @@ class GrpoConfig:
     """Reward for who is in the picture: inside the band between a stranger and a copy [flow 0.15]."""
     alignment_weight: float = 1.0
     """Reward for what the prompt asks for [flow 0.75]."""
-    diversity_weight: float = 0.5
-    """Reward for being unlike the other pictures of the prompt [flow 0.1]."""
+    diversity_weight: float = 4.0
+    """Reward for being unlike the other pictures of the prompt [flow 0.1]; such distances are small, hence the number."""
     naturalness_weight: float = 0.5
     """Reward for what the model would take for a picture; without it smears win that only the reader takes for a book."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
@@ -62,11 +62,11 @@ class GrpoConfig:
     """Largest gradient norm [1.0]."""
     accumulate: int = 1
     """Parts in which a round's pictures are drawn, judged and learned from, one after the other: less memory, the same round."""
-    watch_every: int = 4
+    watch_every: int = 6
     """Rounds between looks at watch prompts, which are neither learned from nor in the report."""
     watch_prompts: int = 8
     """Prompts of such a look."""
-    watch_group: int = 2
+    watch_group: int = 4
     """Pictures a prompt of such a look."""
     watch_guidance: float = 2.0
     """Classifier-free guidance of pictures that are looked at, as in reports."""

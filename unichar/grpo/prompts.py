@@ -1,7 +1,8 @@
 """What the model practises on and what it is watched on: prompts that ask for nothing a test asks for, nor for the same thing.
 
-Half of a toon's prompts leave something open, as people's do: a model that has learned ten pictures by heart shows it there, by
-drawing the same things around what was asked for. A full caption leaves nothing to vary.
+Three of four prompts for a toon leave something open, as people's do: a model that has learned ten pictures by heart shows it
+there, by drawing the same things around what was asked for. A full caption leaves nothing to vary. For the same reason half of
+the prompts for a character of photographs are scenes that none of its pictures shows.
 """
 
 import random
@@ -67,11 +68,11 @@ def _tested(test: Sequence[Interaction]) -> set[frozenset[tuple[str, str]]]:
 def _new_prompts(
     name: str, rng: random.Random, count: int, *, taken: set[frozenset[tuple[str, str]]], distinct: bool
 ) -> list[Prompt]:
-    """`count` prompts outside of `taken`, full and open ones in turn; `distinct` asks for each thing once."""
+    """`count` prompts outside of `taken`, a full one and three open ones in turn; `distinct` asks for each thing once."""
     prompts: list[Prompt] = []
     while len(prompts) < count:
         scene = random_scene(rng)
-        attributes = {field: getattr(scene, field) for field in SCENE} if len(prompts) % 2 == 0 else part_of(scene, rng)
+        attributes = {field: getattr(scene, field) for field in SCENE} if len(prompts) % 4 == 0 else part_of(scene, rng)
         if wanted(attributes) not in taken:
             prompts.append(Prompt(text=caption(name, attributes, rng), attributes=attributes))
             if distinct:
