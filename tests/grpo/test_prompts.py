@@ -17,8 +17,8 @@ def read(inputs):
 def test_toons_practise_what_no_test_asks_for(inputs):
     kit, train, test = read(inputs)
     watched = watch_prompts(kit, train, test, count=8, seed=0)
-    prompts = practice_prompts(kit, train, test, watched=watched, count=3000, seed=0)  # of 2240 scenes: a leak would show
-    assert len(prompts) == 3000
+    prompts = practice_prompts(kit, train, test, watched=watched, count=6000, seed=0)  # of 2240 scenes: a leak would show
+    assert len(prompts) == 6000
     practised = {wanted(prompt.attributes) for prompt in prompts}
     tested = {wanted(item.attributes) for item in test if item.kind == "portrait"}
     held_out = {wanted(picture.attributes) for picture in kit.split("test")}

@@ -55,13 +55,18 @@ class Rubric:
 
     @torch.no_grad()
     def score(self, drawn: Drawn, prompts: Sequence[Prompt]) -> Rewards:
-        """Rewards of P prompts' pictures. Parts: `identity` up to 1 (the band), the others in 0..1."""
+        """Rewards of P prompts' pictures. Parts: `identity` up to 1 (the band), the others in 0..1.
+
+        Diversity counts as far as a picture shows the character: being unlike the others is easy for somebody else.
+        """
         grouped = (len(prompts), len(drawn.pixels) // len(prompts))
         each = [prompt for prompt in prompts for _ in range(grouped[1])]
+        identity = self.panel.band(drawn.pixels, each).view(grouped)
+        unlike = leave_one_out(self.panel.vectors(drawn.pixels).view(*grouped, -1))
         parts = {
-            "identity": self.panel.band(drawn.pixels, each).view(grouped),
+            "identity": identity,
             "alignment": self.panel.alignment(drawn.pixels, each).view(grouped),
-            "diversity": leave_one_out(self.panel.vectors(drawn.pixels).view(*grouped, -1)),
+            "diversity": identity.clamp(0, 1) * unlike,
             "naturalness": self._naturalness.score(drawn.latents).view(grouped),
         }
         total = torch.stack([self._weights[name] * part for name, part in parts.items()]).sum(dim=0)
