@@ -12,11 +12,11 @@ class GrpoConfig:
 
     algorithm: Literal["nft", "flow_grpo"] = "nft"
     """How pictures are reinforced: DiffusionNFT, or the paper's Flow-GRPO."""
-    rounds: int = 24
+    rounds: int = 16
     """Rounds of sampling, judging and learning [flow 101]."""
-    prompts: int = 4
+    prompts: int = 3
     """Prompts a round [48] [flow 48]."""
-    group: int = 6
+    group: int = 10
     """Pictures a prompt; they are compared with each other [24] [flow 8]."""
     sample_steps: int = 10
     """Sampling steps of a rollout [10] [flow 14]."""
@@ -62,7 +62,7 @@ class GrpoConfig:
     """Largest gradient norm [1.0]."""
     accumulate: int = 1
     """Parts in which a round's pictures are drawn, judged and learned from, one after the other: less memory, the same round."""
-    watch_every: int = 6
+    watch_every: int = 4
     """Rounds between looks at watch prompts, which are neither learned from nor in the report."""
     watch_prompts: int = 8
     """Prompts of such a look."""
