@@ -62,3 +62,14 @@ def test_pictures_of_a_prompt_are_compared_with_each_other_only(judge):
     twins, pair = make_album(1).images * 2, make_strangers(2)
     diversity = judge([*twins, *pair], [prompt_of(make_album(1).scenes[0])] * 2).parts["diversity"]
     assert (diversity[0] < 1e-3).all() and (diversity[1] > 0.1).all()
+
+
+def test_being_unlike_the_others_counts_for_the_character_only(judge):
+    scenes = make_album(4, seed=4).scenes
+    own = [draw(BRAMBLE_LOOK, scene, seed=1) for scene in scenes]
+    prompts = [Prompt(text="anything", attributes={"pose": scenes[0].pose})] * 2
+    rewards = judge([*own, *make_strangers(4)], prompts)
+    identity, diversity = rewards.parts["identity"].clamp(0, 1), rewards.parts["diversity"]
+    unlike = diversity / identity.clamp(min=1e-6)
+    assert unlike[1].mean() > unlike[0].mean()  # strangers differ more from each other
+    assert diversity[1].mean() < unlike[1].mean() * 0.8 and diversity[0].mean() > unlike[0].mean() * 0.8
