@@ -5,7 +5,9 @@ with the hash of the base they belong to.
 """
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +43,8 @@ def add_adapters(model: UnifiedModel, *, und: LoraSettings, gen: LoraSettings, s
         torch.manual_seed(seed)
         targets = list(settings.targets or model.lora_targets[side])
         config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, lora_dropout=0.0)
-        setattr(model, side, get_peft_model(getattr(model, side), config))
+        with _peft_asks_by_the_old_name():
+            setattr(model, side, get_peft_model(getattr(model, side), config))
 
 
 def save_adapters(model: UnifiedModel, folder: Path, *, base_sha256: str) -> None:
@@ -73,8 +76,17 @@ def load_adapters(
             "fetch the base it belongs to (`make data`), or train the character again"
         )
     for side in sides:
-        loaded = PeftModel.from_pretrained(getattr(model, side), folder / side, is_trainable=trainable)
+        with _peft_asks_by_the_old_name():
+            loaded = PeftModel.from_pretrained(getattr(model, side), folder / side, is_trainable=trainable)
         setattr(model, side, loaded)
+
+
+@contextmanager
+def _peft_asks_by_the_old_name() -> Iterator[None]:
+    """Keep transformers from telling users that peft reads `is_gradient_checkpointing`."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
 
 
 def blocks(model: UnifiedModel) -> list[nn.Module]:
