@@ -62,8 +62,8 @@ def contact_sheet(rows: Sequence[SheetRow], columns: Sequence[str], *, cell: int
         top = _MARGIN + _HEADING + number * pitch
         pen.line((_MARGIN, top, page.width - _MARGIN, top), fill=_RULE, width=1)
         _write(pen, row.caption, top=top, height=pitch, font=caption)
-        for pictures, left, num in zip(row.pictures, lefts, slots, strict=True):
-            _place(page, pictures, left=left, top=top + (pitch - cell) // 2, cell=cell, num=num)
+        for pictures, left in zip(row.pictures, lefts, strict=True):
+            _place(page, pictures, left=left, top=top + (pitch - cell) // 2, cell=cell)
     return page
 
 
@@ -101,14 +101,13 @@ def _flat(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(paper, solid).convert("RGB")
 
 
-def _place(page: Image.Image, pictures: tuple[Image.Image, ...], *, left: int, top: int, cell: int, num: int) -> None:
+def _place(page: Image.Image, pictures: tuple[Image.Image, ...], *, left: int, top: int, cell: int) -> None:
     mask = Image.new("L", (cell, cell), 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, cell - 1, cell - 1), radius=cell // 16, fill=255)
-    for slot in range(num):
+    for slot, picture in enumerate(pictures):
         tile = Image.new("RGB", (cell, cell), _EMPTY)
-        if slot < len(pictures):
-            fitted = ImageOps.contain(_flat(pictures[slot]), (cell, cell), Image.Resampling.LANCZOS)
-            tile.paste(fitted, ((cell - fitted.width) // 2, (cell - fitted.height) // 2))
+        fitted = ImageOps.contain(_flat(picture), (cell, cell), Image.Resampling.LANCZOS)
+        tile.paste(fitted, ((cell - fitted.width) // 2, (cell - fitted.height) // 2))
         page.paste(tile, (left + slot * (cell + _GAP), top), mask)
 
 
