@@ -31,7 +31,7 @@ ODD = GrpoConfig(
     window=1,
     clip_range=0.1,
     naturalness_weight=5.0,
-    lr=2e-4,
+    lr=5e-5,
     tracker="",
 )
 """No multiples of two: shares differ in size. Advantages magnify the rounding of rewards where these are all alike, hence the
