@@ -91,7 +91,7 @@ def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     return {e.step_key or "": e.step_failure_data.user_failure_data.description or "" for e in failed}
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
     """Come back as soon as the condition holds; an AssertionError when that takes longer."""
     deadline = time.monotonic() + seconds
     while not condition():

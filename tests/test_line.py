@@ -55,9 +55,9 @@ def test_one_command_takes_an_unknown_kit_to_a_report_and_a_second_run_makes_not
     report = json.loads((outputs["eval_report"].folder / "report.json").read_text())
     assert report["character"] == "pip"
     assert report["preset"] == "smoke"
-    assert report["arms"].keys() == {"base", "text_only", "image_only", "sft", "grpo"}
-    for metrics in report["arms"].values():
-        assert metrics.keys() >= ARM_METRICS
+    assert report["arms"].keys() == {"base", "text_only", "image_only", "sft", "grpo", "truth"}
+    for arm, metrics in report["arms"].items():
+        assert metrics.keys() >= (ARM_METRICS if arm != "truth" else {"identity", "alignment", "diversity", "copying"})
         assert all(value["low"] <= value["value"] <= value["high"] and value["n"] > 0 for value in metrics.values())
     page = (outputs["eval_report"].folder / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
