@@ -213,3 +213,13 @@ def test_amounts(number, shown):
 def test_no_torch_is_loaded():
     code = "import sys, unichar.evaluation.report, unichar.evaluation.sheets; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_faultless_pictures_are_shown_and_win_no_row():
+    report = make_report_input()
+    perfect = Estimate(value=1.0, low=1.0, high=1.0, n=8)
+    page = report_html(dataclasses.replace(report, arms=report.arms | {"truth": {"identity": perfect}}))
+    row = page[page.index("<h3>Identity</h3>", page.index("<tbody")) :]
+    cells = row[: row.index("</tr>")].split("<td")[1:]
+    assert "Truth" in page and len(cells) == len(report.arms) + 1
+    assert "tone-truth" in cells[-1] and "best" not in cells[-1] and any("best" in cell for cell in cells[:-1])

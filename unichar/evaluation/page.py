@@ -119,7 +119,8 @@ def _metric_row(metric: Metric, arms: Mapping[str, dict[str, Estimate]]) -> Mark
     found = {arm: metrics[metric.name] for arm, metrics in arms.items() if metric.name in metrics}
     high = metric.high or _top(list(found.values()))
     pick = max if metric.better == "higher" else min
-    best = pick(estimate.value for estimate in found.values()) if metric.better and len(found) > 1 else None
+    models = [estimate.value for arm, estimate in found.items() if arm != "truth"]
+    best = pick(models) if metric.better and len(models) > 1 else None
     cells = []
     for arm in arms:
         if arm not in found:

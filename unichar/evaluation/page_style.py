@@ -41,7 +41,7 @@ svg.bar .track { fill:var(--track) } svg.bar .fill { fill:var(--tone) }
 svg.bar .whisker { stroke:var(--ink); stroke-width:1; opacity:.75; vector-effect:non-scaling-stroke }
 .tone-base { --tone:var(--base) } .tone-prompted { --tone:var(--prompted) } .tone-text_only { --tone:var(--text_only) }
 .tone-image_only { --tone:var(--image_only) } .tone-sft { --tone:var(--sft) } .tone-grpo { --tone:var(--grpo) }
-.tone-other { --tone:var(--soft) } .tone-reference { --tone:var(--good) }
+.tone-other, .tone-truth { --tone:var(--soft) } .tone-reference { --tone:var(--good) }
 .scroll { overflow-x:auto; background:var(--card); border:1px solid var(--line); border-radius:16px }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums }
 th, td { text-align:left; vertical-align:top; padding:.7rem 1rem; border-top:1px solid var(--line) }
