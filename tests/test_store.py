@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -242,8 +243,8 @@ def _publish(home: Path, text: str) -> str:
 
 
 def test_who_publishes_the_same_fingerprint_at_once_gets_one_whole_output(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        read = pool.starmap(_publish, [(tmp_path, f"process {number}") for number in range(8)])
+    with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
+        read = list(pool.map(_publish, [tmp_path] * 8, [f"process {number}" for number in range(8)]))
     store = make_store(tmp_path)
     current = store.current("pip", "sft_checkpoint")
     store.verify(current, again=True)
