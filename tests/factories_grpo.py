@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from factories_model import disturb
-from factories_small import SIZES, exact_arithmetic, saved_adapters, small_home, small_model
+from factories_small import SIZES, exact_arithmetic, job_in, saved_adapters, small_home, small_model
 
 from unichar.files import sha256_file
 from unichar.grpo.config import GrpoConfig
@@ -39,13 +39,8 @@ weight; AdamW's first steps are as long for a gradient near zero as for any, hen
 
 
 def grpo_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any) -> StageJob:
-    """A job on the larger small base; `settings` replace those of `ODD`, the folder's `work` and `out` are made."""
-    for name in ("work", "out"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    config = dataclasses.replace(ODD, **settings)
-    return StageJob(
-        character="bramble", config=config, seed=0, inputs=inputs, base=base, work=folder / "work", out=folder / "out"
-    )
+    """A job of `grpo` on the larger small base; `settings` replace those of `ODD`."""
+    return job_in(folder, base, inputs, dataclasses.replace(ODD, **settings))
 
 
 def practise(job: StageJob, *, exact: bool, resume_at: int = 0) -> list[dict[str, float]]:

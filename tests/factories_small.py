@@ -144,10 +144,14 @@ def train_steps(
 
 
 def small_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any) -> StageJob:
-    """A job on the small base; `settings` replace those of `SMALL`, the folder's `work` and `out` are made."""
+    """A job of `sft` on the small base; `settings` replace those of `SMALL`."""
+    return job_in(folder, base, inputs, dataclasses.replace(SMALL, **settings))
+
+
+def job_in(folder: Path, base: Path, inputs: dict[str, Path], config: Any) -> StageJob:
+    """A job whose `work` and `out` are made in the folder."""
     for name in ("work", "out"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    config = dataclasses.replace(SMALL, **settings)
     return StageJob(
         character="bramble", config=config, seed=0, inputs=inputs, base=base, work=folder / "work", out=folder / "out"
     )

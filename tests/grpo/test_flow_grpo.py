@@ -4,24 +4,14 @@ import dataclasses
 
 import pytest
 import torch
-from factories_model import BASE, PROMPTS, disturb
+from factories_model import PROMPTS
 
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.flow_grpo import FlowGrpo, window_start
 from unichar.grpo.policy import Lesson, Snapshot
-from unichar.model.load import load_model
-from unichar.model.lora import LoraSettings, add_adapters, trainable
+from unichar.model.lora import trainable
 
 CONFIG = GrpoConfig(algorithm="flow_grpo", sample_steps=4, window=2, group=2, kl=0.1)
-
-
-@pytest.fixture(scope="module")
-def tuned():
-    model = load_model(BASE)
-    add_adapters(model, und=LoraSettings(rank=2, alpha=4), gen=LoraSettings(rank=2, alpha=4), seed=0)
-    disturb(model.gen)
-    model.und.requires_grad_(False)
-    return model
 
 
 def learner(model, **changes) -> FlowGrpo:

@@ -4,28 +4,18 @@ import dataclasses
 
 import pytest
 import torch
-from factories_model import BASE, PROMPTS, disturb
+from factories_model import PROMPTS
 
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.nft import Nft
 from unichar.grpo.policy import Lesson, Snapshot
 from unichar.model.flow import time_grid
-from unichar.model.load import load_model
-from unichar.model.lora import LoraSettings, add_adapters, trainable
+from unichar.model.lora import trainable
 
 CONFIG = GrpoConfig(prompts=3, group=4, sample_steps=6, times=2)
 ADVANTAGES = torch.tensor([1.0, -1.0, 0.5, -0.5] * 2)
 ROWS = torch.tensor([0, 1, 2, 3, 8, 9, 10, 11])
 """The second of three prompts has nothing to teach."""
-
-
-@pytest.fixture(scope="module")
-def tuned():
-    model = load_model(BASE)
-    add_adapters(model, und=LoraSettings(rank=2, alpha=4), gen=LoraSettings(rank=2, alpha=4), seed=0)
-    disturb(model.gen)
-    model.und.requires_grad_(False)
-    return model
 
 
 @pytest.fixture(scope="module")

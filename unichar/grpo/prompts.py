@@ -83,7 +83,8 @@ def _new_prompts(
 def _elsewhere(name: str, rng: random.Random, count: int, *, taken: Sequence[Prompt] = ()) -> list[Prompt]:
     """`count` scenes without a picture. Who is in the picture, how natural it is and whether it repeats another can be judged;
     whether it shows the scene, by networks that read (`unichar/judges/clip.py`) only."""
-    free = [scene for scene in everyday(name, rng) if scene not in {prompt.text for prompt in taken}]
+    asked = {prompt.text for prompt in taken}
+    free = [scene for scene in everyday(name, rng) if scene not in asked]
     return [Prompt(text=free[i % len(free)]) for i in range(count)]
 
 
