@@ -48,7 +48,7 @@ def run_in_group(command: Sequence[str], *, grace_seconds: float = 20.0) -> Ende
         text=True,
         errors="replace",
         start_new_session=True,
-        preexec_fn=_die_with_parent,
+        preexec_fn=_mortal,
     )
     assert process.stdout is not None
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -104,6 +104,12 @@ def _signal(process: subprocess.Popen[str], number: int) -> bool:
     return False
 
 
-def _die_with_parent() -> None:
-    """A run that is killed outright cannot clean up; the kernel then sends the command SIGTERM in its place."""
+def _mortal() -> None:
+    """Let SIGTERM end the command, and let the kernel send it when a run is killed outright and cannot clean up.
+
+    A parent that ignores or blocks SIGTERM hands that on. Dagster's does when it is started in the background of a script: the
+    shell makes SIGINT ignored there, and Dagster copies that to SIGTERM after a run.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

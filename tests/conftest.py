@@ -5,7 +5,6 @@ What needs torch is imported inside its fixture: most tests need none, and it ta
 
 import json
 import shutil
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,9 +98,3 @@ def larger_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from factories_small import make_small_base
 
     return make_small_base(tmp_path_factory.mktemp("larger") / "nano", LARGER)
-
-
-@pytest.fixture(autouse=True)
-def _sigterm_ends_processes() -> None:
-    """Libraries leave SIGTERM ignored behind, and processes that a test starts would inherit that."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

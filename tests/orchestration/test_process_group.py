@@ -49,11 +49,16 @@ def test_workers_that_outlive_a_failed_command_are_ended(tmp_path: Path) -> None
     wait_until(lambda: all_gone(pids))
 
 
-def test_a_run_that_is_killed_outright_takes_its_command_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "manner",
+    ["", "s.signal(s.SIGTERM, s.SIG_IGN)", "s.pthread_sigmask(s.SIG_BLOCK, [s.SIGTERM])"],
+    ids=["default", "ignored", "blocked"],
+)
+def test_a_run_that_is_killed_outright_takes_its_command_with_it(tmp_path: Path, manner: str) -> None:
     pids = tmp_path / "pids"
     sleeper = f"import os, time; open({str(pids)!r}, 'w').write(str(os.getpid())); time.sleep(100)"
-    runner = f"from orchestration.process_group import run_in_group as r; import sys; r([sys.executable, '-c', {sleeper!r}])"
-    run = subprocess.Popen([sys.executable, "-c", runner])
+    runner = f"import signal as s, sys; from orchestration.process_group import run_in_group as r\n{manner}\n"
+    run = subprocess.Popen([sys.executable, "-c", f"{runner}r([sys.executable, '-c', {sleeper!r}])"])
     wait_until(lambda: pids.exists() and bool(pids.read_text()))
     run.kill()
     run.wait()
