@@ -20,7 +20,7 @@ from unichar.sft.config import SftConfig
             "conversations is 0; patience and keep_best need both above 0",
         ),
         ({"prior": "web"}, "prior is .web.; expected toons or base"),
-        ({"prior_pictures": 50}, r"prior_pictures is 50; expected at most prior_pool \(48\)"),
+        ({"prior_pictures": 250}, r"prior_pictures is 250; expected at most prior_pool \(240\)"),
     ],
 )
 def test_wrong_settings(wrong, words):

@@ -15,8 +15,8 @@ from unichar.model.protocol import UnifiedModel
 from unichar.records import Interaction
 from unichar.sft.config import SftConfig
 from unichar.toons.draw import draw
-from unichar.toons.spec import random_identity, random_scene
-from unichar.toons.words import caption, describe
+from unichar.toons.spec import Identity, Scene, part_of, random_identity, random_scene
+from unichar.toons.words import caption, describe, random_name
 
 _AT_ONCE = 8
 """Pictures the base draws together."""
@@ -86,18 +86,24 @@ def character_pool(model: UnifiedModel, portraits: Sequence[Interaction], folder
 def prior_pool(model: UnifiedModel, config: SftConfig, seed: int) -> PicturePool:
     """`config.prior_pool` pictures of strangers: what the model must not forget.
 
-    Toons are rendered and described exactly. With `prior="base"` the model draws them itself, without guidance, while its
-    adapters still do nothing, and every other one is an everyday photograph: as far as it goes wrong there, it shall go on so.
+    Toons are rendered. With `prior="base"` the model draws them itself, without guidance, while its adapters still do nothing,
+    and every other one is an everyday photograph: as far as it goes wrong there, it shall go on so.
     """
     rng, count = python_rng(seed, "prior"), config.prior_pool
     toons = [(random_identity(rng), random_scene(rng)) for _ in range(count)]
     if config.prior == "toons":
         images = [draw(identity, scene, size=model.image_size, seed=rng.randrange(2**31)) for identity, scene in toons]
-        prompts = tuple(caption(describe(identity), scene, rng) for identity, scene in toons)
+        prompts = tuple(_written(i, identity, scene, rng) for i, (identity, scene) in enumerate(toons))
         return PicturePool(prompts=prompts, latents=model.encode_images(images))
     described = [caption(describe(identity), scene, rng) for identity, scene in toons]
     prompts = tuple(photograph_of_somebody(rng) if i % 2 else text for i, text in enumerate(described))
     return PicturePool(prompts=prompts, latents=_drawn(model, prompts, config, seed))
+
+
+def _written(index: int, identity: Identity, scene: Scene, rng: random.Random) -> str:
+    """Every other stranger goes by a name, as the character does. One in four has its whole scene told, the others a part of it:
+    what a prompt leaves open differs from picture to picture, and so it shall for the character."""
+    return caption(random_name(rng) if index % 2 else describe(identity), part_of(scene, rng) if index % 4 else scene, rng)
 
 
 def _drawn(model: UnifiedModel, prompts: Sequence[str], config: SftConfig, seed: int) -> Tensor:

@@ -22,9 +22,9 @@ class SftConfig:
     """How many of the kit's training pictures are used, with all that refers to them; 0 for all."""
     prompts: int = 6
     """Different prompts those pictures are spread over; each prompt's context is read once."""
-    prior_pictures: int = 8
+    prior_pictures: int = 12
     """Noised pictures of strangers a step, so that the model does not forget how everybody else is drawn [0]."""
-    prior_pool: int = 48
+    prior_pool: int = 240
     """Different strangers to draw from."""
     prior: Literal["toons", "base"] = "toons"
     """Where their pictures come from: the toon world's renderer, or the base itself, which keeps whatever it can draw."""
