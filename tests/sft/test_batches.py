@@ -9,7 +9,7 @@ from unichar.learning.seeds import derive
 from unichar.records import read_interactions
 from unichar.sft.batches import character_pool, mixed, prior_pool, shuffled, with_pictures
 from unichar.sft.config import SftConfig
-from unichar.toons.spec import is_reserved
+from unichar.toons.spec import Scene, is_reserved
 
 
 def walk(count: int, take: int, steps: int, seed: int = 0) -> list[int]:
@@ -103,3 +103,12 @@ def test_the_base_can_draw_the_strangers_itself(model):
     context = model.prompt_context(pool.prompts[8:])
     alone = model.sample_latents(context, [derive(0, "prior", i) for i in (8, 9)], steps=2, guidance=1.0, shift=config.shift)
     assert torch.equal(alone, pool.latents[8:])
+
+
+def test_three_of_four_strangers_leave_something_open_and_half_have_names(model, monkeypatch):
+    asked = []
+    monkeypatch.setattr("unichar.sft.batches.caption", lambda who, scene, rng: asked.append((who, scene)) or who)
+    prior_pool(model, SftConfig(prior_pool=8, prior_pictures=5), 0)
+    assert [isinstance(scene, Scene) for _, scene in asked] == [True, False, False, False] * 2
+    assert all(0 < len(scene) < 3 for _, scene in asked if not isinstance(scene, Scene))
+    assert [" eyes in a " in who for who, _ in asked] == [True, False] * 4
