@@ -162,6 +162,8 @@ def test_photographs_are_evaluated_too(evaluated, tmp_path):
     evaluation = Evaluation(mine)
     result = evaluation.arm("base")
     assert {"identity", "alignment", "copying", "held_out_nll", "role_play_alignment"} <= result.metrics.keys()
+    assert [prompt.is_open for prompt in evaluation.prompts] == [False, True, True]
+    assert (result.metrics["alignment"].n, result.metrics["diversity"].n, result.metrics["identity"].n) == (2, 4, 6)
     report = evaluation.report({"base": result, "sft": result, "grpo": result})
     assert report.sheet is not None and len(report.references) == 5
 

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 import torch
-from factories_interactions import BRAMBLE_LOOK
-from factories_model import BASE, PROMPTS, TINY, make_album, make_strangers
+from factories_interactions import BRAMBLE_LOOK, nia_the_photographer
+from factories_judges import make_clip
+from factories_model import BASE, PROMPTS, TINY, make_album, make_inputs, make_strangers
 
 from unichar.evaluation.pictures import Examination, draw, finite_or_raise, measure_pictures, measure_renders, renders, spread
 from unichar.judges.chosen import Chosen
@@ -66,6 +67,21 @@ def test_diversity_is_that_of_prompts_which_leave_something_open(examination, in
     assert both["diversity"] == opened["diversity"] and opened["diversity"].value > 1.3 * closed["diversity"].value
     assert both["alignment"].value > 0.85 and both["identity"].value > 0.85
     assert both["identity"].n == 2 * CONFIG.pictures and both["diversity"].n == CONFIG.pictures
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_scenes_without_a_photograph_count_as_far_as_somebody_can_judge_them(tmp_path, reads):
+    folder = make_inputs(tmp_path, **nia_the_photographer())["curated_kit"]
+    kit = CuratedKit.read(folder)
+    judges = JudgesConfig(clip=str(make_clip(tmp_path / "clip")) if reads else "")
+    panel = Examination(kit, folder, BASE, size=128, chosen=Chosen(judges, kit, folder, questions=folder / "none.json"))
+    prompts = [*(Prompt(text=p.caption, reference=p.image) for p in kit.split("test")), Prompt(text="Nia on a train.")]
+    pixels = to_pixels(make_strangers(6))
+    marks = panel.measure(pixels, prompts)
+    counted = {name: mark.n for name, mark in marks.items()}
+    assert counted == {"identity": 6, "alignment": 6 if reads else 4, "diversity": 2, "copying": 6}
+    assert marks["diversity"] == panel.measure(pixels[4:], prompts[:1])["diversity"]
+    assert reads or marks["alignment"] == panel.measure(pixels[:4], prompts[:2])["alignment"]
 
 
 def test_faultless_pictures_show_what_is_named_and_differ_in_the_rest(inputs):

@@ -76,3 +76,5 @@ def test_photographs_are_watched_on_scenes_that_are_not_practised(tmp_path):
     texts = {prompt.text for prompt in watched}
     assert len(texts) == len(watched) and len([prompt for prompt in watched if not prompt.reference]) >= 4
     assert not texts & {prompt.text for prompt in practised}
+    tested = {item.prompt for item in test if item.form == "open"}
+    assert len(tested) == 12 and not tested & (texts | {prompt.text for prompt in practised})

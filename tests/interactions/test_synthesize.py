@@ -190,7 +190,7 @@ def test_toons_are_asked_for_exact_words_and_photographs_only_for_what_is_known(
     photo, _ = compose(kit, InteractionsConfig(), 0)
     answers = {i.target.value for i in photo if i.kind == "visual_qa"}
     assert answers <= {"Nia", "Yes", "No"} | {p.caption for p in kit.pictures}
-    assert not [i for i in photo if i.group.startswith("unseen") or i.form == "open"]
+    assert not [i for i in photo if i.group.startswith("unseen")]
 
 
 def test_open_prompts_name_one_or_two_things_and_leave_the_rest_open(tmp_path):
@@ -203,6 +203,15 @@ def test_open_prompts_name_one_or_two_things_and_leave_the_rest_open(tmp_path):
     for item, part in zip(asked, named, strict=True):
         spoken = {phrase for seed in range(40) for phrase in scene_phrases(part, random.Random(seed))}
         assert sum(phrase in item.prompt for phrase in spoken) >= len(part)
+
+
+@pytest.mark.parametrize(("wanted", "given"), [(0, 0), (12, 12), (999, 64)])
+def test_photographs_are_tested_in_everyday_scenes_too(tmp_path, wanted, given):
+    items, _ = compose(make_curated_kit(tmp_path, **nia_the_photographer()), InteractionsConfig(num_open_prompts=wanted), 0)
+    asked = [i for i in items if i.form == "open"]
+    assert len(asked) == len({i.prompt for i in asked}) == len({i.group for i in asked}) == given
+    assert all(i.split == "test" and len(i.segments) == 1 and not i.attributes for i in asked)
+    assert all(i.prompt.startswith("Nia ") for i in asked)
 
 
 def test_knowledge_tests_ask_trained_facts_in_untrained_words(kit):

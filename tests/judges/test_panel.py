@@ -63,3 +63,4 @@ def test_a_scene_that_nobody_can_judge_gets_nothing_and_takes_nothing(case):
     expected = panel.alignment(drawn[[0, 2]], [wanted[0], wanted[2]])
     assert panel.alignment(drawn, wanted).tolist() == [expected[0], 0.0, expected[1]]
     assert panel.alignment(drawn[1:2], wanted[1:2]).tolist() == [0.0]
+    assert [panel.aligns(prompt) for prompt in wanted] == [True, False, True]

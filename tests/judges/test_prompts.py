@@ -37,8 +37,16 @@ def test_photographs_are_judged_by_their_own_picture(photographs):
 def test_few_held_out_photographs_are_asked_for_in_every_form(photographs):
     test = read_interactions(photographs["interactions"] / "test.jsonl")
     plain, asked = plain_prompts(test), examination_prompts(test)
-    assert asked[: len(plain)] == plain and len(asked) == 3 * len(plain)
-    assert {prompt.reference for prompt in asked} == {prompt.reference for prompt in plain}
+    pictured = [prompt for prompt in asked if prompt.reference]
+    assert asked[: len(plain)] == plain and len(pictured) == 3 * len(plain)
+    assert {prompt.reference for prompt in pictured} == {prompt.reference for prompt in plain}
+
+
+def test_photographs_are_also_asked_for_scenes_without_a_picture(photographs):
+    asked = examination_prompts(read_interactions(photographs["interactions"] / "test.jsonl"))
+    opened = [prompt for prompt in asked if prompt.is_open]
+    assert opened == [prompt for prompt in asked if not prompt.reference] == asked[-12:]
+    assert all(prompt.text.startswith("Nia ") and not prompt.attributes for prompt in opened)
 
 
 def test_toons_are_also_asked_for_parts_of_a_scene(inputs):

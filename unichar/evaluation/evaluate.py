@@ -197,19 +197,19 @@ class Evaluation:
         )
 
     def _sheet(self, results: dict[str, ArmResult]) -> Image.Image:
-        """Truth, then every arm, on the same prompts and noise; of photographs the captions only."""
+        """Truth, then every arm, on the same prompts and noise; moments of conversation are left out."""
         captions = plain_prompts(self.test)
         rows = []
-        for prompt in spread([p for p in self.prompts if p.attributes or p in captions], self.config.sheet_rows):
+        for prompt in spread([p for p in self.prompts if p.is_open or p in captions], self.config.sheet_rows):
             index = self.prompts.index(prompt)
             arms = tuple(tuple(results[arm].drawn.pictures[index][:SHEET_PICTURES]) for arm in HEADLINE_ARMS)
             rows.append(SheetRow(caption=prompt.text, pictures=(self._truth(prompt), *arms)))
         return contact_sheet(rows, ["truth", *(arm if arm == "base" else arm.upper() for arm in HEADLINE_ARMS)])
 
     def _truth(self, prompt: Prompt) -> tuple[Image.Image, ...]:
-        """What a right answer looks like; several where the prompt allows for several."""
+        """What a right answer looks like; several where the prompt allows for several, none where nobody has one."""
         if not self.kit.is_toon_world:
-            return (load_picture(self.folder / prompt.reference, 128),)
+            return (load_picture(self.folder / prompt.reference, 128),) if prompt.reference else ()
         return tuple(renders(self.kit, [prompt], count=SHEET_PICTURES if prompt.is_open else 1, seed=self.job.seed))
 
     def _cost(self) -> dict[str, object]:

@@ -54,13 +54,13 @@ METRICS = (
     Metric(
         name="alignment",
         label="Alignment",
-        meaning="How much of what the prompt names is in the picture.",
+        meaning="How much of what the prompt names is in the picture; prompts that no judge can tell that of do not count.",
     ),
     Metric(
         name="diversity",
         label="Diversity",
-        meaning="How different the pictures of one prompt are from each other: mean perceptual distance of pairs; toons by the "
-        "prompts that leave something open.",
+        meaning="How different the pictures of one prompt are from each other: mean perceptual distance of pairs, by "
+        "the prompts that leave something open.",
     ),
     Metric(
         name="copying",

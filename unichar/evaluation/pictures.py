@@ -50,7 +50,9 @@ class Examination:
         """Metrics of pixels [P * G, 3, H, W]; with a prefix (role play) identity and alignment only."""
         group = len(pixels) // len(prompts)
         each = [prompt for prompt in prompts for _ in range(group)]
-        scores = {"identity": self._panel.likeness(pixels), "alignment": self._panel.alignment(pixels, each)}
+        judged = [row for row, prompt in enumerate(prompts) if self._panel.aligns(prompt)]
+        aligned = self._panel.alignment(pixels, each).view(-1, group)[judged]
+        scores = {"identity": self._panel.likeness(pixels), "alignment": aligned}
         if not prefix:
             scores["diversity"] = leave_one_out(self._panel.vectors(pixels).view(len(prompts), group, -1))[_free(prompts)]
             scores["copying"] = self._panel.copying(pixels, each)
@@ -58,8 +60,8 @@ class Examination:
 
 
 def _free(prompts: Sequence[Prompt]) -> list[int]:
-    """Which prompts say something about diversity: those that leave something open, or all where none is known to. Faultless
-    pictures of a full caption hardly differ."""
+    """Which prompts say something about diversity: those that leave something open, or all where none does. Faultless pictures of
+    a full caption hardly differ."""
     return [row for row, prompt in enumerate(prompts) if prompt.is_open] or list(range(len(prompts)))
 
 

@@ -21,8 +21,8 @@ def watch_prompts(
 ) -> list[Prompt]:
     """Up to `count` prompts to watch learning with; reports never ask for them, so choosing a checkpoint by them is no cheating.
 
-    Toons: new scenes and parts of scenes, none of them in a test item. Photographs: new scenes, and the training prompts of every
-    fifth picture, which is kept from practice; SFT has learned them all the same.
+    Toons: new scenes and parts of scenes, none of them in a test item. Photographs: new scenes as well, and the training
+    prompts of every fifth picture, which is kept from practice; SFT has learned them all the same.
     """
     if kit.is_toon_world:
         rng = python_rng(seed, "watch")
@@ -30,7 +30,8 @@ def watch_prompts(
     plain = plain_prompts(train)
     kept_back = sorted({prompt.reference for prompt in plain})[::5]
     known = [prompt for prompt in plain if prompt.reference in kept_back]
-    return _in_turn(known[: (count + 1) // 2], _elsewhere(kit.name, python_rng(seed, "watch"), count // 2))
+    new = _elsewhere(kit.name, python_rng(seed, "watch"), count // 2, taken=_asked(test))
+    return _in_turn(known[: (count + 1) // 2], new)
 
 
 def practice_prompts(
@@ -44,8 +45,8 @@ def practice_prompts(
 ) -> list[Prompt]:
     """`count` prompts to learn from.
 
-    Toons: new scenes and parts of scenes, none of them in a test item, a held-out picture or `watched`. Photographs: new scenes,
-    and the plain training prompts in turn, but for those of watched pictures.
+    Toons: new scenes and parts of scenes, none of them in a test item, a held-out picture or `watched`. Photographs: new scenes
+    likewise, and the plain training prompts in turn, but for those of watched pictures.
     """
     if kit.is_toon_world:
         taken = _tested(test) | {wanted(prompt.attributes) for prompt in watched}
@@ -53,7 +54,8 @@ def practice_prompts(
     watched_pictures = {prompt.reference for prompt in watched}
     plain = [prompt for prompt in plain_prompts(train) if prompt.reference not in watched_pictures]
     known = [plain[i % len(plain)] for i in range((count + 1) // 2)]
-    return _in_turn(known, _elsewhere(kit.name, python_rng(seed, "practice"), count // 2, taken=watched))
+    asked = _asked(test) | {prompt.text for prompt in watched}
+    return _in_turn(known, _elsewhere(kit.name, python_rng(seed, "practice"), count // 2, taken=asked))
 
 
 def wanted(attributes: dict[str, str]) -> frozenset[tuple[str, str]]:
@@ -80,11 +82,14 @@ def _new_prompts(
     return prompts
 
 
-def _elsewhere(name: str, rng: random.Random, count: int, *, taken: Sequence[Prompt] = ()) -> list[Prompt]:
+def _asked(test: Sequence[Interaction]) -> set[str]:
+    return {item.prompt for item in test}
+
+
+def _elsewhere(name: str, rng: random.Random, count: int, *, taken: set[str]) -> list[Prompt]:
     """`count` scenes without a picture. Who is in the picture, how natural it is and whether it repeats another can be judged;
     whether it shows the scene, by networks that read (`unichar/judges/clip.py`) only."""
-    asked = {prompt.text for prompt in taken}
-    free = [scene for scene in everyday(name, rng) if scene not in asked]
+    free = [scene for scene in everyday(name, rng) if scene not in taken]
     return [Prompt(text=free[i % len(free)]) for i in range(count)]
 
 

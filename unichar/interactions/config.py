@@ -26,7 +26,8 @@ class InteractionsConfig:
     num_unseen_scenes: int = 12
     """Test captions of scenes that no picture shows (toon world only)."""
     num_open_prompts: int = 12
-    """Test captions that name one or two attributes of a scene and leave the rest open (toon world only)."""
+    """Test captions that name one or two attributes of a scene and leave the rest open; of photographs, everyday scenes (64 at
+    most) that no picture shows."""
     num_requests: int = 40
     """Training requests for a picture of a named scene (toon world only)."""
     num_test_requests: int = 10

@@ -1,16 +1,18 @@
 """Portraits: a text and the picture it asks for, in the paper's three forms.
 
 `plain` is a caption, `scene` a moment of conversation, `scene_thinking` the same with its plan. Test portraits ask for the
-held-out pictures and, in the toon world, for scenes that no picture shows and, in the form `open`, for one or two attributes
-of a scene: those hold the request alone (there is no picture), so `Interaction.target` must not be called on them; their
-`attributes` say what a right answer shows.
+held-out pictures and, in the toon world, for scenes that no picture shows. In the form `open` they ask for one or two attributes
+of a toon's scene, and put a photographed character into an everyday one. Requests without a picture stand alone, so
+`Interaction.target` must not be called on them; for toons `attributes` say what a right answer shows.
 """
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 from unichar.interactions import prompts
 from unichar.interactions.config import InteractionsConfig
+from unichar.interactions.everyday import everyday
 from unichar.interactions.plans import plan_of
 from unichar.interactions.role_play import picture_group
 from unichar.records import CuratedKit, Interaction, Picture, Segment
@@ -18,6 +20,8 @@ from unichar.toons.spec import IDENTITY, SCENE, Scene, part_of, random_scene
 from unichar.toons.words import caption
 
 _TRIES = 60
+_MOST_EVERYDAY = 64
+"""Scenes that a test may take; as many are left to practise and to watch."""
 
 
 def portraits(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -> list[Interaction]:
@@ -34,8 +38,9 @@ def portraits(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -
             planned = prompts.portrait_request(**scene, thinking=thinking, instruction=instruction)
             items.append(_portrait(picture, index, "scene_thinking", planned))
     if kit.is_toon_world:
-        items += [*_unseen(kit, config.num_unseen_scenes, rng), *_open(kit, config.num_open_prompts, rng)]
-    return items
+        return [*items, *_unseen(kit, config.num_unseen_scenes, rng), *_open(kit, config.num_open_prompts, rng)]
+    scenes = everyday(kit.name, rng)[: min(config.num_open_prompts, _MOST_EVERYDAY)]
+    return items + [_asked(scene, "open", f"open-{index:02d}") for index, scene in enumerate(scenes)]
 
 
 def plain_captions(kit: CuratedKit, picture: Picture, number: int, rng: random.Random) -> list[str]:
@@ -88,7 +93,7 @@ def _unseen(kit: CuratedKit, number: int, rng: random.Random) -> Iterator[Intera
         while scene in taken:
             scene = random_scene(rng)
         taken.add(scene)
-        yield _asked(kit, "plain", f"unseen-{index:02d}", {name: getattr(scene, name) for name in SCENE}, rng)
+        yield _captioned(kit, "plain", f"unseen-{index:02d}", {name: getattr(scene, name) for name in SCENE}, rng)
 
 
 def _open(kit: CuratedKit, number: int, rng: random.Random) -> Iterator[Interaction]:
@@ -99,13 +104,15 @@ def _open(kit: CuratedKit, number: int, rng: random.Random) -> Iterator[Interact
         while part in taken:
             part = part_of(random_scene(rng), rng)
         taken.append(part)
-        yield _asked(kit, "open", f"open-{index:02d}", part, rng)
+        yield _captioned(kit, "open", f"open-{index:02d}", part, rng)
 
 
-def _asked(kit: CuratedKit, form: str, group: str, wanted: dict[str, str], rng: random.Random) -> Interaction:
-    """A test caption without a picture."""
+def _captioned(kit: CuratedKit, form: str, group: str, wanted: dict[str, str], rng: random.Random) -> Interaction:
     identity = {name: value for name, value in kit.pictures[0].attributes.items() if name in IDENTITY}
-    text = Segment(type="text", value=caption(kit.name, wanted, rng), role="user")
-    return Interaction(
-        id="", kind="portrait", form=form, split="test", group=group, segments=(text,), attributes=identity | wanted
-    )
+    return replace(_asked(caption(kit.name, wanted, rng), form, group), attributes=identity | wanted)
+
+
+def _asked(text: str, form: str, group: str) -> Interaction:
+    """A test request without a picture."""
+    segment = Segment(type="text", value=text, role="user")
+    return Interaction(id="", kind="portrait", form=form, split="test", group=group, segments=(segment,))

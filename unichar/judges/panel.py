@@ -58,6 +58,10 @@ class Panel:
         """[B] of 0 and 1, one prompt a picture."""
         return self._copying.score(pixels, prompts)
 
+    def aligns(self, prompt: Prompt) -> bool:
+        """Whether anybody can judge what its pictures show."""
+        return self._toon or bool(self._texts) or bool(prompt.reference)
+
     def alignment(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
         """[B] in 0..1, one prompt a picture. Prompts of training pictures are ranked among training pictures only; a scene that
         nobody can judge gets 0."""

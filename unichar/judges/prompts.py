@@ -19,27 +19,26 @@ class Prompt:
 
     @property
     def is_open(self) -> bool:
-        """Whether it leaves something of a toon's scene to the model."""
-        return bool(self.attributes) and not all(name in self.attributes for name in SCENE)
+        """Whether it leaves something of the scene to the model, and no picture shows what."""
+        return not self.reference and not all(name in self.attributes for name in SCENE)
 
 
 def plain_prompts(items: Sequence[Interaction]) -> list[Prompt]:
-    """The plain portrait prompts of `items` that can be judged."""
+    """The plain portrait prompts of `items`."""
     return _prompts(items, ("plain",))
 
 
 def examination_prompts(items: Sequence[Interaction]) -> list[Prompt]:
-    """What a report draws: the plain prompts; after them those that leave something open, or, of photographs, of which very few
-    are held out, the same moments in their conversational forms."""
+    """What a report draws: the plain prompts; of photographs, of which very few are held out, the same moments in their
+    conversational forms; and what leaves something open."""
     plain = plain_prompts(items)
     is_toon = any(prompt.attributes for prompt in plain)
-    return plain + _prompts(items, ("open",) if is_toon else ("scene", "scene_thinking"))
+    return plain + _prompts(items, ("open",) if is_toon else ("scene", "scene_thinking", "open"))
 
 
 def _prompts(items: Sequence[Interaction], forms: Sequence[str]) -> list[Prompt]:
     portraits = [item for item in items if item.kind == "portrait" and item.form in forms]
-    prompts = [
+    return [
         Prompt(text=item.prompt, attributes=item.attributes, reference=item.target.value if item.segments[-1].loss else "")
         for item in portraits
     ]
-    return [prompt for prompt in prompts if prompt.attributes or prompt.reference]
