@@ -30,10 +30,10 @@ from unichar.evaluation.pictures import (
 from unichar.evaluation.report import write_report
 from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
-from unichar.evaluation.texts import Words, measure_words, moments, style_of
+from unichar.evaluation.texts import Words, measure_words, style_of
 from unichar.files import sha256_file
 from unichar.judges.chosen import Chosen
-from unichar.judges.prompts import Prompt, examination_prompts, plain_prompts
+from unichar.judges.prompts import Prompt, examination_prompts, moments, plain_prompts
 from unichar.judges.style import Style
 from unichar.kit.images import load_picture
 from unichar.kit.schema import read_kit

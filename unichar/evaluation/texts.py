@@ -10,6 +10,7 @@ from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.content import Chain
 from unichar.evaluation.statistics import Estimate, estimate
 from unichar.judges.marks import Marker
+from unichar.judges.prompts import moments
 from unichar.judges.style import Style
 from unichar.model.character import Character
 from unichar.model.protocol import Turn, UnifiedModel
@@ -102,12 +103,6 @@ def marks_of(marker: Marker, actor: Character, said: Sequence[tuple[str, str]], 
     exchanges = {"memorization": list(zip(questions, answers, strict=True)), "personality": list(said)}
     marks = {dimension: marker.marks(dimension, pairs) for dimension, pairs in exchanges.items()}
     return {dimension: estimate(values) for dimension, values in marks.items() if values}
-
-
-def moments(test: Sequence[Interaction]) -> list[Interaction]:
-    """What reply-then-picture chains are tried on: requests, which say what the picture must show; else held-out moments."""
-    plans = [item for item in test if item.kind == "thinking"]
-    return [item for item in plans if item.form == "request"] or plans
 
 
 def play(actor: Character, users: Sequence[str]) -> dict[str, Chain]:

@@ -54,6 +54,9 @@ class GrpoConfig:
     """Reward for being unlike the other pictures of the prompt [flow 0.1]; such distances are small, hence the number."""
     naturalness_weight: float = 0.5
     """Reward for what the model would take for a picture; without it smears win that only the reader takes for a book."""
+    consistency_weight: float = 0.0
+    """Reward for showing what a reply says; above 0 every third prompt is a moment of conversation. Photographs need a
+    judge that reads for it: `judges.clip` or `judges.endpoint`."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
     """Further judges of photographs for the reward; without any it looks with the model's own tower [flow CLIP, DINO, BLIP]."""
     shift: float = 2.0

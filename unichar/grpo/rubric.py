@@ -52,6 +52,8 @@ class Rubric:
             "diversity": config.diversity_weight,
             "naturalness": config.naturalness_weight,
         }
+        if config.consistency_weight:
+            self._weights["consistency"] = config.consistency_weight
 
     @torch.no_grad()
     def score(self, drawn: Drawn, prompts: Sequence[Prompt]) -> Rewards:
@@ -69,5 +71,7 @@ class Rubric:
             "diversity": identity.clamp(0, 1) * unlike,
             "naturalness": self._naturalness.score(drawn.latents).view(grouped),
         }
+        if "consistency" in self._weights:
+            parts["consistency"] = self.panel.consistency(drawn.pixels, each).view(grouped)
         total = torch.stack([self._weights[name] * part for name, part in parts.items()]).sum(dim=0)
         return Rewards(total=total, parts=parts)

@@ -23,7 +23,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from itertools import groupby
+from itertools import cycle, groupby
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from unichar.grpo.advantages import instructive
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.flow_grpo import FlowGrpo
+from unichar.grpo.moments import apart, training_moments, with_moments
 from unichar.grpo.nft import Nft
 from unichar.grpo.policy import Lesson, Snapshot
 from unichar.grpo.prompts import practice_prompts, watch_prompts
@@ -72,6 +73,7 @@ def run(job: StageJob) -> dict[str, float]:
     """
     join()
     config: GrpoConfig = job.config
+    _check_readers(config, CuratedKit.read(job.inputs["curated_kit"]))
     base_sha256 = base_digest(job.base)
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
     voice = list(trainable(model.und).values())
@@ -107,6 +109,19 @@ def _reinforce_words(model: UnifiedModel, job: StageJob, voice: list[Tensor], ba
     run_loop("grpo words", trainer.round, total=job.config.text_rounds, state=state, save_seconds=seconds, log_every=1)
 
 
+def _check_readers(config: GrpoConfig, kit: CuratedKit) -> None:
+    """Refuse a reward that nobody can give.
+
+    Raises:
+        ValueError: Pictures of a photographed character are to be compared with words, and no judge reads.
+    """
+    if config.consistency_weight and not kit.is_toon_world and not (config.judges.clip or config.judges.endpoint):
+        raise ValueError(
+            f"GrpoConfig.consistency_weight is {config.consistency_weight}, but no judge compares {kit.name}'s photographs with "
+            "words; expected GrpoConfig.judges with clip or endpoint (docs/judges.md), or the weight 0"
+        )
+
+
 class Trainer:
     """Holds what every round needs; `round` is the whole algorithm."""
 
@@ -129,9 +144,11 @@ class Trainer:
         """(to learn from, to watch)"""
         config, seed = self.config, self.job.seed
         train, test = (read_interactions(self.job.inputs["interactions"] / f"{split}.jsonl") for split in ("train", "test"))
-        watched = watch_prompts(kit, train, test, count=config.watch_prompts, seed=seed)
+        moments = training_moments(kit, train, test) if config.consistency_weight else []
+        watched = with_moments(watch_prompts(kit, train, test, count=config.watch_prompts, seed=seed), moments[::5])
         count = config.rounds * config.prompts
-        return practice_prompts(kit, train, test, watched=watched, count=count, seed=seed), watched
+        practised = practice_prompts(kit, train, test, watched=watched, count=count, seed=seed)
+        return with_moments(practised, cycle(apart(moments, watched))), watched
 
     def _rubrics(self, kit: CuratedKit) -> tuple[Rubric, Rubric]:
         """(the reward's, the independent evaluator's). They differ in the network that looks."""

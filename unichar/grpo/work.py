@@ -4,6 +4,8 @@ Each prompt is read anew at sampling and at learning. Judges are left out: they 
 BAGEL, or compute elsewhere.
 """
 
+from dataclasses import replace
+
 from unichar.grpo.config import GrpoConfig
 from unichar.model.flops import Sizes, drawing, reading
 from unichar.model.workload import Texts, sampling
@@ -11,6 +13,8 @@ from unichar.model.workload import Texts, sampling
 
 def round_flops(sizes: Sizes, texts: Texts, config: GrpoConfig, *, gen_rank: int, full: bool = False) -> float:
     """Operations of one round: rollout, its naturalness, learning, and its share of the looks."""
+    if config.consistency_weight:  # every third prompt is a moment of conversation
+        texts = replace(texts, plain=round((2 * texts.plain + texts.talks["thinking"].tokens) / 3))
     pictures = config.prompts * config.group
     guidance = config.rollout_guidance if config.algorithm == "flow_grpo" else 1.0
     rollout = _drawn(sizes, texts, config, pictures=pictures, prompts=config.prompts, guidance=guidance)

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from unichar.judges.alignment import AttributeAlignment, SceneRank
 from unichar.judges.band import IdentityBand
+from unichar.judges.consistency import Consistency
 from unichar.judges.copying import Copying
 from unichar.judges.eyes import Eye, perceptual_vectors
 from unichar.judges.likeness import PhotoLikeness, ToonLikeness
 from unichar.judges.prompts import Prompt
 from unichar.judges.strangers import strangers
-from unichar.judges.wanted import TextJudge, wanted_text
+from unichar.judges.wanted import TextJudge, mean_score, wanted_text
 from unichar.kit.images import load_picture
 from unichar.model.pixels import to_pixels
 from unichar.records import CuratedKit
@@ -36,6 +37,7 @@ class Panel:
         self.references = pixels[[self._pictures.index(name) for name in self._known]]
         """[R, 3, H, W] training pictures; held-out ones never count as known."""
         self._attributes = AttributeAlignment(eye, soft=soft)
+        self._consistency = Consistency(self._attributes, kit, texts)
         self._among_known, self._among_all = SceneRank(eye, self.references), SceneRank(eye, pixels)
         self._likeness: ToonLikeness | PhotoLikeness
         if self._toon:
@@ -68,8 +70,7 @@ class Panel:
         if self._toon:
             return self._attributes.score(pixels, [prompt.attributes for prompt in prompts])
         if self._texts:
-            wanted = [wanted_text(prompt, self._kit) for prompt in prompts]
-            return torch.stack([judge.score(pixels, wanted) for judge in self._texts]).mean(dim=0)
+            return mean_score(self._texts, pixels, [wanted_text(prompt, self._kit) for prompt in prompts])
         rows = [row for row, prompt in enumerate(prompts) if prompt.reference]
         names = [prompts[row].reference for row in rows]
         is_known = all(name in self._known for name in names)
@@ -78,6 +79,10 @@ class Panel:
         if rows:
             found[rows] = ranks.score(pixels[rows], [among.index(name) for name in names])
         return found
+
+    def consistency(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
+        """[B] in 0..1, one prompt a picture; 0 for prompts without a reply."""
+        return self._consistency.score(pixels, prompts)
 
     def vectors(self, pixels: Tensor) -> Tensor:
         """[B, D] for perceptual distances."""

@@ -16,6 +16,8 @@ class Prompt:
     """Toons: what the picture must show of a scene."""
     reference: str = ""
     """Photographs: the picture of the same scene, inside the curated kit."""
+    reply: str = ""
+    """Moments of conversation: what the character says, and what it plans to show with it."""
 
     @property
     def is_open(self) -> bool:
@@ -34,6 +36,13 @@ def examination_prompts(items: Sequence[Interaction]) -> list[Prompt]:
     plain = plain_prompts(items)
     is_toon = any(prompt.attributes for prompt in plain)
     return plain + _prompts(items, ("open",) if is_toon else ("scene", "scene_thinking", "open"))
+
+
+def moments(items: Sequence[Interaction]) -> list[Interaction]:
+    """What chains of reply, plan and picture start from: requests, which say what the picture must show; without any, the moments
+    of pictures."""
+    plans = [item for item in items if item.kind == "thinking"]
+    return [item for item in plans if item.form == "request"] or plans
 
 
 def _prompts(items: Sequence[Interaction], forms: Sequence[str]) -> list[Prompt]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from unichar.judges.prompts import Prompt
@@ -22,6 +23,11 @@ class TextJudge(Protocol):
 def unnamed(text: str, kit: CuratedKit) -> str:
     """The text with `the person` or the like for the character's name, which says nothing to who has never met it."""
     return text.replace(kit.name, _WHO[kit.category])
+
+
+def mean_score(judges: Sequence[TextJudge], pixels: Tensor, texts: Sequence[str]) -> Tensor:
+    """[B] in 0..1, the mean of all judges."""
+    return torch.stack([judge.score(pixels, texts) for judge in judges]).mean(dim=0)
 
 
 def wanted_text(prompt: Prompt, kit: CuratedKit) -> str:
