@@ -33,7 +33,7 @@ from unichar.evaluation.statistics import Estimate
 from unichar.evaluation.texts import Words, measure_words, style_of
 from unichar.files import sha256_file
 from unichar.judges.chosen import Chosen
-from unichar.judges.prompts import Prompt, examination_prompts, moments, plain_prompts
+from unichar.judges.prompts import Prompt, examination_prompts, moment_prompt, moments, plain_prompts
 from unichar.judges.style import Style
 from unichar.kit.images import load_picture
 from unichar.kit.schema import read_kit
@@ -150,15 +150,8 @@ class Evaluation:
         pixels = draw(actor.model, texts, config=self.config, count=1, seed=self.job.seed)
         finite_or_raise(pixels, arm)
         chains = {user: words.chains[user]._replace(picture=image) for user, image in zip(users, to_images(pixels), strict=True)}
-        wanted = [self._moment_prompt(items[user]) for user in users]
+        wanted = [moment_prompt(self.kit, items[user]) for user in users]
         return chains, examination.measure(pixels, wanted, prefix="role_play_")
-
-    def _moment_prompt(self, item: Interaction) -> Prompt:
-        """What the picture of a moment must show: what was requested, or that moment's own picture."""
-        if item.form == "request":
-            return Prompt(text="", attributes=item.attributes)
-        picture = next(picture for picture in self.kit.pictures if picture.user == item.segments[1].value)
-        return Prompt(text="", attributes=picture.attributes, reference=picture.image)
 
     def _style(self) -> Style | None:
         """The classifier over this character's training words and the words of all kits that lie beside its own."""

@@ -7,8 +7,7 @@ scenes no picture shows, of photographs the training pictures'.
 from collections.abc import Iterable, Sequence
 
 from unichar.grpo.prompts import wanted
-from unichar.interactions.prompts import parse_plan, portrait_request
-from unichar.judges.prompts import Prompt, moments
+from unichar.judges.prompts import Prompt, moment_prompt, moments
 from unichar.records import CuratedKit, Interaction
 
 _EVERY = 3
@@ -16,7 +15,7 @@ _EVERY = 3
 
 def training_moments(kit: CuratedKit, train: Sequence[Interaction], test: Sequence[Interaction]) -> list[Prompt]:
     """The moments of training whose scene no test asks for."""
-    found = [_moment(kit, item) for item in moments(train)]
+    found = [moment_prompt(kit, item) for item in moments(train)]
     return _without(found, {wanted(item.attributes) for item in test})
 
 
@@ -31,20 +30,6 @@ def with_moments(prompts: Sequence[Prompt], found: Iterable[Prompt]) -> list[Pro
     """`prompts` with a moment in the place of every third, as far as `found` goes."""
     following = iter(found)
     return [next(following, prompt) if place % _EVERY == _EVERY - 1 else prompt for place, prompt in enumerate(prompts)]
-
-
-def _moment(kit: CuratedKit, item: Interaction) -> Prompt:
-    _, user, reply, _, plan = (segment.value for segment in item.segments)
-    thinking, instruction = parse_plan(plan)
-    picture = next((picture for picture in kit.pictures if (picture.user, picture.reply) == (user, reply)), None)
-    return Prompt(
-        text=portrait_request(
-            name=kit.name, description=kit.description, user=user, reply=reply, thinking=thinking, instruction=instruction
-        ),
-        attributes=picture.attributes if picture else item.attributes,
-        reference=picture.image if picture else "",
-        reply=f"{reply} {instruction}",
-    )
 
 
 def _without(found: Sequence[Prompt], scenes: set[frozenset[tuple[str, str]]]) -> list[Prompt]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from unichar.records import Interaction
+from unichar.interactions.prompts import parse_plan, portrait_request
+from unichar.records import CuratedKit, Interaction
 from unichar.toons.spec import SCENE
 
 
@@ -43,6 +44,21 @@ def moments(items: Sequence[Interaction]) -> list[Interaction]:
     of pictures."""
     plans = [item for item in items if item.kind == "thinking"]
     return [item for item in plans if item.form == "request"] or plans
+
+
+def moment_prompt(kit: CuratedKit, item: Interaction) -> Prompt:
+    """The prompt of one of the `moments`, with its own reply and plan: judged by what was requested, or by its own picture."""
+    _, user, reply, _, plan = (segment.value for segment in item.segments)
+    thinking, instruction = parse_plan(plan)
+    picture = next((picture for picture in kit.pictures if (picture.user, picture.reply) == (user, reply)), None)
+    return Prompt(
+        text=portrait_request(
+            name=kit.name, description=kit.description, user=user, reply=reply, thinking=thinking, instruction=instruction
+        ),
+        attributes=picture.attributes if picture else item.attributes,
+        reference=picture.image if picture else "",
+        reply=f"{reply} {instruction}",
+    )
 
 
 def _prompts(items: Sequence[Interaction], forms: Sequence[str]) -> list[Prompt]:
