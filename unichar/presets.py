@@ -62,7 +62,7 @@ def smoke() -> Preset:
         interactions=InteractionsConfig(),
         sft=SftConfig(steps=3, conversations=2, pictures=4, prompts=2, prior_pictures=2, prior_pool=4),
         grpo=GrpoConfig(
-            rounds=2, prompts=2, group=2, sample_steps=2, inner_steps=1, times=1, watch_every=2, watch_prompts=2, watch_group=2
+            rounds=2, prompts=2, group=2, sample_steps=2, epochs=1, times=1, watch_every=2, watch_prompts=2, watch_group=2
         ),
         evaluation=EvaluationConfig(
             prompts=3, pictures=2, sample_steps=3, text_items=3, chats=1, role_plays=1, max_reply_tokens=8, max_plan_tokens=12
@@ -114,11 +114,20 @@ def bagel() -> Preset:
         grpo=GrpoConfig(
             rounds=101,
             prompts=6,
+            step_prompts=6,
             group=8,
             sample_steps=14,
+            epochs=2,
             times=1,
             shift=3.0,
             kl=1e-4,
+            lr=3e-4,
+            lr_decay=0.0,
+            advantage_clip=5.0,
+            beta=1.0,
+            old_decay=0.001,
+            watch_every=4,
+            watch_prompts=8,
             watch_group=2,
             accumulate=4,
             judges=reward_judges(),

@@ -71,6 +71,13 @@ def test_what_the_pictures_of_a_prompt_have_in_common_teaches_nothing(tuned, pic
 def test_more_times_are_a_mean_over_them(tuned, pictures):
     lesson, context = lesson_of(pictures), tuned.prompt_context([PROMPTS[0], PROMPTS[2]])
     losses: list[float] = []
-    numbers = learner(tuned, times=3).learn(lesson, torch.arange(8), context, 0, lambda loss: losses.append(loss.item()))
+    pupil = learner(tuned, times=3)
+    numbers = pupil.learn(lesson, torch.arange(8), context, 0, lambda loss: losses.append(loss.item()))
     assert len(losses) == 3 and sum(losses) == pytest.approx(numbers["loss"], rel=1e-5)
-    assert numbers.keys() == set(Nft.numbers)
+    assert numbers.keys() == set(pupil.numbers) == {"loss", "policy"}
+
+
+def test_the_distance_to_sft_is_measured_only_where_it_counts(tuned, pictures):
+    lesson, context = lesson_of(pictures), tuned.prompt_context([PROMPTS[0], PROMPTS[2]])
+    numbers = learner(tuned, kl=0.5).learn(lesson, torch.arange(8), context, 0, lambda loss: None)
+    assert numbers["kl"] == 0  # nothing has moved yet

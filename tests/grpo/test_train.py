@@ -134,6 +134,26 @@ def test_who_loses_the_character_is_stopped_and_leaves_what_was_best(sft_job, gr
     assert run(job)["rounds"] == 1  # and stays stopped
 
 
+def test_every_pass_takes_each_prompt_once_and_the_rate_falls_to_nothing(grpo_job, tmp_path):
+    config = dataclasses.replace(TINY["grpo"], prompts=5, step_prompts=2, epochs=2, rounds=2, lr_decay=1.0)
+    model = load_model(BASE, grpo_job.inputs["sft_checkpoint"] / "adapters", trainable=True)
+    model.und.requires_grad_(False)
+    trainer = Trainer(model, make_job("grpo", tmp_path, grpo_job.inputs, config=config))
+    orders = [list(trainer._order(5, index)) for index in (0, 1)]
+    assert [step for order in orders for step, _ in order] == list(range(2 * 2 * 3))
+    for order in orders:
+        for epoch in (order[:3], order[3:]):
+            assert sorted(torch.cat([places for _, places in epoch]).tolist()) == list(range(5 * config.group))
+    assert [places.tolist() for _, places in orders[0]] != [places.tolist() for _, places in orders[1]]
+    assert list(trainer._order(0, 0)) == []
+    rates = []
+    for index in (0, 1):
+        trainer.practise(index)
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+    assert config.lr > rates[0] > rates[1] == pytest.approx(config.lr / 12)
+    assert trainer.watch.progress.steps == 12
+
+
 def test_a_round_trains_nothing_but_the_picture_adapters(grpo_job, tmp_path):
     model = load_model(BASE, grpo_job.inputs["sft_checkpoint"] / "adapters", trainable=True)
     model.und.requires_grad_(False)

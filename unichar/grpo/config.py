@@ -1,5 +1,6 @@
 """Character-GRPO: the numbers one may turn. Values of DiffusionNFT in brackets, of the paper's Flow-GRPO as `[flow ...]`."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,31 +13,35 @@ class GrpoConfig:
 
     algorithm: Literal["nft", "flow_grpo"] = "nft"
     """How pictures are reinforced: DiffusionNFT, or the paper's Flow-GRPO."""
-    rounds: int = 16
+    rounds: int = 4
     """Rounds of sampling, judging and learning [flow 101]."""
-    prompts: int = 3
-    """Prompts a round [48] [flow 48]."""
+    prompts: int = 16
+    """Prompts a round, all sampled by one policy before any is learned from [48] [flow 48]."""
+    step_prompts: int = 4
+    """Prompts an optimizer step [48] [flow 48]."""
     group: int = 10
     """Pictures a prompt; they are compared with each other [24] [flow 8]."""
     sample_steps: int = 10
     """Sampling steps of a rollout [10] [flow 14]."""
-    inner_steps: int = 2
-    """Optimizer steps a round; nft takes each at fresh times and noise, flow_grpo over the same steps [1] [flow 2]."""
+    epochs: int = 3
+    """Passes over a round's pictures; nft takes each at fresh times and noise, flow_grpo over the same steps [1] [flow 2]."""
     times: int = 2
     """nft: times each picture is learned at in an optimizer step, of the sampler's first half, where what it shows is decided
     [9 of all 10]."""
-    kl: float = 0.01
-    """Weight of the distance to the SFT model, what keeps pictures pictures: for nft squared, of velocities [1e-4]; for flow_grpo
-    of the means of steps, over twice their squared noise [flow 0]."""
-    lr: float = 3e-4
+    kl: float = 0.0
+    """Weight of the distance to the SFT model, which costs a pass more: for nft squared, of velocities [1e-4]; for flow_grpo of
+    the means of steps, over twice their squared noise [flow 0]."""
+    lr: float = 5e-4
     """Learning rate of the expert's adapters [3e-4] [flow 1e-5, full tuning]."""
-    advantage_clip: float = 5.0
+    lr_decay: float = 1.0
+    """Share of the optimizer steps, the last ones, over which the rate falls to nothing; 0 leaves it as it is [0] [flow 0]."""
+    advantage_clip: float = 2.0
     """Advantages are cut at plus and minus this many standard deviations [5] [flow 5]."""
     min_spread: float = 1e-3
     """A prompt whose rewards have a smaller standard deviation has nothing to teach and is skipped."""
-    beta: float = 1.0
-    """nft: how far the implicit policies stand from the old one [1.0]."""
-    old_decay: float = 0.001
+    beta: float = 0.2
+    """nft: how far the implicit policies stand from the old one; the smaller, the further a round may lead [1.0]."""
+    old_decay: float = 0.0
     """nft: after each round the sampling policy keeps min(old_decay x optimizer steps, 0.5) of itself [0.001]."""
     noise_level: float = 0.7
     """flow_grpo: noise of the stochastic steps [flow 1.3]."""
@@ -64,10 +69,10 @@ class GrpoConfig:
     clip: float = 1.0
     """Largest gradient norm [1.0]."""
     accumulate: int = 1
-    """Parts in which a round's pictures are drawn, judged and learned from, one after the other: less memory, the same round."""
-    watch_every: int = 4
+    """Parts in which a step's pictures are drawn, judged and learned from, one after the other: less memory, the same round."""
+    watch_every: int = 2
     """Rounds between looks at watch prompts, which are neither learned from nor in the report."""
-    watch_prompts: int = 8
+    watch_prompts: int = 16
     """Prompts of such a look."""
     watch_group: int = 4
     """Pictures a prompt of such a look."""
@@ -101,7 +106,8 @@ class GrpoConfig:
             "rounds",
             "prompts",
             "sample_steps",
-            "inner_steps",
+            "step_prompts",
+            "epochs",
             "times",
             "watch_every",
             "watch_prompts",
@@ -121,7 +127,14 @@ class GrpoConfig:
         for name in ("beta", "noise_level", "clip_range"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"GrpoConfig.{name} is {getattr(self, name)}; expected a positive number")
+        if not 0 <= self.lr_decay <= 1:
+            raise ValueError(f"GrpoConfig.lr_decay is {self.lr_decay}; expected a share, from 0 to 1")
         self._check_choices()
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of a pass over a round."""
+        return math.ceil(self.prompts / self.step_prompts)
 
     def _check_choices(self) -> None:
         if self.algorithm not in ("nft", "flow_grpo"):

@@ -9,7 +9,7 @@ _DIMS = (1, 2, 3)
 def nft_loss(
     v: Tensor,
     v_old: Tensor,
-    v_ref: Tensor,
+    v_ref: Tensor | None,
     *,
     x0: Tensor,
     x_t: Tensor,
@@ -22,7 +22,8 @@ def nft_loss(
     """Scalar loss and its parts.
 
     Args:
-        v, v_old, v_ref: [B, C, h, w] velocities of the policy that learns, the one that sampled, and the SFT model.
+        v, v_old, v_ref: [B, C, h, w] velocities of the policy that learns, the one that sampled, and the SFT model; none of the
+            last if the distance to it does not count.
         x0, x_t: [B, C, h, w] the sampled latents, and the same noised to t [B].
         r: [B] optimality in [0, 1].
         beta: Distance of the implicit positive and negative policies from the old one.
@@ -30,15 +31,17 @@ def nft_loss(
         scale: The advantage clip, by which the policy part is multiplied.
 
     Returns:
-        `loss`, and `{"policy": ..., "kl": ...}`.
+        `loss`, and `{"policy": ..., "kl": ...}`; without a reference no `kl`.
     """
     old = v_old.detach()
     positive = beta * v + (1 - beta) * old
     negative = (1 + beta) * old - beta * v
     policy = (r * _weighted_error(positive, x0, x_t, t) + (1 - r) * _weighted_error(negative, x0, x_t, t)) / beta
-    drift = (v - v_ref.detach()).square().mean(dim=_DIMS)
-    loss = scale * policy.mean() + kl * drift.mean()
-    return loss, {"policy": policy.mean().item(), "kl": drift.mean().item()}
+    loss, numbers = scale * policy.mean(), {"policy": policy.mean().item()}
+    if v_ref is not None:
+        drift = (v - v_ref.detach()).square().mean()
+        loss, numbers = loss + kl * drift, numbers | {"kl": drift.item()}
+    return loss, numbers
 
 
 def flow_grpo_loss(

@@ -21,13 +21,12 @@ from unichar.model.protocol import PromptContext, UnifiedModel
 class Nft:
     """What is kept of a rollout: its clean latents."""
 
-    numbers = ("loss", "policy", "kl")
-    """What `learn` tells."""
-
     def __init__(
         self, model: UnifiedModel, config: GrpoConfig, *, live: dict[str, Tensor], reference: Snapshot, seed: int
     ) -> None:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
+        self.numbers = ("loss", "policy", *(["kl"] if config.kl > 0 else []))
+        """What `learn` tells."""
         self.old = Snapshot(live)
         self.modules: dict[str, nn.Module] = {"old": self.old}
 
@@ -56,8 +55,10 @@ class Nft:
             x_t = add_noise(x0, noise[part], t)
             with self.old.in_place():
                 v_old = self._model.velocity(x_t, t, context)
-            with self._reference.in_place():
-                v_ref = self._model.velocity(x_t, t, context)
+            v_ref = None
+            if config.kl > 0:
+                with self._reference.in_place():  # before the pass that learns: weights must not change under its gradients
+                    v_ref = self._model.velocity(x_t, t, context)
             v = self._model.velocity(x_t, t, context)
             loss, numbers = nft_loss(
                 v, v_old, v_ref, x0=x0, x_t=x_t, t=t, r=r, beta=config.beta, kl=config.kl, scale=config.advantage_clip

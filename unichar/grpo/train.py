@@ -4,9 +4,9 @@
     accelerate launch --num_processes 8 -m unichar grpo --character bo --preset bagel
 
 A round draws groups of pictures for a few prompts, judges them (identity, prompt alignment, diversity, naturalness), turns the
-rewards into group-relative advantages and takes a few steps of DiffusionNFT (`nft.py`) or Flow-GRPO (`flow_grpo.py`). Only the
-generation expert's adapters change. Now and then an evaluator that gives no rewards looks (`watch.py`): it stops learning that
-costs identity, and the best adapters in its eyes are the result.
+rewards into group-relative advantages and passes over them a few times with DiffusionNFT (`nft.py`) or Flow-GRPO
+(`flow_grpo.py`), some prompts an optimizer step. Only the generation expert's adapters change. Now and then an evaluator that
+gives no rewards looks (`watch.py`): it stops learning that costs identity, and the best adapters in its eyes are the result.
 
 Pictures are shared out among processes and drawn, judged and learned in parts (`accumulate`). What is found goes to all of them
 and means are taken over the whole round, so neither changes it.
@@ -21,7 +21,7 @@ import dataclasses
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import cycle, groupby
 
@@ -49,7 +49,8 @@ from unichar.learning.curves import read_curve
 from unichar.learning.distributed import is_main, join, sum_gradients, total, wait_for_all, world
 from unichar.learning.loop import run_loop
 from unichar.learning.meter import Meter
-from unichar.learning.seeds import derive
+from unichar.learning.schedule import set_factor, trapezoid
+from unichar.learning.seeds import derive, torch_rng
 from unichar.learning.shares import gathered, shares
 from unichar.learning.state import TrainState, run_key
 from unichar.learning.tracker import Tracker
@@ -59,6 +60,9 @@ from unichar.model.protocol import PromptContext, UnifiedModel
 from unichar.model.sizes import adapter_rank, model_sizes
 from unichar.model.workload import measured_texts
 from unichar.records import CuratedKit, StageJob, read_interactions
+
+_WARMUP = 0.08
+"""Share of the optimizer steps over which the learning rate rises: AdamW knows little of the gradients' size at first."""
 
 ALGORITHMS: dict[str, type[Nft] | type[FlowGrpo]] = {"nft": Nft, "flow_grpo": FlowGrpo}
 
@@ -156,7 +160,7 @@ class Trainer:
         names = [picture.image for picture in kit.split("train")]
         real = model.encode_images([load_picture(folder / name, model.image_size) for name in names])
         nothing, config = model.prompt_context([""]), self.config
-        at_once = math.ceil(config.prompts * config.group / (config.accumulate * world()))  # as many as learn together
+        at_once = math.ceil(config.step_prompts * config.group / (config.accumulate * world()))  # as many as learn together
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
             with model.base_pictures() if kit.is_toon_world else self.reference.in_place():
@@ -202,6 +206,12 @@ class Trainer:
 
         A picture depends on the seed, the round, its prompt and its number alone.
         """
+        some = self.config.step_prompts
+        found = [self._draw(prompts[first : first + some], index, first) for first in range(0, len(prompts), some)]
+        return {name: torch.cat([kept[name] for kept in found]) for name in found[0]}
+
+    def _draw(self, prompts: Sequence[Prompt], index: int, first: int) -> dict[str, Tensor]:
+        """Those of as many prompts as learn together, of which the first is number `first` of the round."""
         each = [(p, g) for p in range(len(prompts)) for g in range(self.config.group)]
         rows, found = [], []
         for part in shares(len(each), self.config.accumulate, even=True):
@@ -210,7 +220,7 @@ class Trainer:
             places = [each[row.place] for row in part]
             context = _context(self.model, [prompts[p].text for p, _ in places])
             seeds = [derive(self.job.seed, "rollout", index, prompts[p].text, g) for p, g in places]
-            numbers = [index * self.config.prompts + p for p, _ in places]
+            numbers = [index * self.config.prompts + first + p for p, _ in places]
             rows += part
             found.append(self.algorithm.sample(context, seeds, numbers))
         return {name: gathered(rows, torch.cat([some[name] for some in found]), len(each)) for name in found[0]}
@@ -219,7 +229,7 @@ class Trainer:
         """Rewards of all pictures; a prompt's are judged together, since diversity compares them."""
         groups = latents.unflatten(0, (len(prompts), -1))
         rows, found = [], []
-        for part in shares(len(prompts), self.config.accumulate, even=True):
+        for part in shares(len(prompts), self.config.accumulate * self.config.steps, even=True):
             if not part:
                 continue
             own = torch.cat([groups[row.place] for row in part])
@@ -236,14 +246,23 @@ class Trainer:
         rows = torch.arange(rewards.total.numel()).view(rewards.total.shape)[use].flatten()
         progress.skipped += int((~use).sum())
         numbers: dict[str, float] = {}
-        if use.any():
-            lesson = Lesson(kept=kept, rows=rows, advantages=advantages)
-            texts = [prompts[row // config.group].text for row in rows.tolist()]
-            for inner in range(config.inner_steps):
-                numbers = self._step(lesson, texts, index * config.inner_steps + inner)
-                progress.steps += 1
-            self.algorithm.finish_round(int(progress.steps))
+        for step, places in self._order(int(use.sum()), index):
+            lesson = Lesson(kept=kept, rows=rows[places], advantages=advantages[places])
+            texts = [prompts[row // config.group].text for row in lesson.rows.tolist()]
+            numbers = self._step(lesson, texts, step)
+            progress.steps += 1
+        self.algorithm.finish_round(int(progress.steps))
         return numbers | _distribution(rewards, advantages, config.advantage_clip) | {"skipped_groups": float((~use).sum())}
+
+    def _order(self, count: int, index: int) -> Iterator[tuple[int, Tensor]]:
+        """(optimizer step of the run, places of its pictures) for a round of which `count` prompts teach: every pass takes each
+        once, some at a time, in an order of its own."""
+        config = self.config
+        places = torch.arange(count * config.group).view(count, config.group)
+        for epoch in range(index * config.epochs, (index + 1) * config.epochs):
+            order = torch.randperm(count, generator=torch_rng(self.job.seed, "grpo-order", epoch))
+            for number, some in enumerate(order.split(config.step_prompts) if count else ()):
+                yield epoch * config.steps + number, places[some.sort().values].flatten()
 
     def _step(self, lesson: Lesson, texts: Sequence[str], index: int) -> dict[str, float]:
         """One optimizer step over the pictures of a lesson, with their prompts; this process learns from its share."""
@@ -256,6 +275,8 @@ class Trainer:
             for name, value in self.algorithm.learn(lesson, places, context, index, Tensor.backward).items():
                 sums[name] += value
         sum_gradients(self.parameters)
+        total_steps = self.config.rounds * self.config.epochs * self.config.steps
+        set_factor(self.optimizer, trapezoid(index, total_steps, warmup=_WARMUP, decay=self.config.lr_decay))
         gradient = nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -21,7 +21,7 @@ def round_flops(sizes: Sizes, texts: Texts, config: GrpoConfig, *, gen_rank: int
     watched = config.watch_prompts * config.watch_group
     look = _drawn(sizes, texts, config, pictures=watched, prompts=config.watch_prompts, guidance=config.watch_guidance)
     looks = (1 + config.rounds / config.watch_every) / config.rounds
-    return rollout + looks * look + config.inner_steps * _learning(sizes, texts, config, gen_rank=gen_rank, full=full)
+    return rollout + looks * look + config.epochs * _learning(sizes, texts, config, gen_rank=gen_rank, full=full)
 
 
 def _drawn(sizes: Sizes, texts: Texts, config: GrpoConfig, *, pictures: int, prompts: int, guidance: float) -> float:
@@ -39,14 +39,14 @@ def _drawn(sizes: Sizes, texts: Texts, config: GrpoConfig, *, pictures: int, pro
 
 
 def _learning(sizes: Sizes, texts: Texts, config: GrpoConfig, *, gen_rank: int, full: bool) -> float:
-    """One optimizer step: of DiffusionNFT some times, asked of the old and the reference policy as well; of Flow-GRPO every step
-    of its window."""
+    """One pass over a round: of DiffusionNFT some times, asked of the old policy as well; of Flow-GRPO every step of its window.
+    The reference is asked where the distance to it counts."""
     pictures, prompts = config.prompts * config.group, config.prompts
     live = drawing(sizes, pictures=pictures, prompts=prompts, context=texts.plain, rank=0 if full else gen_rank)
-    others = (2 if config.algorithm == "nft" else int(config.kl > 0)) * live.forward
+    others = (int(config.algorithm == "nft") + int(config.kl > 0)) * live.forward
     passes = live.training(full=full, recompute=sizes.recompute) + others
     if config.algorithm == "nft":
         passes *= config.times
     else:
         passes *= config.window * (2 if config.rollout_guidance > 1 else 1)
-    return passes + reading(sizes, [texts.plain] * prompts).forward / config.inner_steps
+    return passes + reading(sizes, [texts.plain] * prompts).forward / config.epochs
