@@ -12,7 +12,6 @@ so that the ratio is one at least.
 import argparse
 import dataclasses
 import sys
-from itertools import pairwise
 
 from report import measured, say, seconds
 from rollout import tuned_job
@@ -21,8 +20,6 @@ from unichar.grpo.config import GrpoConfig
 from unichar.grpo.train import Trainer
 from unichar.model.load import load_model
 from unichar.records import StageJob
-
-EVERY = 1
 
 
 def main() -> None:
@@ -34,9 +31,9 @@ def main() -> None:
     config = GrpoConfig(rounds=options.rounds, max_identity_drop=1.0)
     job = tuned_job(config, character=options.character)
     flow = dataclasses.replace(config, algorithm="flow_grpo", advantage_clip=5.0)
-    slow = curve(dataclasses.replace(job, config=flow), rounds=options.rounds, limit=float("inf"))
+    slow = curve(dataclasses.replace(job, config=flow), limit=float("inf"))
     best_at, best = max(slow, key=lambda point: point[1])
-    quick = curve(job, rounds=config.rounds, limit=slow[-1][0])
+    quick = curve(job, limit=slow[-1][0])
     reached = [spent for spent, reward in quick if reward >= best]
     measured("held-out reward of SFT", slow[0][1], unit="points", n=1)
     measured("best held-out reward, flow_grpo", best, unit="points", n=1)
@@ -47,22 +44,21 @@ def main() -> None:
     measured("seconds of nft to flow_grpo's best held-out reward", share, goal=1 / 3, better="lower", n=1)
 
 
-def curve(job: StageJob, *, rounds: int, limit: float) -> list[tuple[float, float]]:
+def curve(job: StageJob, *, limit: float) -> list[tuple[float, float]]:
     """(seconds of practice, held-out reward) before learning and after every round, until `limit` seconds."""
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
     model.und.requires_grad_(False)
     trainer = Trainer(model, job)
     points = [(0.0, trainer.watch.look(0)["held_out_reward"])]
-    starts = [*range(0, rounds, EVERY), rounds]
-    for start, end in pairwise(starts):
-        spent = points[-1][0] + sum(seconds(lambda i=index: trainer.practise(i)) for index in range(start, end))
-        look = trainer.watch.look(end)
+    for index in range(job.config.rounds):
+        spent = points[-1][0] + seconds(lambda i=index: trainer.practise(i))
+        look = trainer.watch.look(index + 1)
         points.append((spent, look["held_out_reward"]))
         parts = " ".join(
             f"{name} {look[f'held_out_{name}']:.3f}" for name in ("identity", "alignment", "diversity", "naturalness")
         )
         seen = f"evaluator likeness {look['evaluator_likeness']:.3f} alignment {look['evaluator_alignment']:.3f}"
-        say(f"{job.config.algorithm} {end} rounds, {spent:.0f} s: reward {points[-1][1]:.4f} ({parts}); {seen}")
+        say(f"{job.config.algorithm} {index + 1} rounds, {spent:.0f} s: reward {points[-1][1]:.4f} ({parts}); {seen}")
         if spent > limit:
             break
     return points

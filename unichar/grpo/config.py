@@ -34,7 +34,8 @@ class GrpoConfig:
     lr: float = 5e-4
     """Learning rate of the expert's adapters [3e-4] [flow 1e-5, full tuning]."""
     lr_decay: float = 1.0
-    """Share of the optimizer steps, the last ones, over which the rate falls to nothing; 0 leaves it as it is [0] [flow 0]."""
+    """Share of the optimizer steps, the last ones, over which the rate falls to nothing; with 0 it stays after the rise of the
+    first steps [0] [flow 0]."""
     advantage_clip: float = 2.0
     """Advantages are cut at plus and minus this many standard deviations [5] [flow 5]."""
     min_spread: float = 1e-3

@@ -39,7 +39,7 @@ def nft_loss(
     policy = (r * _weighted_error(positive, x0, x_t, t) + (1 - r) * _weighted_error(negative, x0, x_t, t)) / beta
     loss, numbers = scale * policy.mean(), {"policy": policy.mean().item()}
     if v_ref is not None:
-        drift = (v - v_ref.detach()).square().mean()
+        drift = (v - v_ref.detach()).square().mean(dim=_DIMS).mean()
         loss, numbers = loss + kl * drift, numbers | {"kl": drift.item()}
     return loss, numbers
 

@@ -9,7 +9,7 @@ rewards into group-relative advantages and passes over them a few times with Dif
 gives no rewards looks (`watch.py`): it stops learning that costs identity, and the best adapters in its eyes are the result.
 
 Pictures are shared out among processes and drawn, judged and learned in parts (`accumulate`). What is found goes to all of them
-and means are taken over the whole round, so neither changes it.
+and means are taken over a whole step, so neither changes it.
 
 Departs from the paper: DiffusionNFT by default, which needs clean samples only, any number of steps and no guidance; that is
 what two cores can pay for. Diversity is a leave-one-out distance a picture (the paper's group mean cancels in the advantages).
@@ -160,7 +160,8 @@ class Trainer:
         names = [picture.image for picture in kit.split("train")]
         real = model.encode_images([load_picture(folder / name, model.image_size) for name in names])
         nothing, config = model.prompt_context([""]), self.config
-        at_once = math.ceil(config.step_prompts * config.group / (config.accumulate * world()))  # as many as learn together
+        together = min(config.prompts, config.step_prompts) * config.group
+        at_once = math.ceil(together / (config.accumulate * world()))  # as many as learn together
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
             with model.base_pictures() if kit.is_toon_world else self.reference.in_place():
