@@ -1,7 +1,7 @@
 """What an arm's pictures are worth, by eyes that training never used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from unichar.model.pixels import to_images, to_pixels
 from unichar.model.protocol import UnifiedModel
 from unichar.records import CuratedKit
 from unichar.toons.draw import draw as render
-from unichar.toons.spec import IDENTITY, SCENE, Identity, random_scene
+from unichar.toons.spec import IDENTITY, SCENE, Identity, filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +66,13 @@ def _free(prompts: Sequence[Prompt]) -> list[int]:
 
 
 def renders(kit: CuratedKit, prompts: Sequence[Prompt], *, count: int, seed: int) -> list[Image.Image]:
-    """`count` faultless pictures a prompt of a toon-world character, what is left open drawn at random."""
+    """`count` faultless pictures a prompt of a toon-world character, what is left open filled at random."""
     who = Identity(**{name: value for name, value in kit.pictures[0].attributes.items() if name in IDENTITY})
     pictures = []
     for prompt in prompts:
         rng = python_rng(seed, "renders", prompt.text)
         named = {name: value for name, value in prompt.attributes.items() if name in SCENE}
-        pictures += [render(who, replace(random_scene(rng), **named), seed=rng.randrange(2**31)) for _ in range(count)]
+        pictures += [render(who, filled(named, rng), seed=rng.randrange(2**31)) for _ in range(count)]
     return pictures
 
 

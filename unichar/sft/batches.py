@@ -15,7 +15,7 @@ from unichar.model.protocol import UnifiedModel
 from unichar.records import Interaction
 from unichar.sft.config import SftConfig
 from unichar.toons.draw import draw
-from unichar.toons.spec import Identity, Scene, part_of, random_identity, random_scene
+from unichar.toons.spec import Identity, Scene, filled, part_of, random_identity, random_scene
 from unichar.toons.words import caption, describe, random_name
 
 _AT_ONCE = 8
@@ -90,20 +90,26 @@ def prior_pool(model: UnifiedModel, config: SftConfig, seed: int) -> PicturePool
     and every other one is an everyday photograph: as far as it goes wrong there, it shall go on so.
     """
     rng, count = python_rng(seed, "prior"), config.prior_pool
-    toons = [(random_identity(rng), random_scene(rng)) for _ in range(count)]
     if config.prior == "toons":
-        images = [draw(identity, scene, size=model.image_size, seed=rng.randrange(2**31)) for identity, scene in toons]
-        prompts = tuple(_written(i, identity, scene, rng) for i, (identity, scene) in enumerate(toons))
-        return PicturePool(prompts=prompts, latents=model.encode_images(images))
-    described = [caption(describe(identity), scene, rng) for identity, scene in toons]
+        told = [_told(i, rng) for i in range(count)]
+        images = [draw(identity, scene, size=model.image_size, seed=rng.randrange(2**31)) for identity, scene, _ in told]
+        return PicturePool(prompts=tuple(prompt for _, _, prompt in told), latents=model.encode_images(images))
+    described = [caption(describe(random_identity(rng)), random_scene(rng), rng) for _ in range(count)]
     prompts = tuple(photograph_of_somebody(rng) if i % 2 else text for i, text in enumerate(described))
     return PicturePool(prompts=prompts, latents=_drawn(model, prompts, config, seed))
 
 
-def _written(index: int, identity: Identity, scene: Scene, rng: random.Random) -> str:
-    """Every other stranger goes by a name, as the character does. One in four has its whole scene told, the others a part of it:
-    what a prompt leaves open differs from picture to picture, and so it shall for the character."""
-    return caption(random_name(rng) if index % 2 else describe(identity), part_of(scene, rng) if index % 4 else scene, rng)
+def _told(index: int, rng: random.Random) -> tuple[Identity, Scene, str]:
+    """A stranger, its scene and a prompt for both. Every other one goes by a name, as the character does. One in four has its
+    whole scene told, the others a part of it: what a prompt leaves open differs from picture to picture, and so it shall for
+    the character.
+    """
+    identity, scene = random_identity(rng), random_scene(rng)
+    who = random_name(rng) if index % 2 else describe(identity)
+    if index % 4 == 0:
+        return identity, scene, caption(who, scene, rng)
+    asked = part_of(scene, rng)
+    return identity, filled(asked, rng), caption(who, asked, rng)
 
 
 def _drawn(model: UnifiedModel, prompts: Sequence[str], config: SftConfig, seed: int) -> Tensor:

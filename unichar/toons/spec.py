@@ -7,7 +7,8 @@ read it from here, so adding a value means: one word here, one drawing in `draw.
 import dataclasses
 import hashlib
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 SPECIES = ("human", "cat", "dog", "rabbit", "bear", "fox", "frog", "owl", "dragon", "robot")
 COLORS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "gray")
@@ -106,6 +107,12 @@ def part_of(scene: Scene, rng: random.Random) -> dict[str, str]:
     names = [name for name in SCENE if getattr(scene, name) != "nothing"]
     named = rng.sample(names, rng.randint(1, 2))
     return {name: getattr(scene, name) for name in SCENE if name in named}
+
+
+def filled(asked: Mapping[str, str], rng: random.Random) -> Scene:
+    """The scene asked for by name; what is left open is drawn at random, but hands are empty unless something is said to be in
+    them, as in captions of kits."""
+    return replace(random_scene(rng), **{"prop": "nothing", **asked})
 
 
 def is_reserved(identity: Identity) -> bool:
