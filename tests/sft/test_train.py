@@ -122,11 +122,19 @@ def test_training_makes_the_characters_words_likelier(sft_job, model):
     assert after < before - 0.03
 
 
-def test_a_kit_without_strangers_or_toons_trains_too(tmp_path):
+@pytest.mark.parametrize(("prior", "strangers"), [("toons", 0), ("base", 2)])
+def test_photographs_are_not_learned_beside_rendered_strangers(tmp_path, prior, strangers):
     inputs = make_inputs(tmp_path / "nia", **nia_the_photographer())
+    config = dataclasses.replace(TINY["sft"], steps=1, prior=prior, prior_sample_steps=2)
+    job = make_job("sft", tmp_path, inputs, config=config)
+    summary = run(job)
+    assert summary["noised_pictures"] == 4 + strangers
+    assert ("mse_prior" in read_curve(job.out / "curve.jsonl")[0]) == bool(strangers)
+
+
+def test_no_strangers_at_all_can_be_asked_for(inputs, tmp_path):
     config = dataclasses.replace(TINY["sft"], steps=1, prior_pictures=0, prior_pool=0)
-    summary = run(make_job("sft", tmp_path, inputs, config=config))
-    assert summary["noised_pictures"] == 4
+    assert run(make_job("sft", tmp_path, inputs, config=config))["noised_pictures"] == 4
 
 
 @pytest.mark.parametrize("wrong", [{"tracker": "paper"}, {"tracker": "wandb"}])

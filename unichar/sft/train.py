@@ -36,7 +36,7 @@ from unichar.model.lora import LoraSettings, add_adapters, blocks, save_adapters
 from unichar.model.protocol import UnifiedModel
 from unichar.model.sizes import model_sizes
 from unichar.model.workload import measured_texts
-from unichar.records import Interaction, StageJob, read_interactions
+from unichar.records import CuratedKit, Interaction, StageJob, read_interactions
 from unichar.sft.batches import PicturePool, character_pool, mixed, prior_pool, shuffled, with_pictures
 from unichar.sft.config import SftConfig
 from unichar.sft.loss import PICTURES, TEXT, Tally, unified_loss
@@ -82,8 +82,8 @@ class Trainer:
 
     def __init__(self, model: UnifiedModel, job: StageJob) -> None:
         self.model, self.job = model, job
-        self.config: SftConfig = job.config
         self.folder = job.inputs["curated_kit"]
+        self.config = _fitting(job.config, CuratedKit.read(self.folder))
         items = with_pictures(read_interactions(job.inputs["interactions"] / "train.jsonl"), self.config.images)
         kept_aside = self.config.watch_conversations if self.config.watch_every and self.config.conversations else 0
         items, held_out = set_aside(items, kept_aside, job.seed)
@@ -214,6 +214,12 @@ class Trainer:
         sums = total([tally.sums.get(name, 0.0) for name in names])
         counts = total([tally.counts.get(name, 0.0) for name in names])
         return Tally(sums=dict(zip(names, sums, strict=True)), counts=dict(zip(names, counts, strict=True)))
+
+
+def _fitting(config: SftConfig, kit: CuratedKit) -> SftConfig:
+    """Rendered strangers guard what toons share; beside photographs they cost more likeness than anything else (docs/log.md)."""
+    is_apart = config.prior == "toons" and not kit.is_toon_world
+    return dataclasses.replace(config, prior_pictures=0) if is_apart else config
 
 
 class Seen(nn.Module):
