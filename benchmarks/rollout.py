@@ -2,7 +2,7 @@
 
     python benchmarks/rollout.py
 
-Four prompts with six pictures each, ten steps, decoded to pixels; the model carries picture adapters, as in reinforcement. One at
+Four prompts with ten pictures each, ten steps, decoded to pixels; the model carries picture adapters, as in reinforcement. One at
 a time means that every picture reads its prompt, samples and is decoded on its own. Both grow the same pictures from the same
 seeds; sums of bf16 products taken in another order let them differ by up to three hundredths of their spread. The paper's code
 also runs every step twice for guidance, which is left out here on both sides.
@@ -34,7 +34,7 @@ PROMPTS = [
     "Draw Mochi: laughing, in mid-jump, in the city, with a red ball.",
     "Mochi is sleepy, posing with a book, in a cosy room.",
 ]
-GROUP, PAIRS = 6, 3
+GROUP, PAIRS = GrpoConfig().group, 3
 
 
 def main() -> None:
