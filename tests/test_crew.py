@@ -15,6 +15,33 @@ from unichar.pipeline import run_stage
 from unichar.store import Store
 
 
+LEAVING = """
+import sys, time
+from pathlib import Path
+import unichar.learning.distributed as distributed
+from unichar.crew import crew
+
+folder, begins = Path(sys.argv[1]), len(sys.argv) > 2
+part = distributed.part
+
+def slow_part():
+    if not distributed.is_main():
+        time.sleep(1)
+        print("other parts", flush=True)
+    part()
+
+def work(out):
+    time.sleep(1)
+    print("other worked", flush=True)
+
+distributed.part = slow_part
+with crew("sft", work) as begin:
+    if begins:
+        begin(folder)
+print("main parted", flush=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def line(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A character with interactions, and the small base."""
@@ -69,6 +96,24 @@ def test_what_is_wrong_is_said_by_process_0(line):
     assert (
         "error: there is no BAGEL-7B-MoT in" in done.stderr and "Traceback" not in done.stderr.partition("torch/distributed")[0]
     )
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("begins", [True, False], ids=["with work", "without"])
+def test_process_0_leaves_last(tmp_path, begins):
+    script = tmp_path / "stage.py"
+    script.write_text(LEAVING)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
+    done = subprocess.run(
+        [*command, str(tmp_path), *["begin"] * begins],
+        cwd=TESTS.parent,
+        env=os.environ | {"PYTHONPATH": str(TESTS.parent)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == (["other", "worked"] if begins else []) + ["other", "parts", "main", "parted"]
 
 
 def test_other_stages_want_no_launcher(line, monkeypatch):

@@ -31,13 +31,14 @@ def crew(verb: str, work: Callable[[Path], Any]) -> Iterator[Callable[[Path], No
         return
     if verb not in _TOGETHER:
         raise ValueError(f"{verb} runs in one process: start it without a launcher (several can run {', '.join(_TOGETHER)})")
-    from unichar.learning.distributed import announce, is_main, join
+    from unichar.learning.distributed import announce, is_main, join, part
 
     join()
     if not is_main():
         out = announce("")
         if out:
             work(Path(out))
+        part()
         raise SystemExit(0)
     begun: list[str] = []
     try:
@@ -45,3 +46,5 @@ def crew(verb: str, work: Callable[[Path], Any]) -> Iterator[Callable[[Path], No
     finally:
         if not begun:
             announce("")
+            part()
+    part()  # not after an error in the work: the others may be waiting in the middle of a step, and the launcher ends them

@@ -106,6 +106,22 @@ def announce(text: str) -> str:
     return bytes(data.tolist()).decode()
 
 
+def part() -> None:
+    """End what `join` began, process 0 last: whoever leaves while others still read its last message breaks it for them.
+
+    May be called again; the others must have called it, or process 0 waits.
+    """
+    if world() == 1:
+        return
+    goodbye = torch.zeros(1)
+    if is_main():
+        for other in range(1, world()):
+            dist.recv(goodbye, src=other)
+    else:
+        dist.send(goodbye, dst=0)
+    dist.destroy_process_group()
+
+
 @torch.no_grad()
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
     """Sum the gradients of whole parameters over all processes, in one message; split ones are summed by their backward pass."""
