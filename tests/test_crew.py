@@ -14,7 +14,6 @@ from unichar.crew import crew
 from unichar.pipeline import run_stage
 from unichar.store import Store
 
-
 LEAVING = """
 import sys, time
 from pathlib import Path
