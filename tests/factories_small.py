@@ -21,7 +21,7 @@ from factories_learning import saved_step
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from unichar.files import sha256_file
-from unichar.judges.efficientnet import EfficientNetLite0
+from unichar.judges.efficientnet import EfficientNetLite0, EfficientNetLite2
 from unichar.judges.examiner import Examiner
 from unichar.learning.distributed import is_main, join, wait_for_all, world
 from unichar.learning.state import load_tensors
@@ -90,7 +90,7 @@ def make_small_base(folder: Path, sizes: NanoConfig = SIZES) -> Path:
         for parameter in model.gen.parameters():  # a fresh expert answers zero
             parameter.add_(0.05 * torch.randn_like(parameter))
     parts = {"vae": model.vae, "vision": model.vision, "connector": model.connector, "expert": model.gen}
-    parts |= {"photo": EfficientNetLite0(), "examiner": Examiner()}
+    parts |= {"photo": EfficientNetLite0(), "photo_reward": EfficientNetLite2(), "examiner": Examiner()}
     return pack(parts, sizes, {}, folder)
 
 

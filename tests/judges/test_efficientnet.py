@@ -4,32 +4,34 @@ import pytest
 import torch
 from factories_model import BASE, make_strangers
 
-from unichar.judges.efficientnet import EfficientNetLite0
+from unichar.judges.efficientnet import EfficientNetLite0, EfficientNetLite2
 from unichar.judges.eyes import PhotoEye, tensors_of
 from unichar.model.pixels import to_pixels
 
 
-@pytest.fixture(scope="module")
-def net():
-    net = EfficientNetLite0()
-    net.load_state_dict(tensors_of(BASE, "photo"))
+@pytest.fixture(scope="module", params=["photo", "photo_reward"])
+def net(request):
+    net = EfficientNetLite0() if request.param == "photo" else EfficientNetLite2()
+    net.load_state_dict(tensors_of(BASE, request.param))
     return net.eval().requires_grad_(False)
 
 
 def test_three_maps_at_an_eighth_a_sixteenth_and_a_thirty_second(net):
     maps = net.features(torch.zeros(2, 3, 224, 224))
-    assert [tuple(m.shape) for m in maps] == [(2, 40, 28, 28), (2, 112, 14, 14), (2, 320, 7, 7)]
+    widths = (40, 112, 320) if isinstance(net, EfficientNetLite0) else (48, 120, 352)
+    assert [tuple(m.shape) for m in maps] == [(2, width, side, side) for width, side in zip(widths, (28, 14, 7), strict=True)]
 
 
 def test_odd_sides_round_up_as_in_the_original(net):
     assert [m.shape[-1] for m in net.features(torch.zeros(1, 3, 225, 225))] == [29, 15, 8]
 
 
-def test_the_architecture_has_the_published_size():
-    """4.65 million parameters with its classifier; the head after the last block (320 -> 1280 -> 1000) is left out here."""
-    head = 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000
-    own = sum(parameter.numel() for parameter in EfficientNetLite0().parameters())
-    assert own + head == pytest.approx(4.65e6, rel=0.01)
+@pytest.mark.parametrize(("sort", "last", "published"), [(EfficientNetLite0, 320, 4.65e6), (EfficientNetLite2, 352, 6.09e6)])
+def test_the_architecture_has_the_published_size(sort, last, published):
+    """With its classifier; the head after the last block (to 1280, to 1000) is left out here."""
+    head = last * 1280 + 2 * 1280 + 1280 * 1000 + 1000
+    own = sum(parameter.numel() for parameter in sort().parameters())
+    assert own + head == pytest.approx(published, rel=0.01)
 
 
 def test_pictures_of_any_size_are_looked_at():

@@ -5,16 +5,23 @@ import torch
 from factories_interactions import BRAMBLE_LOOK
 from factories_model import BASE, make_album, make_strangers
 
-from unichar.judges.eyes import PhotoEye, ToonEye, perceptual_distances, perceptual_vectors, tensors_of
+from unichar.judges.eyes import (
+    PhotoEye,
+    PhotoRewardEye,
+    ToonEye,
+    perceptual_distances,
+    perceptual_vectors,
+    report_eye,
+    reward_eye,
+    tensors_of,
+)
 from unichar.model.pixels import to_pixels
 from unichar.toons.spec import ATTRIBUTES, attributes
 
 
-@pytest.fixture(scope="module", params=["toon", "photo", "tower"])
+@pytest.fixture(scope="module", params=[ToonEye, PhotoEye, PhotoRewardEye, "tower"])
 def eye(request):
-    return {"toon": lambda: ToonEye(BASE), "photo": lambda: PhotoEye(BASE)}.get(
-        request.param, lambda: request.getfixturevalue("model")
-    )()
+    return request.getfixturevalue("model") if request.param == "tower" else request.param(BASE)
 
 
 def test_maps_get_coarser_and_never_train(eye):
@@ -57,6 +64,12 @@ def test_the_toon_eye_reads_what_is_drawn():
 
 def test_the_photo_eye_reads_no_toon_attributes():
     assert PhotoEye(BASE).read(to_pixels(make_strangers(1))) == {}
+
+
+def test_rewards_and_reports_look_with_different_networks(model, tmp_path):
+    eyes = [(reward_eye(model, BASE, toons=toons), report_eye(BASE, toons=toons)) for toons in (True, False)]
+    assert eyes[0][0] is model and [type(eye) for eye in (eyes[0][1], *eyes[1])] == [ToonEye, PhotoRewardEye, PhotoEye]
+    assert reward_eye(model, tmp_path, toons=False) is model, "a published model has seen photographs"
 
 
 def test_a_part_that_is_not_in_the_base_is_named():

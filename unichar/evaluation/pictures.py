@@ -12,7 +12,7 @@ from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.statistics import Estimate, cluster_estimate
 from unichar.judges.chosen import Chosen
 from unichar.judges.diversity import leave_one_out
-from unichar.judges.eyes import PhotoEye, ToonEye
+from unichar.judges.eyes import report_eye
 from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
 from unichar.learning.seeds import derive, python_rng
@@ -43,7 +43,7 @@ class Examination:
     """The report's judges: a panel that looks with a network training never used, and a look for copies."""
 
     def __init__(self, kit: CuratedKit, folder: Path, base: Path, *, size: int, chosen: Chosen) -> None:
-        eye = chosen.eye or (ToonEye(base) if kit.is_toon_world else PhotoEye(base))
+        eye = chosen.eye or report_eye(base, toons=kit.is_toon_world)
         self._panel = Panel(eye, kit, folder, size=size, soft=False, texts=chosen.texts)
 
     def measure(self, pixels: Tensor, prompts: Sequence[Prompt], *, prefix: str = "") -> dict[str, Estimate]:

