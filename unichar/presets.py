@@ -125,6 +125,7 @@ def bagel() -> Preset:
             lr_decay=0.0,
             advantage_clip=5.0,
             beta=1.0,
+            photo_beta=1.0,
             old_decay=0.001,
             watch_every=4,
             watch_prompts=8,

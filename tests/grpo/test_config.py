@@ -22,3 +22,9 @@ from unichar.grpo.config import GrpoConfig
 def test_wrong_settings(wrong, words):
     with pytest.raises(ValueError, match=words):
         GrpoConfig(**wrong)
+
+
+def test_photographs_are_learned_from_with_a_beta_of_their_own():
+    config = GrpoConfig(beta=0.2, photo_beta=0.7)
+    assert config.for_kind(toons=True) == config
+    assert config.for_kind(toons=False) == GrpoConfig(beta=0.7, photo_beta=0.7)

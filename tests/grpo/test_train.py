@@ -177,8 +177,13 @@ def test_photographs_are_reinforced_too(tmp_path):
     first = make_job("sft", tmp_path / "sft", inputs, config=dataclasses.replace(TINY["sft"], steps=1))
     sft.run(first)
     config = dataclasses.replace(TINY["grpo"], rounds=1)
-    summary = run(make_job("grpo", tmp_path, inputs | {"sft_checkpoint": first.out}, config=config))
+    job = make_job("grpo", tmp_path, inputs | {"sft_checkpoint": first.out}, config=config)
+    summary = run(job)
     assert -1 < summary["reward_first"] < 6.5 and -1 < summary["held_out_reward_first"] < 6.5
+    trainer = Trainer(load_model(BASE, first.out / "adapters", trainable=True), job)
+    assert trainer.config.beta == config.photo_beta != config.beta
+    (row,) = read_curve(job.out / "curve.jsonl")
+    assert row["held_out_identity"] != row["evaluator_identity"], "reward and evaluator look with different networks"
 
 
 def test_prompts_without_differences_are_skipped(grpo_job, tmp_path):

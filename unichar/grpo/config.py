@@ -1,7 +1,7 @@
 """Character-GRPO: the numbers one may turn. Values of DiffusionNFT in brackets, of the paper's Flow-GRPO as `[flow ...]`."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from unichar.judges.config import JudgesConfig
@@ -42,6 +42,8 @@ class GrpoConfig:
     """A prompt whose rewards have a smaller standard deviation has nothing to teach and is skipped."""
     beta: float = 0.2
     """nft: how far the implicit policies stand from the old one; the smaller, the further a round may lead [1.0]."""
+    photo_beta: float = 0.5
+    """`beta` for a character of photographs, which nano knows less well than toons: the same would lead it astray [1.0]."""
     old_decay: float = 0.0
     """nft: after each round the sampling policy keeps min(old_decay x optimizer steps, 0.5) of itself [0.001]."""
     noise_level: float = 0.7
@@ -125,12 +127,16 @@ class GrpoConfig:
             raise ValueError(
                 f"GrpoConfig.text_prompts is {self.text_prompts} and text_group {self.text_group}; expected 1 and 2 or more"
             )
-        for name in ("beta", "noise_level", "clip_range"):
+        for name in ("beta", "photo_beta", "noise_level", "clip_range"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"GrpoConfig.{name} is {getattr(self, name)}; expected a positive number")
         if not 0 <= self.lr_decay <= 1:
             raise ValueError(f"GrpoConfig.lr_decay is {self.lr_decay}; expected a share, from 0 to 1")
         self._check_choices()
+
+    def for_kind(self, *, toons: bool) -> "GrpoConfig":
+        """The settings as they apply to one kind of character."""
+        return self if toons else replace(self, beta=self.photo_beta)
 
     @property
     def steps(self) -> int:

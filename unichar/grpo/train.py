@@ -131,12 +131,12 @@ class Trainer:
 
     def __init__(self, model: UnifiedModel, job: StageJob) -> None:
         self.model, self.job = model, job
-        self.config: GrpoConfig = job.config
+        kit = CuratedKit.read(job.inputs["curated_kit"])
+        self.config: GrpoConfig = job.config.for_kind(toons=kit.is_toon_world)
         live = trainable(model.gen)
         self.parameters = list(live.values())
         self.reference = Snapshot(live)
         self.algorithm = ALGORITHMS[self.config.algorithm](model, self.config, live=live, reference=self.reference, seed=job.seed)
-        kit = CuratedKit.read(job.inputs["curated_kit"])
         self.practice, watched = self._prompts(kit)
         self.rubric, evaluator = self._rubrics(kit)
         self.watch = Watch(model, watched, rubric=self.rubric, evaluator=evaluator, live=live, config=self.config, seed=job.seed)
