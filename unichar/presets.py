@@ -1,7 +1,7 @@
 """Whole runs as named functions: a run is a preset, a character and a seed. No torch.
 
     smoke   everything tiny, proves that the line works (under two minutes on 2 cores)
-    cpu     the embedded default: nano on 2 cores, about twelve minutes a character
+    cpu     the embedded default: nano on 2 cores, about ten minutes a character
     cpu-1, cpu-3, cpu-5   the same from one, three or five of the kit's pictures
     bagel   production: BAGEL-7B-MoT on GPUs, the paper's settings
 
@@ -72,7 +72,7 @@ def smoke() -> Preset:
 
 
 def cpu() -> Preset:
-    """The embedded default: two cores, about twelve minutes a character."""
+    """The embedded default: two cores, about ten minutes a character."""
     return Preset(
         name="cpu",
         model="nano",
