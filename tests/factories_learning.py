@@ -4,6 +4,7 @@ As a process of its own: `python -c "from factories_learning import main; main('
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -71,10 +72,11 @@ def start_python(code: str) -> subprocess.Popen[str]:
     )
 
 
-def launch(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`torchrun script` with two processes, which is also how accelerate starts them on GPUs."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script), *arguments]
-    return subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=300)
+def launch(*program: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`torchrun program` with two processes, which is also how accelerate starts them on GPUs."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", *map(str, program)]
+    env = os.environ | environment
+    return subprocess.run(command, cwd=TESTS.parent, env=env, capture_output=True, text=True, timeout=300)
 
 
 def wait_for_step(process: subprocess.Popen[str], state: Path, step: int, *, seconds: float = 120.0) -> None:

@@ -1,14 +1,12 @@
 """The command of every day under a launcher: process 0 is the line, the others only train with it."""
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from factories_kit import make_kit
-from factories_learning import TESTS
+from factories_learning import launch
 
 from unichar.crew import crew
 from unichar.pipeline import run_stage
@@ -54,28 +52,17 @@ def line(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-def launch(store: Store, *arguments: str) -> subprocess.CompletedProcess[str]:
+def launch_line(store: Store, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`torchrun -m unichar ...` with two processes."""
     backbone = store.data / "models" / "nano" / "backbone"
     places = {"UNICHAR_HOME": str(store.home), "UNICHAR_DATA": str(store.data), "UNICHAR_BACKBONE": str(backbone)}
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "--standalone",
-        "-m",
-        "unichar",
-        *arguments,
-    ]
-    return subprocess.run(command, cwd=TESTS.parent, env=os.environ | places, capture_output=True, text=True, timeout=300)
+    return launch("-m", "unichar", *arguments, **places)
 
 
 @pytest.mark.e2e
 def test_two_processes_publish_one_output(line):
     command = ("sft", "--character", "pip", "--preset", "smoke")
-    done = launch(line, *command)
+    done = launch_line(line, *command)
     output = line.current("pip", "sft_checkpoint")
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines() == [f"made: {output.folder}"]
@@ -84,13 +71,13 @@ def test_two_processes_publish_one_output(line):
     assert output.summary["target_tokens"] > 0
     left = [path.name for path in output.folder.parent.iterdir() if path.name.startswith(".")]
     assert not left
-    again = launch(line, *command)
+    again = launch_line(line, *command)
     assert (again.returncode, again.stdout) == (0, f"already there: {output.folder}\n")
 
 
 @pytest.mark.e2e
 def test_what_is_wrong_is_said_by_process_0(line):
-    done = launch(line, "sft", "--character", "pip", "--preset", "bagel")
+    done = launch_line(line, "sft", "--character", "pip", "--preset", "bagel")
     assert done.returncode == 1
     assert (
         "error: there is no BAGEL-7B-MoT in" in done.stderr and "Traceback" not in done.stderr.partition("torch/distributed")[0]
@@ -102,15 +89,7 @@ def test_what_is_wrong_is_said_by_process_0(line):
 def test_process_0_leaves_last(tmp_path, begins):
     script = tmp_path / "stage.py"
     script.write_text(LEAVING)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
-    done = subprocess.run(
-        [*command, str(tmp_path), *["begin"] * begins],
-        cwd=TESTS.parent,
-        env=os.environ | {"PYTHONPATH": str(TESTS.parent)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = launch(script, tmp_path, *["begin"] * begins)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == (["other", "worked"] if begins else []) + ["other", "parts", "main", "parted"]
 

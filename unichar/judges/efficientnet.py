@@ -9,27 +9,13 @@ Apache-2.0; their names without underscores are the names here.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# expansion, kernel, stride, channels, repeats
-_LITE0 = (
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-    (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
-)
-_LITE2 = (
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 3),
-    (6, 5, 2, 48, 3),
-    (6, 3, 2, 88, 4),
-    (6, 5, 1, 120, 4),
-    (6, 5, 2, 208, 5),
-    (6, 3, 1, 352, 1),
-)
+_ROWS = ((1, 3, 1), (6, 3, 2), (6, 5, 2), (6, 3, 2), (6, 5, 1), (6, 5, 2), (6, 3, 1))
+"""Expansion, kernel and stride of the table's rows."""
+_LITE0 = ((16, 1), (24, 2), (40, 2), (80, 3), (112, 3), (192, 4), (320, 1))
+_LITE2 = ((16, 1), (24, 3), (48, 3), (88, 4), (120, 4), (208, 5), (352, 1))
+"""Channels and repeats of each."""
 _KEPT = (2, 4, 6)
-"""Rows of the table whose outputs are features, at an eighth, a sixteenth and a thirty-second of the side."""
+"""Rows whose outputs are features, at an eighth, a sixteenth and a thirty-second of the side."""
 
 
 def _same(x: Tensor, kernel: int, stride: int) -> Tensor:
@@ -65,12 +51,12 @@ class _Block(nn.Module):
 class EfficientNetLite(nn.Module):
     """Feature maps of pixels [B, 3, 224, 224] in [-1, 1]."""
 
-    def __init__(self, table: tuple[tuple[int, int, int, int, int], ...]) -> None:
+    def __init__(self, sizes: tuple[tuple[int, int], ...]) -> None:
         super().__init__()
         self.conv_stem = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.bn0 = nn.BatchNorm2d(32, eps=1e-3)
         blocks, inner, self._kept = [], 32, []
-        for row, (expansion, kernel, stride, width, repeats) in enumerate(table):
+        for row, ((expansion, kernel, stride), (width, repeats)) in enumerate(zip(_ROWS, sizes, strict=True)):
             for repeat in range(repeats):
                 blocks.append(_Block(inner, width, expansion=expansion, kernel=kernel, stride=stride if repeat == 0 else 1))
                 inner = width

@@ -1,6 +1,6 @@
 """Unified supervised fine-tuning: the numbers one may turn. Paper values in brackets (method: Unified-SFT)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 
@@ -98,3 +98,8 @@ class SftConfig:
                 f"SftConfig.watch_every is {self.watch_every} and conversations is {self.conversations}; "
                 "patience and keep_best need both above 0, since they go by held-out conversations"
             )
+
+    def for_kind(self, *, toons: bool) -> "SftConfig":
+        """The settings as they apply to one kind of character: rendered strangers guard what toons share, and beside photographs
+        they cost more likeness than anything else (docs/log.md)."""
+        return self if toons or self.prior != "toons" else replace(self, prior_pictures=0)

@@ -83,7 +83,7 @@ class Trainer:
     def __init__(self, model: UnifiedModel, job: StageJob) -> None:
         self.model, self.job = model, job
         self.folder = job.inputs["curated_kit"]
-        self.config = _fitting(job.config, CuratedKit.read(self.folder))
+        self.config: SftConfig = job.config.for_kind(toons=CuratedKit.read(self.folder).is_toon_world)
         items = with_pictures(read_interactions(job.inputs["interactions"] / "train.jsonl"), self.config.images)
         kept_aside = self.config.watch_conversations if self.config.watch_every and self.config.conversations else 0
         items, held_out = set_aside(items, kept_aside, job.seed)
@@ -214,12 +214,6 @@ class Trainer:
         sums = total([tally.sums.get(name, 0.0) for name in names])
         counts = total([tally.counts.get(name, 0.0) for name in names])
         return Tally(sums=dict(zip(names, sums, strict=True)), counts=dict(zip(names, counts, strict=True)))
-
-
-def _fitting(config: SftConfig, kit: CuratedKit) -> SftConfig:
-    """Rendered strangers guard what toons share; beside photographs they cost more likeness than anything else (docs/log.md)."""
-    is_apart = config.prior == "toons" and not kit.is_toon_world
-    return dataclasses.replace(config, prior_pictures=0) if is_apart else config
 
 
 class Seen(nn.Module):

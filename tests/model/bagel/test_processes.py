@@ -1,10 +1,7 @@
 """A BAGEL split over two processes answers and learns as a whole one does."""
 
-import subprocess
-import sys
-
 from factories_bagel import make_bagel
-from factories_learning import TESTS
+from factories_learning import TESTS, launch
 
 SCRIPT = """
 import sys
@@ -55,7 +52,6 @@ def test_two_processes_learn_what_one_does(tmp_path):
     script = tmp_path / "learn.py"
     script.write_text(f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n{SCRIPT}")
     folder = make_bagel(tmp_path / "bagel")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script), str(folder)]
-    done = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=240, check=False)
+    done = launch(script, folder)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == ["alike", str(2 + 2 * 2 * 3 * 7)]

