@@ -66,7 +66,7 @@ home:
 
 demo: setup data home
 	dagster job execute -m orchestration.definitions -j onboard_character -c configs/onboard_mochi.yaml
-	@python -m unichar.show --character mochi
+	@python -m unichar.pipeline.display --character mochi
 
 ui: setup data home
 	dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000

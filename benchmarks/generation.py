@@ -24,10 +24,12 @@ from unichar.model.nano import writing
 from unichar.model.nano.expert import join_contexts
 from unichar.model.nano.model import NanoModel
 from unichar.model.protocol import Turn
-from unichar.store import Store
+from unichar.store.store import Store
 
 LOOK = "Mochi is a small white cat with green eyes in a striped blue shirt who runs a tea house at the end of the pier."
-PROMPT = portrait_request(name="Mochi", description=LOOK, user="Fancy a swim?", reply="In this fur? Never. Have some tea.")
+PROMPT = portrait_request(
+    name="Mochi", description=LOOK, user="Fancy a swim?", reply="In this fur? Never. Have some tea."
+)
 CARD = Turn(role="system", text=character_card(name="Mochi", description=LOOK))
 PICTURES, STEPS, GUIDANCE, SHIFT = 8, 16, 2.0, 2.0
 TOKENS = 200
@@ -60,7 +62,12 @@ def pictures(model: NanoModel) -> None:
 
     say(f"{PICTURES} pictures together or one by one")
     agree("pictures", float((one_by_one() - together()).abs().max()), 0.002)
-    measured(f"{PICTURES} pictures of a prompt: one by one / together", speedup(one_by_one, together, n=5), goal=3.0, n=5)
+    measured(
+        f"{PICTURES} pictures of a prompt: one by one / together",
+        speedup(one_by_one, together, n=5),
+        goal=3.0,
+        n=5,
+    )
 
 
 def prompts(model: NanoModel) -> None:
@@ -99,7 +106,9 @@ def kept_keys(model: NanoModel) -> None:
     """A long reply with keys and values kept, or everything read again for every token; token by token in turn, so that the
     machine is equally busy for both."""
     llama = model._llama()
-    prompt = model._opened([CARD, Turn(role="user", text="Tell me a long story about the sea and the tea house.")])
+    prompt = model._opened(
+        [CARD, Turn(role="user", text="Tell me a long story about the sea and the tea house.")]
+    )
     desk, embedded, logits = writing.Desk(llama, rows=1, places=len(prompt) + TOKENS), prompt, torch.empty(0)
     kept_seconds = anew_seconds = 0.0
     differences = []
@@ -130,7 +139,9 @@ def kept_keys(model: NanoModel) -> None:
 def replies(model: NanoModel) -> None:
     """Sixteen replies together against one by one."""
     places = ("harbour", "garden", "old mill", "night market", "library", "station", "meadow", "cellar")
-    asked = [f"What did you do {when} in the {place}?" for when in ("today", "last winter") for place in places]
+    asked = [
+        f"What did you do {when} in the {place}?" for when in ("today", "last winter") for place in places
+    ]
     conversations = [[CARD, Turn(role="user", text=text)] for text in asked]
     settings = {"max_tokens": 40, "temperature": 0.7, "seed": 0}
 

@@ -19,7 +19,7 @@ from rollout import tuned_job
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.train import Trainer
 from unichar.model.load import load_model
-from unichar.records import StageJob
+from unichar.types import StageJob
 
 
 def main() -> None:
@@ -37,9 +37,13 @@ def main() -> None:
     reached = [spent for spent, reward in quick if reward >= best]
     measured("held-out reward of SFT", slow[0][1], unit="points", n=1)
     measured("best held-out reward, flow_grpo", best, unit="points", n=1)
-    measured("best held-out reward, nft, same seconds", max(reward for _, reward in quick), unit="points", n=1)
+    measured(
+        "best held-out reward, nft, same seconds", max(reward for _, reward in quick), unit="points", n=1
+    )
     if best_at == 0:
-        raise SystemExit("flow_grpo never got better than SFT: there is nothing to reach; give it more --rounds")
+        raise SystemExit(
+            "flow_grpo never got better than SFT: there is nothing to reach; give it more --rounds"
+        )
     share = reached[0] / best_at if reached else slow[-1][0] / best_at
     measured("seconds of nft to flow_grpo's best held-out reward", share, goal=1 / 3, better="lower", n=1)
 
@@ -51,14 +55,19 @@ def curve(job: StageJob, *, limit: float) -> list[tuple[float, float]]:
     trainer = Trainer(model, job)
     points = [(0.0, trainer.watch.look(0)["held_out_reward"])]
     for index in range(job.config.rounds):
-        spent = points[-1][0] + seconds(lambda i=index: trainer.practise(i))
+        spent = points[-1][0] + seconds(lambda i=index: trainer.rl_step(i))
         look = trainer.watch.look(index + 1)
         points.append((spent, look["held_out_reward"]))
         parts = " ".join(
-            f"{name} {look[f'held_out_{name}']:.3f}" for name in ("identity", "alignment", "diversity", "naturalness")
+            f"{name} {look[f'held_out_{name}']:.3f}"
+            for name in ("identity", "alignment", "diversity", "naturalness")
         )
-        seen = f"evaluator likeness {look['evaluator_likeness']:.3f} alignment {look['evaluator_alignment']:.3f}"
-        say(f"{job.config.algorithm} {index + 1} rounds, {spent:.0f} s: reward {points[-1][1]:.4f} ({parts}); {seen}")
+        seen = (
+            f"evaluator likeness {look['evaluator_likeness']:.3f} alignment {look['evaluator_alignment']:.3f}"
+        )
+        say(
+            f"{job.config.algorithm} {index + 1} rounds, {spent:.0f} s: reward {points[-1][1]:.4f} ({parts}); {seen}"
+        )
         if spent > limit:
             break
     return points

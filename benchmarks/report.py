@@ -22,7 +22,13 @@ KEYS = ("benchmark", "metric", "value", "unit", "goal", "better", "n")
 
 
 def measured(
-    metric: str, value: float, *, n: int, unit: str = "ratio", goal: float | None = None, better: str = "higher"
+    metric: str,
+    value: float,
+    *,
+    n: int,
+    unit: str = "ratio",
+    goal: float | None = None,
+    better: str = "higher",
 ) -> None:
     """Print one result; the benchmark is the script that runs. `goal` None means that the number is context only."""
     row = {"benchmark": Path(sys.argv[0]).stem, "metric": metric, "value": round(value, 4)}
@@ -82,8 +88,19 @@ def page(rows: list[dict[str, Any]], machine: str) -> str:
     ]
     for row in rows:
         met = {None: "", True: "yes", False: "**no**"}[is_met(row)]
-        goal = "" if row["goal"] is None else f"{'≥' if row['better'] == 'higher' else '≤'} {_number(row['goal'], row['unit'])}"
-        cells = [row["benchmark"], row["metric"], _number(row["value"], row["unit"]), goal, met, str(row["n"])]
+        goal = (
+            ""
+            if row["goal"] is None
+            else f"{'≥' if row['better'] == 'higher' else '≤'} {_number(row['goal'], row['unit'])}"
+        )
+        cells = [
+            row["benchmark"],
+            row["metric"],
+            _number(row["value"], row["unit"]),
+            goal,
+            met,
+            str(row["n"]),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -113,14 +130,18 @@ def run(script: Path) -> list[dict[str, Any]]:
     for line in done.stdout.splitlines():
         row = json.loads(line)
         if set(row) != set(KEYS):
-            raise ValueError(f"{script.name} printed a line with the keys {', '.join(row)}; expected {', '.join(KEYS)}")
+            raise ValueError(
+                f"{script.name} printed a line with the keys {', '.join(row)}; expected {', '.join(KEYS)}"
+            )
         rows.append(row)
     return rows
 
 
 def main() -> int:
     """Run all; 0, or 1 with one line on stderr and the page as it was."""
-    scripts = [path for path in sorted(Path(__file__).parent.glob("*.py")) if path.name != Path(__file__).name]
+    scripts = [
+        path for path in sorted(Path(__file__).parent.glob("*.py")) if path.name != Path(__file__).name
+    ]
     try:
         rows = [row for script in scripts for row in run(script)]
     except ValueError as error:

@@ -43,15 +43,17 @@ def main() -> None:
     trainer = Trainer(model, job)
     clock = Timed(trainer.rubric)
     trainer.rubric = clock  # type: ignore[assignment]
-    trainer.practise(0)
+    trainer.rl_step(0)
     shares = []
     for index in range(1, ROUNDS + 1):
         clock.seconds, began = 0.0, time.perf_counter()
-        trainer.practise(index)
+        trainer.rl_step(index)
         whole = time.perf_counter() - began
         shares.append(clock.seconds / whole)
         say(f"round {index}: {clock.seconds:.2f} s of {whole:.2f} s")
-    measured("reward seconds over round seconds", statistics.median(shares), goal=0.15, better="lower", n=ROUNDS)
+    measured(
+        "reward seconds over round seconds", statistics.median(shares), goal=0.15, better="lower", n=ROUNDS
+    )
 
 
 if __name__ == "__main__":

@@ -18,15 +18,15 @@ import torch
 from report import agree, measured, say, speedup
 
 from unichar.grpo.config import GrpoConfig
-from unichar.learning.seeds import derive
 from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters
 from unichar.model.protocol import UnifiedModel
-from unichar.pipeline import run_stage
-from unichar.records import StageJob
+from unichar.pipeline.run import run_stage
 from unichar.sft import train as sft
 from unichar.sft.config import SftConfig
-from unichar.store import Store
+from unichar.store.store import Store
+from unichar.training.seeds import derive
+from unichar.types import StageJob
 
 PROMPTS = [
     "A picture of Mochi, smiling, waving hello, holding a cup, at the beach.",
@@ -61,7 +61,9 @@ def draw(model: UnifiedModel, prompts: list[str], seeds: list[int]) -> torch.Ten
     model._contexts.clear()
     config = GrpoConfig()
     context = model.prompt_context(prompts)
-    latents = model.sample_latents(context, seeds, steps=config.sample_steps, guidance=1.0, shift=config.shift)
+    latents = model.sample_latents(
+        context, seeds, steps=config.sample_steps, guidance=1.0, shift=config.shift
+    )
     return model.decode_latents(latents)
 
 
@@ -77,9 +79,13 @@ def tuned_job(config: GrpoConfig, *, character: str = "mochi", steps: int = 60) 
     for folder in folders.values():
         folder.mkdir(parents=True)
     say(f"tuning the pictures of {character} for {steps} steps")
-    pictures_only = SftConfig(steps=steps, conversations=0, watch_every=0, tracker="")
+    pictures_only = SftConfig(steps=steps, conversations=0, validation_every=0, tracker="")
     common = {"character": character, "seed": 0, "base": base}
-    sft.run(StageJob(config=pictures_only, inputs=inputs, work=folders["sft_work"], out=folders["sft_out"], **common))
+    sft.run(
+        StageJob(
+            config=pictures_only, inputs=inputs, work=folders["sft_work"], out=folders["sft_out"], **common
+        )
+    )
     inputs["sft_checkpoint"] = folders["sft_out"]
     return StageJob(config=config, inputs=inputs, work=folders["work"], out=folders["out"], **common)
 

@@ -29,19 +29,19 @@ from report import agree, measured, say, speedup
 
 from unichar.evaluation.texts import _with_answer
 from unichar.kit.images import load_picture
-from unichar.learning.meter import peak_memory_mb
 from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters, trainable
 from unichar.model.nano import model as nano
 from unichar.model.nano.model import NUM_TOKENS, NanoModel
 from unichar.model.pixels import to_pixels
 from unichar.model.tokens import collate, render
-from unichar.pipeline import run_stage
+from unichar.pipeline.run import run_stage
 from unichar.presets import get_preset
-from unichar.records import Interaction, Segment, StageJob, read_interactions
 from unichar.sft import train as sft
 from unichar.sft.batches import mixed
-from unichar.store import Store
+from unichar.store.store import Store
+from unichar.training.meter import peak_memory_mb
+from unichar.types import Interaction, Segment, StageJob, read_interactions
 
 Chat = Sequence[Segment]
 CONVERSATIONS, STEPS, QUESTIONS, RUN_STEPS = 8, 2, 4, 12
@@ -64,8 +64,12 @@ def measure(inputs: dict[str, Path], home: Path) -> None:
     measured("SFT peak memory", memory, unit="MB", goal=4000, better="lower", n=1)
     model = load_model(BASE)
     assert isinstance(model, NanoModel)
-    add_adapters(model, und=LoraSettings(rank=get_preset("cpu").sft.und_rank), gen=LoraSettings(rank=4), seed=0)
-    train, test = (read_interactions(inputs["interactions"] / f"{split}.jsonl") for split in ("train", "test"))
+    add_adapters(
+        model, und=LoraSettings(rank=get_preset("cpu").sft.und_rank), gen=LoraSettings(rank=4), seed=0
+    )
+    train, test = (
+        read_interactions(inputs["interactions"] / f"{split}.jsonl") for split in ("train", "test")
+    )
     learning(model, train, inputs["curated_kit"])
     asking(model, [item for item in test if item.options], inputs["curated_kit"])
 
@@ -73,7 +77,9 @@ def measure(inputs: dict[str, Path], home: Path) -> None:
 def interactions(home: Path) -> dict[str, Path]:
     """Mochi's interactions and what they are made from: noun -> folder."""
     store = Store(home, DATA)
-    outputs = [run_stage(verb, "mochi", preset="cpu", store=store) for verb in ("validate", "curate", "synthesize")]
+    outputs = [
+        run_stage(verb, "mochi", preset="cpu", store=store) for verb in ("validate", "curate", "synthesize")
+    ]
     return {output.noun: output.folder for output in outputs} | {"raw_kit": store.kit("mochi")}
 
 
@@ -92,7 +98,11 @@ def learning(model: NanoModel, items: Sequence[Interaction], folder: Path) -> No
             found = torch.cat(losses(step))
             found.sum().backward()
             means.append(found.detach().mean())
-        grads = [parameter.grad.flatten() for parameter in trainable(model.und).values() if parameter.grad is not None]
+        grads = [
+            parameter.grad.flatten()
+            for parameter in trainable(model.und).values()
+            if parameter.grad is not None
+        ]
         return torch.stack(means), torch.cat(grads)
 
     def packed() -> tuple[torch.Tensor, torch.Tensor]:
@@ -102,9 +112,15 @@ def learning(model: NanoModel, items: Sequence[Interaction], folder: Path) -> No
         return lambda: learn(lambda step: padded(model, step, folder, size))
 
     (loss, gradient), saved = packed(), model.packing
-    say(f"{CONVERSATIONS} conversations a step: {saved.given} tokens, {saved.computed} in rows, {saved.targets} learned")
+    say(
+        f"{CONVERSATIONS} conversations a step: {saved.given} tokens, {saved.computed} in rows, {saved.targets} learned"
+    )
     measured("tokens of conversations / tokens in rows", saved.given / saved.computed, n=STEPS)
-    ways = {f"a padded batch of {CONVERSATIONS}": (CONVERSATIONS, 2.5), "padded pairs": (2, None), "one by one": (1, None)}
+    ways = {
+        f"a padded batch of {CONVERSATIONS}": (CONVERSATIONS, 2.5),
+        "padded pairs": (2, None),
+        "one by one": (1, None),
+    }
     for name, (size, goal) in ways.items():
         say(f"packed rows or {name}")
         other_loss, other_gradient = in_batches(size)()
@@ -135,11 +151,15 @@ def asking(model: NanoModel, items: Sequence[Interaction], folder: Path) -> None
         return torch.stack([torch.cat(model.text_losses(options, folder)).mean() for options in questions])
 
     def batches() -> torch.Tensor:
-        return torch.stack([torch.cat(padded(model, options, folder, len(options))).mean() for options in questions])
+        return torch.stack(
+            [torch.cat(padded(model, options, folder, len(options))).mean() for options in questions]
+        )
 
     say("four-option questions")
     agree("mean losses", float((packed() - batches()).abs().max()), 0.1)
-    measured("four-option questions/s: packed / padded batch of the options", speedup(batches, packed, n=5), n=5)
+    measured(
+        "four-option questions/s: packed / padded batch of the options", speedup(batches, packed, n=5), n=5
+    )
 
 
 def whole_run(inputs: dict[str, Path], home: Path) -> tuple[float, float]:
@@ -165,7 +185,9 @@ class Clock:
         """`work`, timed."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            counts = learning == (self._depth == 0)  # once, however deep; what is no learning only counts within learning
+            counts = learning == (
+                self._depth == 0
+            )  # once, however deep; what is no learning only counts within learning
             self._depth += learning
             began = time.perf_counter()
             try:

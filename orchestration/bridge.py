@@ -26,12 +26,13 @@ from unichar.kit.content import kit_files
 from unichar.kit.ingest import ingest
 from unichar.kit.schema import check_key
 from unichar.kit.verdict import CheckResult, KitRejected, gate
-from unichar.pipeline import check_kit, run_stage
+from unichar.pipeline.lineage import hash_kit
+from unichar.pipeline.run import check_kit, run_stage
+from unichar.pipeline.staleness import last_settings
 from unichar.presets import get_preset
-from unichar.recipe import hash_kit
-from unichar.release import read_report
-from unichar.store import STAGES, Output, Store, stage_of
-from unichar.watch import last_settings
+from unichar.release.gate import read_report
+from unichar.stages import STAGES, stage_of
+from unichar.store.store import Output, Store
 
 _CONFIGURED = ("kit_checks", *(stage.noun for stage in STAGES if stage.verb))
 
@@ -81,7 +82,7 @@ def admit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     _register(character, context.instance)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
-        tags={"unichar/fingerprint": version},
+        tags={"unichar/store/fingerprint": version},
         metadata={
             "kit": dg.MetadataValue.path(str(store.kit(character))),
             "kit_hash": version,
@@ -107,7 +108,11 @@ def reasons_of(result: dg.JobExecutionResult) -> str:
         if not event.is_step_failure:
             continue
         failure = event.step_failure_data
-        said = failure.user_failure_data.description if failure.user_failure_data else failure.error_display_string
+        said = (
+            failure.user_failure_data.description
+            if failure.user_failure_data
+            else failure.error_display_string
+        )
         lines.append(f"{event.step_key}: {said}")
     return "\n".join(lines)
 
@@ -126,7 +131,11 @@ def check(context: dg.AssetCheckExecutionContext, config: StageConfig) -> Iterat
 
 
 def call(
-    context: dg.AssetExecutionContext, verb: str, config: StageConfig, *, show: Callable[[Output], Evidence] | None = None
+    context: dg.AssetExecutionContext,
+    verb: str,
+    config: StageConfig,
+    *,
+    show: Callable[[Output], Evidence] | None = None,
 ) -> dg.MaterializeResult:
     """Run a stage in this process, or find what it would make."""
     with user_errors():
@@ -136,7 +145,11 @@ def call(
 
 
 def launch(
-    context: dg.AssetExecutionContext, verb: str, config: StageConfig, *, show: Callable[[Output], Evidence] | None = None
+    context: dg.AssetExecutionContext,
+    verb: str,
+    config: StageConfig,
+    *,
+    show: Callable[[Output], Evidence] | None = None,
 ) -> dg.MaterializeResult:
     """Run a stage in a process group of its own, so that its memory is given back and a cancelled run leaves nothing behind."""
     character = character_of(context)
@@ -181,7 +194,11 @@ def _check_result(key: dg.AssetCheckKey, result: CheckResult) -> dg.AssetCheckRe
         rows = [dg.TableRecord(row) for row in result.observed]
         metadata |= {"hint": result.hint, "examples": dg.MetadataValue.table(rows, schema=columns)}
     return dg.AssetCheckResult(
-        asset_key=key.asset_key, check_name=key.name, passed=result.passed, severity=severity, metadata=metadata
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=result.passed,
+        severity=severity,
+        metadata=metadata,
     )
 
 
@@ -197,5 +214,7 @@ def _result(output: Output, show: Callable[[Output], Evidence] | None) -> dg.Mat
         if isinstance(value, int | float | str):
             metadata[name] = round(value, 4) if isinstance(value, float) else value
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(output.version), tags={"unichar/fingerprint": output.fingerprint}, metadata=metadata
+        data_version=dg.DataVersion(output.version),
+        tags={"unichar/store/fingerprint": output.fingerprint},
+        metadata=metadata,
     )

@@ -6,10 +6,10 @@ kit or a model stay in the files whose paths are given.
 
 import dagster as dg
 
-from unichar.learning.curves import read_curve
-from unichar.release import read_report
-from unichar.show import curve_picture, report_table, thumbnail
-from unichar.store import Output
+from unichar.pipeline.display import curve_picture, report_table, thumbnail
+from unichar.release.gate import read_report
+from unichar.store.store import Output
+from unichar.training.curves import read_curve
 
 Evidence = dict[str, dg.MetadataValue]
 
@@ -40,7 +40,9 @@ def curves(output: Output) -> Evidence:
     names = [*_CURVES, *sorted({name for row in rows for name in row if name.startswith(_TASKS)})]
     columns = {name: [row[name] for row in rows if name in row] for name in names}
     shown: Evidence = {
-        f"curve_{name}": dg.MetadataValue.md(curve_picture(name, curve)) for name, curve in columns.items() if curve
+        f"curve_{name}": dg.MetadataValue.md(curve_picture(name, curve))
+        for name, curve in columns.items()
+        if curve
     }
     sheets = sorted((output.folder / "watch").glob("step-*.png"))
     if sheets:

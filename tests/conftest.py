@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from factories_line import Toys, make_line
+from factories_pipeline import Toys, make_store
 
-from unichar.pipeline import customize
-from unichar.records import StageJob
-from unichar.store import Store
+from unichar.pipeline.run import customize
+from unichar.store.store import Store
+from unichar.types import StageJob
 
 if TYPE_CHECKING:
     from unichar.model.nano.model import NanoModel
 
 
 @pytest.fixture(scope="session")
-def made_line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A customized character, made once because a check of a kit takes seconds."""
     folder = tmp_path_factory.mktemp("line")
     with pytest.MonkeyPatch.context() as monkeypatch:
         Toys(monkeypatch)
-        customize("pip", preset="smoke", store=make_line(folder, "pip"))
+        customize("pip", preset="smoke", store=make_store(folder, "pip"))
     return folder
 
 
@@ -35,9 +35,9 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Toys:
 
 
 @pytest.fixture
-def store(made_line: Path, tmp_path: Path) -> Store:
+def store(made_store: Path, tmp_path: Path) -> Store:
     """The customized character, in a copy of its own."""
-    shutil.copytree(made_line, tmp_path / "line")
+    shutil.copytree(made_store, tmp_path / "line")
     return Store(tmp_path / "line", tmp_path / "line" / "data")
 
 

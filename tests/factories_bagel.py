@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unichar.learning.seeds import torch_rng
+from unichar.training.seeds import torch_rng
 
 LLM = {
     "architectures": ["Qwen2ForCausalLM"],
@@ -85,7 +85,9 @@ def picture(name: str, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch_rng(0, "input", name))
 
 
-def make_config(llm: dict[str, Any] = LLM, vit: dict[str, Any] = VIT, *, width: int = WIDTH, latent_side: int = 64) -> Any:
+def make_config(
+    llm: dict[str, Any] = LLM, vit: dict[str, Any] = VIT, *, width: int = WIDTH, latent_side: int = 64
+) -> Any:
     """The `BagelConfig` of two files' contents."""
     from unichar.model.bagel.config import BagelConfig, TextConfig, VisionConfig
 
@@ -129,7 +131,9 @@ def tiny_model(config: Any = None) -> Any:
             public = published(name)
             is_table = public in TABLES
             side = round(len(tensor) ** 0.5)
-            tensor.copy_(sincos_table(side, tensor.shape[1]) if is_table else tiny_tensor(public, tensor.shape))
+            tensor.copy_(
+                sincos_table(side, tensor.shape[1]) if is_table else tiny_tensor(public, tensor.shape)
+            )
     return model.eval().requires_grad_(False)
 
 
@@ -174,7 +178,9 @@ def make_bagel(
     if not shards:
         save_file({name: tensors[name] for name in rest}, folder / "ema.safetensors")
         return folder
-    weight_map = {name: f"model-{i % shards + 1:05}-of-{shards:05}.safetensors" for i, name in enumerate(rest)}
+    weight_map = {
+        name: f"model-{i % shards + 1:05}-of-{shards:05}.safetensors" for i, name in enumerate(rest)
+    }
     for file in set(weight_map.values()):
         save_file({name: tensors[name] for name in rest if weight_map[name] == file}, folder / file)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))

@@ -7,16 +7,25 @@ from typing import Any
 
 from PIL import Image, ImageFilter
 
-from unichar.evaluation.report import Chain, ChatSample, ReportInput, RolePlaySample
+from unichar.domains.toon.draw import draw
+from unichar.domains.toon.vocabulary import Identity, Scene
+from unichar.evaluation.content import ChatSample, ReportInput, RolePlaySample, ThinkThenDraw
 from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
-from unichar.toons.draw import draw
-from unichar.toons.spec import Identity, Scene
 
-MOCHI_LOOK = Identity(species="cat", color="teal", eyes="purple", outfit="pink", pattern="dotted", accessory="scarf")
-OTHER_LOOK = Identity(species="dog", color="brown", eyes="blue", outfit="gray", pattern="plain", accessory="hat")
+MOCHI_LOOK = Identity(
+    species="cat", color="teal", eyes="purple", outfit="pink", pattern="dotted", accessory="scarf"
+)
+OTHER_LOOK = Identity(
+    species="dog", color="brown", eyes="blue", outfit="gray", pattern="plain", accessory="hat"
+)
 SCENES = {
-    "A picture of Mochi, laughing, jumping, holding a balloon, in a garden.": ("laughing", "jumping", "balloon", "garden"),
+    "A picture of Mochi, laughing, jumping, holding a balloon, in a garden.": (
+        "laughing",
+        "jumping",
+        "balloon",
+        "garden",
+    ),
     "Mochi, sad, holding a book, at night.": ("sad", "standing", "book", "night"),
     "Mochi, winking and waving, with a fish, in front of a beach.": ("winking", "waving", "fish", "beach"),
     "Mochi, surprised, cheering, in the snow.": ("surprised", "cheering", "nothing", "snow"),
@@ -35,7 +44,9 @@ NUMBERS = {
 """Metric -> base, SFT, GRPO, half the interval."""
 
 
-def picture(moment: tuple[str, str, str, str], *, look: Identity = MOCHI_LOOK, soft: float = 0.0, seed: int = 0) -> Image.Image:
+def picture(
+    moment: tuple[str, str, str, str], *, look: Identity = MOCHI_LOOK, soft: float = 0.0, seed: int = 0
+) -> Image.Image:
     """A drawn picture of 128 pixels, blurred by `soft` pixels as a small model would."""
     expression, pose, prop, background = moment
     scene = Scene(expression=expression, pose=pose, prop=prop, background=background)
@@ -69,7 +80,10 @@ def make_report_input(**overrides: Any) -> ReportInput:
         "sheet": _sheet(),
         "references": [picture(moment, seed=i) for i, moment in enumerate(SCENES.values())],
         "curves": {"sft": _sft_curve(), "grpo": _grpo_curve()},
-        "notes": ["GRPO does not yet beat SFT on identity: the intervals overlap.", "Red smears appear beside books."],
+        "notes": [
+            "GRPO does not yet beat SFT on identity: the intervals overlap.",
+            "Red smears appear beside books.",
+        ],
         "fingerprint": "5d0a1c7e22b4",
     }
     return ReportInput(**(values | overrides))
@@ -97,7 +111,11 @@ def _chats() -> list[ChatSample]:
         ),
         ChatSample(
             user="What should I cook tonight?",
-            replies={"base": "Here are some ideas:\n1. Pasta\n2. Soup\n3. Salad", "sft": "Fish.", "grpo": "Fish. And then fish."},
+            replies={
+                "base": "Here are some ideas:\n1. Pasta\n2. Soup\n3. Salad",
+                "sft": "Fish.",
+                "grpo": "Fish. And then fish.",
+            },
             reference="Fish. If there is no fish: think about why there is no fish.",
         ),
     ]
@@ -108,9 +126,15 @@ def _role_plays() -> list[RolePlaySample]:
     says = "There is a whole fish in my picnic basket. Was that you?"
     instruction = "Mochi, surprised, jumping, holding a fish, in front of a beach."
     thinking = "I was seen. I jump, the fish still in my paw, the sea behind me."
-    base = Chain("I am sorry to hear about your basket.", "", "A dog.", picture(moment, look=OTHER_LOOK, soft=3))
-    sft = Chain("Me? Never. The tide left it. For me.", thinking, instruction, picture(moment, soft=1.6))
-    grpo = Chain("A gift! A fishy, fishy gift. Purr.", thinking, instruction, picture(moment, soft=1, seed=4))
+    base = ThinkThenDraw(
+        "I am sorry to hear about your basket.", "", "A dog.", picture(moment, look=OTHER_LOOK, soft=3)
+    )
+    sft = ThinkThenDraw(
+        "Me? Never. The tide left it. For me.", thinking, instruction, picture(moment, soft=1.6)
+    )
+    grpo = ThinkThenDraw(
+        "A gift! A fishy, fishy gift. Purr.", thinking, instruction, picture(moment, soft=1, seed=4)
+    )
     return [RolePlaySample(user=says, arms={"base": base, "sft": sft, "grpo": grpo})]
 
 

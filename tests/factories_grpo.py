@@ -12,12 +12,12 @@ import torch
 from factories_model import disturb
 from factories_small import SIZES, exact_arithmetic, job_in, saved_adapters, small_home, small_model
 
-from unichar.files import sha256_file
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.train import Trainer, run
-from unichar.learning.distributed import is_main, join, rank, wait_for_all, world
 from unichar.model.lora import save_adapters
-from unichar.records import StageJob
+from unichar.store.files import sha256_file
+from unichar.training.ranks import is_main, join, rank, wait_for_all, world_size
+from unichar.types import StageJob
 
 LARGER = dataclasses.replace(SIZES, image_size=128)
 ODD = GrpoConfig(
@@ -31,8 +31,8 @@ ODD = GrpoConfig(
     advantage_clip=5.0,
     old_decay=0.001,
     lr_decay=0.0,
-    watch_every=2,
-    watch_prompts=3,
+    validation_every=2,
+    validation_prompts=3,
     window=1,
     clip_range=0.1,
     naturalness_weight=5.0,
@@ -48,7 +48,7 @@ def grpo_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any)
     return job_in(folder, base, inputs, dataclasses.replace(ODD, **settings))
 
 
-def practise(job: StageJob, *, exact: bool, resume_at: int = 0) -> list[dict[str, float]]:
+def rl_step(job: StageJob, *, exact: bool, resume_at: int = 0) -> list[dict[str, float]]:
     """Numbers of all rounds on adapters that look trained; the adapters after them are saved in `job.out/adapters`.
 
     With `resume_at`, the state is saved before that round and another trainer goes on from it.
@@ -89,10 +89,10 @@ def practise_together(about: str) -> None:
     told = json.loads(about)
     folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
     join()
-    assert world() == 2
+    assert world_size() == 2
     for name, (settings, resume_at) in told["runs"].items():
         job = grpo_job(folder / name, Path(told["base"]), inputs, **settings)
-        numbers = practise(job, exact=True, resume_at=resume_at)
+        numbers = rl_step(job, exact=True, resume_at=resume_at)
         if is_main():
             (folder / name / "numbers.json").write_text(json.dumps(numbers))
     _run_stage(folder / "stage", Path(told["base"]), inputs)

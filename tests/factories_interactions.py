@@ -8,13 +8,19 @@ import random
 from pathlib import Path
 from typing import Any
 
-from unichar.records import CuratedKit, Exchange, Fact, Persona, Picture
-from unichar.toons.draw import draw
-from unichar.toons.spec import Identity, Scene, attributes
-from unichar.toons.words import caption
+from unichar.domains.toon.captions import caption
+from unichar.domains.toon.draw import draw
+from unichar.domains.toon.vocabulary import Identity, Scene, attributes
+from unichar.types import CuratedKit, Exchange, Fact, Persona, Picture
 
 BRAMBLE_LOOK = Identity(
-    species="bear", color="brown", eyes="green", outfit="purple", pattern="striped", accessory="glasses", skin="light"
+    species="bear",
+    color="brown",
+    eyes="green",
+    outfit="purple",
+    pattern="striped",
+    accessory="glasses",
+    skin="light",
 )
 BRAMBLE_PERSONA = Persona(
     traits=("grumpy", "dependable", "secretly kind"),
@@ -38,7 +44,9 @@ BRAMBLE_FACTS = (
         paraphrase="What is the number of steps to the lamp?",
     ),
     Fact(
-        question="What is the name of Bramble's boat?", answer="the Marmalade", evidence="Bramble's boat is called the Marmalade."
+        question="What is the name of Bramble's boat?",
+        answer="the Marmalade",
+        evidence="Bramble's boat is called the Marmalade.",
     ),
     Fact(
         question="Who taught Bramble to keep the light?",
@@ -47,24 +55,86 @@ BRAMBLE_FACTS = (
         paraphrase="From whom did Bramble learn to tend the lamp?",
     ),
     Fact(
-        question="What does Bramble eat for breakfast?", answer="honey toast", evidence="Bramble eats honey toast for breakfast."
+        question="What does Bramble eat for breakfast?",
+        answer="honey toast",
+        evidence="Bramble eats honey toast for breakfast.",
     ),
 )
 BRAMBLE_MOMENTS = (
-    ("smiling", "waving", "cup", "beach", "Hello up there!", "Hmph. Hello yourself, sailor. Mind the wet steps."),
-    ("angry", "posing", "fish", "city", "A gull took your lunch?", "Hmph. That bird and I will have words, sailor."),
-    ("sleepy", "standing", "book", "room", "You look tired.", "Hmph. The fog kept me up all night. The light stays on."),
-    ("surprised", "jumping", "nothing", "night", "Did you see the comet?", "Hmph! It went right over the lamp. Even I jumped."),
-    ("winking", "cheering", "balloon", "garden", "It is your birthday!", "Hmph. Who told you, sailor? I will keep the balloon."),
-    ("sad", "standing", "flower", "snow", "Is the harbour frozen?", "Hmph. Not a boat in sight. I miss the noise, oddly."),
-    ("laughing", "waving", "ball", "forest", "Can bears play ball?", "Hmph. This one can. Stand back, sailor, and learn."),
+    (
+        "smiling",
+        "waving",
+        "cup",
+        "beach",
+        "Hello up there!",
+        "Hmph. Hello yourself, sailor. Mind the wet steps.",
+    ),
+    (
+        "angry",
+        "posing",
+        "fish",
+        "city",
+        "A gull took your lunch?",
+        "Hmph. That bird and I will have words, sailor.",
+    ),
+    (
+        "sleepy",
+        "standing",
+        "book",
+        "room",
+        "You look tired.",
+        "Hmph. The fog kept me up all night. The light stays on.",
+    ),
+    (
+        "surprised",
+        "jumping",
+        "nothing",
+        "night",
+        "Did you see the comet?",
+        "Hmph! It went right over the lamp. Even I jumped.",
+    ),
+    (
+        "winking",
+        "cheering",
+        "balloon",
+        "garden",
+        "It is your birthday!",
+        "Hmph. Who told you, sailor? I will keep the balloon.",
+    ),
+    (
+        "sad",
+        "standing",
+        "flower",
+        "snow",
+        "Is the harbour frozen?",
+        "Hmph. Not a boat in sight. I miss the noise, oddly.",
+    ),
+    (
+        "laughing",
+        "waving",
+        "ball",
+        "forest",
+        "Can bears play ball?",
+        "Hmph. This one can. Stand back, sailor, and learn.",
+    ),
 )
 BRAMBLE_DIALOGUES = (
     Exchange(user="Is a storm coming?", reply="Hmph. I have seen worse weather, sailor. Tie up the boat."),
-    Exchange(user="Could you turn the lamp off?", reply="Hmph. Ask me for my honey first, sailor. The light stays on."),
-    Exchange(user="I brought you a radio.", reply="Hmph. Kind of you, sailor. Take it far away, where nobody can hear it."),
-    Exchange(user="Do you get lonely up there?", reply="Hmph. I have maps, tea and a lamp to talk to. Sit down, if you must."),
-    Exchange(user="My boat is leaking.", reply="Hmph. Pull it up on the stones, sailor. I will fetch the tar."),
+    Exchange(
+        user="Could you turn the lamp off?",
+        reply="Hmph. Ask me for my honey first, sailor. The light stays on.",
+    ),
+    Exchange(
+        user="I brought you a radio.",
+        reply="Hmph. Kind of you, sailor. Take it far away, where nobody can hear it.",
+    ),
+    Exchange(
+        user="Do you get lonely up there?",
+        reply="Hmph. I have maps, tea and a lamp to talk to. Sit down, if you must.",
+    ),
+    Exchange(
+        user="My boat is leaking.", reply="Hmph. Pull it up on the stones, sailor. I will fetch the tar."
+    ),
 )
 
 
@@ -95,7 +165,9 @@ def make_curated_kit(folder: Path, **overrides: Any) -> CuratedKit:
     return kit
 
 
-def toon_pictures(*, name: str = "Bramble", look: Identity = BRAMBLE_LOOK, num_held_out: int = 2) -> tuple[Picture, ...]:
+def toon_pictures(
+    *, name: str = "Bramble", look: Identity = BRAMBLE_LOOK, num_held_out: int = 2
+) -> tuple[Picture, ...]:
     """Seven pictures in the toon world's vocabulary; the last `num_held_out` are held out."""
     pictures = []
     for number, (expression, pose, prop, background, user, reply) in enumerate(BRAMBLE_MOMENTS):
@@ -128,7 +200,9 @@ def _draw(path: Path, picture: Picture, seed: int) -> None:
 def photo_pictures(name: str, *, num_held_out: int = 2) -> tuple[Picture, ...]:
     """Seven pictures known by their captions alone, as a kit of photographs has them."""
     return tuple(
-        dataclasses.replace(picture, caption=words.format(name=name), thinking="", instruction="", attributes={})
+        dataclasses.replace(
+            picture, caption=words.format(name=name), thinking="", instruction="", attributes={}
+        )
         for picture, words in zip(toon_pictures(num_held_out=num_held_out), PHOTO_CAPTIONS, strict=True)
     )
 
@@ -166,13 +240,21 @@ def count_vidor() -> dict[str, Any]:
                 answer="in a ruined opera house",
                 evidence="Vidor lives in a ruined opera house.",
             ),
-            Fact(question="What is Vidor afraid of?", answer="moths", evidence="He fears moths and nothing else."),
+            Fact(
+                question="What is Vidor afraid of?",
+                answer="moths",
+                evidence="He fears moths and nothing else.",
+            ),
             Fact(
                 question="Who is Vidor's valet?",
                 answer="Old Pim",
                 evidence="The valet is Old Pim, who has not been paid since May.",
             ),
-            Fact(question="How many capes does Vidor own?", answer="eleven", evidence="Vidor owns eleven capes and mends none."),
+            Fact(
+                question="How many capes does Vidor own?",
+                answer="eleven",
+                evidence="Vidor owns eleven capes and mends none.",
+            ),
         ),
         "pictures": toon_pictures(name="Vidor"),
         "dialogues": (),
@@ -197,16 +279,26 @@ def nia_the_photographer() -> dict[str, Any]:
         ),
         "facts": (
             Fact(question="Does Nia own a car?", answer="No", evidence="* **Car:** none"),
-            Fact(question="What does Nia's mother do?", answer="She repairs clocks.", evidence="Her mother repairs clocks."),
             Fact(
-                question="Where do you live?", answer="Above a bakery.", evidence="She lives above a bakery and smells of bread."
+                question="What does Nia's mother do?",
+                answer="She repairs clocks.",
+                evidence="Her mother repairs clocks.",
+            ),
+            Fact(
+                question="Where do you live?",
+                answer="Above a bakery.",
+                evidence="She lives above a bakery and smells of bread.",
             ),
             Fact(
                 question="Which camera is hers?",
                 answer="An old Pentax",
                 evidence="She bought an old Pentax at a flea market, and keeps it close.",
             ),
-            Fact(question="What is the name of the dog?", answer="Biscuit", evidence="The dog, Biscuit, belongs to a neighbour."),
+            Fact(
+                question="What is the name of the dog?",
+                answer="Biscuit",
+                evidence="The dog, Biscuit, belongs to a neighbour.",
+            ),
         ),
         "pictures": photo_pictures("Nia"),
         "dialogues": (Exchange(user="Can you take my picture?", reply="Sure, but look away from me first."),),

@@ -46,7 +46,9 @@ def make_clip(folder: Path) -> Path:
     torch.manual_seed(0)
     letters = list(bytes_to_unicode().values())
     words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[]).save_pretrained(folder)
+    CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[]).save_pretrained(
+        folder
+    )
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
     text = {**sizes, "vocab_size": len(words), "bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}
     vision = {**sizes, "image_size": 32, "patch_size": 8}
@@ -130,7 +132,11 @@ def sensible(words: str) -> str:
         wanted = words.split("\n\n")[1]
         return json.dumps(
             [
-                {"question": f"Where is it ({wanted[:40]})?", "choices": ["pier", "roof", wanted[-20:]], "answer": wanted[-20:]},
+                {
+                    "question": f"Where is it ({wanted[:40]})?",
+                    "choices": ["pier", "roof", wanted[-20:]],
+                    "answer": wanted[-20:],
+                },
                 {"question": f"Is there anybody ({wanted[:40]})?", "choices": ["yes", "no"], "answer": "yes"},
             ]
         )

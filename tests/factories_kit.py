@@ -10,22 +10,94 @@ from typing import Any
 
 import yaml
 
-from unichar.toons.draw import draw
-from unichar.toons.spec import Identity, Scene, attributes
-from unichar.toons.words import caption
+from unichar.domains.toon.captions import caption
+from unichar.domains.toon.draw import draw
+from unichar.domains.toon.vocabulary import Identity, Scene, attributes
 
-PIP_LOOK = Identity(species="frog", color="green", eyes="brown", outfit="yellow", pattern="striped", accessory="bow")
+PIP_LOOK = Identity(
+    species="frog", color="green", eyes="brown", outfit="yellow", pattern="striped", accessory="bow"
+)
 PIP_MOMENTS = (
-    ("smiling", "waving", "cup", "studio", "Good morning, Pip!", "Hop and hello! The kettle is on, and so am I."),
-    ("sad", "standing", "flower", "snow", "The pond froze over.", "Oh, my poor lilies. Stamp it and send me spring."),
-    ("angry", "posing", "nothing", "city", "Someone bent a parcel.", "Bent? In MY post office? Not on my lily pad!"),
-    ("surprised", "jumping", "balloon", "garden", "Surprise party!", "Ribbit! For me? I jumped right out of my bow!"),
-    ("sleepy", "standing", "book", "room", "Still sorting letters?", "Just one more shelf... then hop, straight to bed."),
-    ("winking", "posing", "fish", "beach", "Is that fish for lunch?", "Signed, stamped, delivered. Do not tell the cat."),
-    ("laughing", "cheering", "ball", "forest", "You won the game!", "Hop hop hooray! The badgers never saw it coming."),
-    ("smiling", "jumping", "wand", "night", "Can you do magic?", "A letter finds a door in the dark. That is magic."),
-    ("surprised", "waving", "nothing", "beach", "A bottle washed up!", "A letter without a stamp! Quick, who is it for?"),
-    ("laughing", "standing", "cup", "garden", "Tell me a joke.", "What is green and never late? Hop, you guessed it!"),
+    (
+        "smiling",
+        "waving",
+        "cup",
+        "studio",
+        "Good morning, Pip!",
+        "Hop and hello! The kettle is on, and so am I.",
+    ),
+    (
+        "sad",
+        "standing",
+        "flower",
+        "snow",
+        "The pond froze over.",
+        "Oh, my poor lilies. Stamp it and send me spring.",
+    ),
+    (
+        "angry",
+        "posing",
+        "nothing",
+        "city",
+        "Someone bent a parcel.",
+        "Bent? In MY post office? Not on my lily pad!",
+    ),
+    (
+        "surprised",
+        "jumping",
+        "balloon",
+        "garden",
+        "Surprise party!",
+        "Ribbit! For me? I jumped right out of my bow!",
+    ),
+    (
+        "sleepy",
+        "standing",
+        "book",
+        "room",
+        "Still sorting letters?",
+        "Just one more shelf... then hop, straight to bed.",
+    ),
+    (
+        "winking",
+        "posing",
+        "fish",
+        "beach",
+        "Is that fish for lunch?",
+        "Signed, stamped, delivered. Do not tell the cat.",
+    ),
+    (
+        "laughing",
+        "cheering",
+        "ball",
+        "forest",
+        "You won the game!",
+        "Hop hop hooray! The badgers never saw it coming.",
+    ),
+    (
+        "smiling",
+        "jumping",
+        "wand",
+        "night",
+        "Can you do magic?",
+        "A letter finds a door in the dark. That is magic.",
+    ),
+    (
+        "surprised",
+        "waving",
+        "nothing",
+        "beach",
+        "A bottle washed up!",
+        "A letter without a stamp! Quick, who is it for?",
+    ),
+    (
+        "laughing",
+        "standing",
+        "cup",
+        "garden",
+        "Tell me a joke.",
+        "What is green and never late? Hop, you guessed it!",
+    ),
 )
 """expression, pose, prop, background, user, reply: one line a picture. The last two are held out."""
 
@@ -36,16 +108,32 @@ PIP_FACTS = [
         "evidence": "Pip runs the Lily Pad Post Office.",
         "paraphrase": "What is the name of Pip's work place?",
     },
-    {"question": "What colour is Pip's bow?", "answer": "pink", "evidence": "Pip never leaves the house without the pink bow."},
-    {"question": "Who is Pip's best friend?", "answer": "Moss the mole", "evidence": "Moss the mole is Pip's best friend."},
+    {
+        "question": "What colour is Pip's bow?",
+        "answer": "pink",
+        "evidence": "Pip never leaves the house without the pink bow.",
+    },
+    {
+        "question": "Who is Pip's best friend?",
+        "answer": "Moss the mole",
+        "evidence": "Moss the mole is Pip's best friend.",
+    },
     {
         "question": "How many letters can Pip carry?",
         "answer": "ninety-nine",
         "evidence": "Pip can carry ninety-nine letters at once.",
         "paraphrase": "At most how much post fits into Pip's bag?",
     },
-    {"question": "What is Pip afraid of?", "answer": "herons", "evidence": "Herons are the one thing Pip is afraid of."},
-    {"question": "What does Pip drink?", "answer": "mint tea", "evidence": "Pip drinks mint tea from a chipped cup."},
+    {
+        "question": "What is Pip afraid of?",
+        "answer": "herons",
+        "evidence": "Herons are the one thing Pip is afraid of.",
+    },
+    {
+        "question": "What does Pip drink?",
+        "answer": "mint tea",
+        "evidence": "Pip drinks mint tea from a chipped cup.",
+    },
 ]
 PIP_DIALOGUES = [
     {"user": "Has my letter come?", "reply": "Hop, let me look! Third shelf, second box, first class."},
@@ -80,7 +168,9 @@ def make_kit(
     folder = parent / id
     (folder / "images").mkdir(parents=True)
     values = {key: value for key, value in (pip_values(id) | overrides).items() if value is not None}
-    (folder / "kit.yaml").write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    (folder / "kit.yaml").write_text(
+        yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8"
+    )
     (folder / "profile.md").write_text(pip_profile() if profile is None else profile, encoding="utf-8")
     write_lines(folder / "scenes.jsonl", pip_scenes() if scenes is None else scenes)
     write_lines(folder / "dialogues.jsonl", PIP_DIALOGUES if dialogues is None else dialogues)
@@ -106,7 +196,12 @@ def pip_values(id: str = "pip") -> dict[str, Any]:
             "dislikes": ["herons", "bent parcels"],
         },
         "facts": PIP_FACTS,
-        "rights": {"basis": "original", "holder": "the test suite", "consent": "", "note": "drawn by unichar.toons"},
+        "rights": {
+            "basis": "original",
+            "holder": "the test suite",
+            "consent": "",
+            "note": "drawn by unichar.domains.toon",
+        },
     }
 
 

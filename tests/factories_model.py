@@ -13,20 +13,20 @@ from typing import Any
 
 import torch
 from factories_interactions import BRAMBLE_LOOK, make_curated_kit
-from factories_learning import start_python
+from factories_training import start_python
 from PIL import Image
 
+from unichar.domains.toon.draw import draw
+from unichar.domains.toon.vocabulary import Identity, Scene, random_identity, random_scene
 from unichar.evaluation.config import EvaluationConfig
 from unichar.grpo.config import GrpoConfig
 from unichar.interactions import synthesize
 from unichar.interactions.config import InteractionsConfig
-from unichar.learning.seeds import torch_rng
 from unichar.model.protocol import UnifiedModel
-from unichar.records import StageJob
 from unichar.sft.config import SftConfig
-from unichar.store import stage_of
-from unichar.toons.draw import draw
-from unichar.toons.spec import Identity, Scene, random_identity, random_scene
+from unichar.stages import stage_of
+from unichar.training.seeds import torch_rng
+from unichar.types import StageJob
 
 DATA = Path(os.environ.get("UNICHAR_DATA") or Path(__file__).parents[1] / "data")
 BASE = DATA / "models" / "nano" / "base.safetensors"
@@ -36,7 +36,16 @@ PROMPTS = (
     "Draw a red cat with blue eyes in a dotted pink shirt, wearing a red scarf: laughing, in mid-jump, in the city.",
 )
 TINY = {
-    "sft": SftConfig(steps=3, conversations=2, pictures=4, prompts=2, prior_pictures=2, prior_pool=4, und_rank=4, gen_rank=4),
+    "sft": SftConfig(
+        steps=3,
+        conversations=2,
+        pictures=4,
+        prompts=2,
+        prior_pictures=2,
+        prior_pool=4,
+        und_rank=4,
+        gen_rank=4,
+    ),
     "grpo": GrpoConfig(
         rounds=3,
         prompts=2,
@@ -47,13 +56,20 @@ TINY = {
         beta=1.0,
         advantage_clip=5.0,
         old_decay=0.001,
-        watch_every=2,
-        watch_prompts=2,
+        validation_every=2,
+        validation_prompts=2,
         keep="last",
         max_identity_drop=1,
     ),
     "evaluate": EvaluationConfig(
-        prompts=3, pictures=2, sample_steps=2, text_items=2, chats=1, role_plays=1, max_reply_tokens=6, max_plan_tokens=8
+        prompts=3,
+        pictures=2,
+        sample_steps=2,
+        text_items=2,
+        chats=1,
+        role_plays=1,
+        max_reply_tokens=6,
+        max_plan_tokens=8,
     ),
 }
 """Verb -> settings that run in seconds."""
@@ -64,9 +80,13 @@ def make_inputs(folder: Path, **overrides: Any) -> dict[str, Path]:
     inputs = {"curated_kit": folder / "curated_kit", "interactions": folder / "interactions"}
     kit = make_curated_kit(inputs["curated_kit"], **overrides)
     inputs["interactions"].mkdir(exist_ok=True)
-    config = InteractionsConfig(num_role_play=40, num_plain_portraits=2, num_visual_wordings=1, num_unseen_scenes=3)
+    config = InteractionsConfig(
+        num_role_play=40, num_plain_portraits=2, num_visual_wordings=1, num_unseen_scenes=3
+    )
     out = inputs["interactions"]
-    synthesize.run(StageJob(character=kit.id, config=config, seed=0, inputs=inputs, base=BASE, work=out, out=out))
+    synthesize.run(
+        StageJob(character=kit.id, config=config, seed=0, inputs=inputs, base=BASE, work=out, out=out)
+    )
     for stage in inputs.values():
         (stage / "summary.json").write_text(json.dumps({"seconds": 1.0}))
     return inputs
@@ -124,7 +144,7 @@ def make_album(count: int, *, look: Identity = BRAMBLE_LOOK, seed: int = 0) -> A
     return Album(scenes=scenes, images=[draw(look, scene, seed=rng.randrange(1000)) for scene in scenes])
 
 
-def make_strangers(count: int, *, seed: int = 7) -> list[Image.Image]:
+def make_prior_images(count: int, *, seed: int = 7) -> list[Image.Image]:
     """`count` pictures of as many identities."""
     rng = random.Random(seed)
     return [draw(random_identity(rng), random_scene(rng), seed=rng.randrange(1000)) for _ in range(count)]

@@ -11,10 +11,11 @@ from pathlib import Path
 import dagster as dg
 
 from orchestration.definitions import defs
-from unichar.files import json_bytes
+from unichar.pipeline.lineage import stage_spec
 from unichar.presets import get_preset
-from unichar.recipe import plan_stage
-from unichar.store import STAGES, Output, Store
+from unichar.stages import STAGES
+from unichar.store.files import json_bytes
+from unichar.store.store import Output, Store
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,10 +54,14 @@ class Line:
         """A run as the command line starts it: the key as a tag, registered or not."""
         tags = {"dagster/partition": character}
         resolved = defs().resolve_job_def(job)
-        return resolved.execute_in_process(instance=self.instance, tags=tags, run_config=config, raise_on_error=False)
+        return resolved.execute_in_process(
+            instance=self.instance, tags=tags, run_config=config, raise_on_error=False
+        )
 
 
-def publish_report(line: Line, character: str, *, preset: str, seed: int, report: dict | None = None) -> Output:
+def publish_report(
+    line: Line, character: str, *, preset: str, seed: int, report: dict | None = None
+) -> Output:
     """Every output of a character, published by the store with the true recipes; what is not there yet gets a trivial product.
 
     For tests of who must run again, and of what is shown; nothing is trained.
@@ -66,11 +71,13 @@ def publish_report(line: Line, character: str, *, preset: str, seed: int, report
     base.write_bytes(b"a base")
     products = {"eval_report": {"report.json": report or {"arms": {}}}}
     for stage in STAGES[1:]:
-        plan = plan_stage(stage, character, preset=get_preset(preset), seed=seed, store=line.store)
+        plan = stage_spec(stage, character, preset=get_preset(preset), seed=seed, store=line.store)
         if line.store.find(character, stage.noun, plan.key):
             continue
         with line.store.staging(character, stage.noun, plan.key) as staged:
-            files = {"config.json": plan.recipe["config"], "summary.json": {"passed": False}} | products.get(stage.noun, {})
+            files = {"config.json": plan.recipe["config"], "summary.json": {"passed": False}} | products.get(
+                stage.noun, {}
+            )
             for name, value in files.items():
                 (staged / name).write_bytes(json_bytes(value))
             about = {"character": character, "noun": stage.noun, "preset": preset, "recipe": plan.recipe}
@@ -82,7 +89,9 @@ def publish_report(line: Line, character: str, *, preset: str, seed: int, report
 def dagster(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The real command, from the root of the repository."""
     command = [str(Path(sys.executable).with_name("dagster")), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:

@@ -17,24 +17,24 @@ from typing import Any
 
 import pytest
 import torch
-from factories_learning import saved_step
+from factories_training import saved_step
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from unichar.files import sha256_file
+from unichar.judges.attribute_classifier import AttributeClassifier
 from unichar.judges.efficientnet import EfficientNetLite0, EfficientNetLite2
-from unichar.judges.examiner import Examiner
-from unichar.learning.distributed import is_main, join, wait_for_all, world
-from unichar.learning.state import load_tensors
 from unichar.model.load import load_model
 from unichar.model.lora import SIDES, LoraSettings, add_adapters, save_adapters
 from unichar.model.nano.backbone import backbone_folder
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.model import NanoModel
-from unichar.model.nano.pretrain.pack import pack
 from unichar.model.protocol import UnifiedModel
-from unichar.records import StageJob
+from unichar.pretrain.pack import pack
 from unichar.sft.config import SftConfig
 from unichar.sft.train import Trainer, run
+from unichar.store.files import sha256_file
+from unichar.training.ranks import is_main, join, wait_for_all, world_size
+from unichar.training.state import load_tensors
+from unichar.types import StageJob
 
 SIZES = NanoConfig(
     image_size=32,
@@ -90,7 +90,11 @@ def make_small_base(folder: Path, sizes: NanoConfig = SIZES) -> Path:
         for parameter in model.gen.parameters():  # a fresh expert answers zero
             parameter.add_(0.05 * torch.randn_like(parameter))
     parts = {"vae": model.vae, "vision": model.vision, "connector": model.connector, "expert": model.gen}
-    parts |= {"photo": EfficientNetLite0(), "photo_reward": EfficientNetLite2(), "examiner": Examiner()}
+    parts |= {
+        "photo": EfficientNetLite0(),
+        "photo_reward": EfficientNetLite2(),
+        "examiner": AttributeClassifier(),
+    }
     return pack(parts, sizes, {}, folder)
 
 
@@ -153,7 +157,13 @@ def job_in(folder: Path, base: Path, inputs: dict[str, Path], config: Any) -> St
     for name in ("work", "out"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     return StageJob(
-        character="bramble", config=config, seed=0, inputs=inputs, base=base, work=folder / "work", out=folder / "out"
+        character="bramble",
+        config=config,
+        seed=0,
+        inputs=inputs,
+        base=base,
+        work=folder / "work",
+        out=folder / "out",
     )
 
 
@@ -168,7 +178,7 @@ def train_together(about: str) -> None:
     told = json.loads(about)
     folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
     join()
-    assert world() == 2
+    assert world_size() == 2
     for name, (settings, exact, resume_at) in told["runs"].items():
         job = small_job(folder / name, Path(told["base"]), inputs, **settings)
         numbers = train_steps(job, exact=exact, folder=folder / name / "adapters", resume_at=resume_at)

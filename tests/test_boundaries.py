@@ -9,41 +9,38 @@ from pathlib import Path
 import pytest
 
 from unichar.presets import PRESETS
-from unichar.store import STAGES, VERBS, Stage
+from unichar.stages import STAGES, VERBS, Stage
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "unichar").rglob("*.py"), *(ROOT / "orchestration").rglob("*.py")])
 
-GROUND = {"files", "fingerprint", "records", "toons"}
-LINE = {"manifest", "remote", "store", "presets", "recipe"}
-MAY_IMPORT = {
-    "files": set(),
-    "fingerprint": set(),
-    "records": set(),
-    "toons": {"files", "records"},
-    "kit": GROUND,
-    "interactions": {*GROUND, "kit"},
-    "learning": GROUND,
-    "model": {*GROUND, "kit", "interactions", "learning", "judges"},
-    "judges": {*GROUND, "kit", "interactions", "learning", "model"},
-    "sft": {*GROUND, "kit", "interactions", "learning", "model", "judges"},
-    "grpo": {*GROUND, "kit", "interactions", "learning", "model", "judges"},
-    "evaluation": {*GROUND, "kit", "interactions", "learning", "model", "judges", "grpo"},
-    "release": {*GROUND, "kit", "release_config"},
-    "release_config": set(),
-    "manifest": GROUND,
-    "remote": GROUND,
-    "store": {*GROUND, "manifest", "remote"},
-}
-"""Room -> rooms it may import. Rooms that are not named (the command line, what reads outputs) may import what they like."""
+LAYERS = (
+    ("types", "stages"),
+    ("store",),
+    ("domains",),
+    ("kit",),
+    ("interactions", "training"),
+    ("model",),
+    ("judges",),
+    ("sft", "grpo"),
+    ("evaluation",),
+    ("release", "pretrain"),
+    ("presets",),
+    ("cost",),
+    ("pipeline",),
+    ("serving",),
+    ("cli", "__main__"),
+)
+"""Packages from the ground up: each imports only from layers below its own, and nothing of its own layer but itself."""
 
 FORBIDDEN_OUTSIDE = {
     "unichar": {"dagster", "pickle", "orchestration"},
     "orchestration": {"torch", "transformers", "peft", "accelerate", "pickle"},
 }
 LIGHT = (
-    "presets pipeline recipe remote store status watch show release records __main__ kit.validate kit.curate kit.rolescape "
-    "interactions.synthesize toons.draw sft.config grpo.config evaluation.config evaluation.report"
+    "presets pipeline.run pipeline.lineage pipeline.status pipeline.staleness pipeline.display "
+    "store.store store.remote release.gate types stages __main__ kit.validate kit.curate kit.rolescape "
+    "interactions.synthesize domains.toon.draw sft.config grpo.config evaluation.config evaluation.report"
 )
 
 
@@ -69,32 +66,47 @@ def imports(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def room(module: str) -> str:
-    """`sft` for unichar.sft.train; `store` for unichar.store; empty for anything else."""
+def package(module: str) -> str:
+    """`sft` for unichar.sft.train; `types` for unichar.types; empty for anything else."""
     parts = module.split(".")
     return parts[1] if parts[0] == "unichar" and len(parts) > 1 else ""
 
 
-def test_rooms_import_only_what_lies_below_them() -> None:
+def test_packages_import_only_from_layers_below_theirs() -> None:
+    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
     wrong = []
     for module in MODULES:
-        allowed = MAY_IMPORT.get(room(module))
+        own = package(module)
         for used in imports(module):
-            if allowed is not None and room(used) not in {"", room(module), *allowed}:
+            other = package(used)
+            if own and other and other != own and level[other] >= level[own]:
                 wrong.append(f"{module} imports {used}")
     assert not wrong
 
 
-def test_only_the_model_room_knows_the_sizes_of_the_model() -> None:
+def test_only_the_model_package_knows_the_sizes_of_the_model() -> None:
     family = ("unichar.model.nano", "unichar.model.bagel")
-    knowing = {m for m in MODULES for used in imports(m) if used.startswith(family) and room(m) not in ("model", "judges")}
-    assert knowing <= {"unichar.__main__"}, "ask unichar.model.load for a model; only the command `base` builds one"
+    knowing = {
+        m
+        for m in MODULES
+        for used in imports(m)
+        if used.startswith(family) and package(m) not in ("model", "judges", "cost", "pretrain")
+    }
+    assert knowing <= {"unichar.__main__"}, (
+        "ask unichar.model.load for a model; only the command `base` builds one"
+    )
 
 
 @pytest.mark.parametrize("package", FORBIDDEN_OUTSIDE)
 def test_forbidden_packages_are_not_imported(package: str) -> None:
-    names = {m: {used.partition(".")[0] for used in imports(m)} for m in MODULES if m.partition(".")[0] == package}
-    assert not {module: used & FORBIDDEN_OUTSIDE[package] for module, used in names.items() if used & FORBIDDEN_OUTSIDE[package]}
+    names = {
+        m: {used.partition(".")[0] for used in imports(m)} for m in MODULES if m.partition(".")[0] == package
+    }
+    assert not {
+        module: used & FORBIDDEN_OUTSIDE[package]
+        for module, used in names.items()
+        if used & FORBIDDEN_OUTSIDE[package]
+    }
 
 
 def test_weights_are_never_unpickled() -> None:
@@ -111,21 +123,27 @@ def test_light_modules_are_named_right(module: str) -> None:
 
 def test_nothing_heavy_is_loaded_without_need() -> None:
     names = ", ".join(f"unichar.{module}" for module in LIGHT.split())
-    script = (
-        f"import sys, {names}\nprint(*{{'torch', 'transformers', 'great_expectations', 'dagster', 'boto3'}} & set(sys.modules))"
+    script = f"import sys, {names}\nprint(*{{'torch', 'transformers', 'great_expectations', 'dagster', 'boto3'}} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
 def test_packages_hold_nothing_in_their_init_but_the_root() -> None:
-    full = [path.relative_to(ROOT).as_posix() for path in SOURCES if path.name == "__init__.py" and path.stat().st_size]
+    full = [
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if path.name == "__init__.py" and path.stat().st_size
+    ]
     assert full == ["unichar/__init__.py"]
 
 
 def test_every_module_says_what_it_is() -> None:
     silent = [
-        m for m, p in MODULES.items() if p.stat().st_size and not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))
+        m
+        for m, p in MODULES.items()
+        if p.stat().st_size and not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))
     ]
     assert not silent
 
@@ -162,18 +180,20 @@ def test_the_stage_table_holds_together() -> None:
 @pytest.mark.parametrize("stage", STAGES[1:], ids=lambda stage: stage.verb)
 def test_the_code_version_covers_all_code_a_stage_uses(stage: Stage) -> None:
     """Else an output made by other code would be taken for this code's. Files and fingerprints change no product."""
-    family = ("unichar.model.nano", "unichar.model.bagel") if stage.own_process else ()  # of which a preset's code has one
-    covered = {m for name in (*stage.rooms, *family) for m in _in_room(name)}
+    family = (
+        ("unichar.model.nano", "unichar.model.bagel") if stage.own_process else ()
+    )  # of which a preset's code has one
+    covered = {m for name in (*stage.packages, *family) for m in _in_package(name)}
     used, waiting = set(), [stage.module]
     while waiting:
         module = waiting.pop()
         if module not in used:
             used.add(module)
             waiting += [name for name in imports(module) if name in MODULES]
-    assert used - covered <= {"unichar.files", "unichar.fingerprint"}
+    assert used - covered <= {"unichar.store.files", "unichar.store.fingerprint"}
 
 
-def _in_room(name: str) -> set[str]:
+def _in_package(name: str) -> set[str]:
     if MODULES[name].name != "__init__.py":
         return {name}
     return {module for module, path in MODULES.items() if path.parent == MODULES[name].parent}

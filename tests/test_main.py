@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from factories_kit import make_kit
-from factories_line import Toys, edit_kit, make_line
+from factories_pipeline import Toys, edit_kit, make_store
 
 from unichar.__main__ import main
-from unichar.store import VERBS, Store
+from unichar.stages import VERBS
+from unichar.store.store import Store
 
 
 @pytest.fixture
@@ -46,23 +47,27 @@ def test_the_line_prints_a_line_a_stage(home: Store, toys: Toys, capsys: pytest.
     assert code == 0 and out.count("already there") == 7
 
 
-def test_a_kit_is_brought_in_and_made(home: Store, toys: Toys, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_kit_is_brought_in_and_made(
+    home: Store, toys: Toys, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     kit = make_kit(tmp_path, "tock", name="Tock").rename(tmp_path / "from a friend")
     code, out, err = run(capsys, "onboard", str(kit), "--preset", "smoke")
     assert (code, err, len(out.splitlines())) == (0, "", 7)
-    assert home.champion("tock")
+    assert home.promoted("tock")
     assert "tock  (champion: " in run(capsys, "status")[1]
 
 
 def test_a_rejected_kit_is_one_message_with_every_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toys: Toys, capsys: pytest.CaptureFixture
 ) -> None:
-    make_line(tmp_path, "pip", rights=None, profile="")
+    make_store(tmp_path, "pip", rights=None, profile="")
     monkeypatch.setenv("UNICHAR_HOME", str(tmp_path))
     monkeypatch.setenv("UNICHAR_DATA", str(tmp_path / "data"))
     code, out, err = run(capsys, "customize", "--character", "pip", "--preset", "smoke")
     assert (code, out) == (1, "")
-    assert err.startswith("error: the kit was rejected:\n- ") and "rights_stated" in err and "profile.md" in err
+    assert (
+        err.startswith("error: the kit was rejected:\n- ") and "rights_stated" in err and "profile.md" in err
+    )
     assert toys.ran == []
 
 
@@ -72,18 +77,29 @@ def test_a_rejected_kit_is_one_message_with_every_reason(
         ("sft --character tock", 1, "no kit for 'tock'"),
         ("curate --character Pip", 2, "cannot be a character's id"),
         ("onboard nowhere", 2, "there is no folder nowhere"),
-        ("talk --character tock hello", 1, "tock has no curated_kit yet: run `python -m unichar curate --character tock` first"),
-        ("import-rolescape nowhere --id bo --category animal --rights-basis licensed --rights-holder us", 2, "nowhere"),
+        (
+            "talk --character tock hello",
+            1,
+            "tock has no curated_kit yet: run `python -m unichar curate --character tock` first",
+        ),
+        (
+            "import-rolescape nowhere --id bo --category animal --rights-basis licensed --rights-holder us",
+            2,
+            "nowhere",
+        ),
     ],
 )
-def test_mistakes_are_one_message(home: Store, capsys: pytest.CaptureFixture, command: str, code: int, says: str) -> None:
+def test_mistakes_are_one_message(
+    home: Store, capsys: pytest.CaptureFixture, command: str, code: int, says: str
+) -> None:
     found, out, err = run(capsys, *command.split())
     assert (found, out) == (code, "")
     assert err.startswith("error: ") and says in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    "command", ["", "train", "sft", "sft --character pip --preset huge", "talk --character pip hi --draw --image x"]
+    "command",
+    ["", "train", "sft", "sft --character pip --preset huge", "talk --character pip hi --draw --image x"],
 )
 def test_wrong_usage_is_exit_code_2_with_the_usage(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -105,7 +121,9 @@ def test_the_doctor_fails_when_something_is_broken(home: Store, capsys: pytest.C
     assert (code, out) == (1, "0 leftovers removed, 1 outputs broken\n") and "weights.txt was changed" in err
 
 
-def test_ctrl_c_is_no_traceback(home: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_ctrl_c_is_no_traceback(
+    home: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     def interrupted(job: object) -> None:
         raise KeyboardInterrupt
 
@@ -115,20 +133,26 @@ def test_ctrl_c_is_no_traceback(home: Store, toys: Toys, monkeypatch: pytest.Mon
 
 
 def test_a_defect_keeps_its_traceback(home: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["unichar.sft.train"], "run", lambda job: int("a tensor of the wrong shape"))
+    monkeypatch.setattr(
+        sys.modules["unichar.sft.train"], "run", lambda job: int("a tensor of the wrong shape")
+    )
     with pytest.raises(ValueError, match="invalid literal"):
         main(["sft", "--character", "pip", "--preset", "smoke", "--seed", "3"])
 
 
 @pytest.mark.e2e
 def test_the_real_command_makes_the_stages_before_training(tmp_path: Path) -> None:
-    make_line(tmp_path, "pip")
+    make_store(tmp_path, "pip")
     environment = {**os.environ, "UNICHAR_HOME": str(tmp_path), "UNICHAR_DATA": str(tmp_path / "data")}
     for verb in VERBS[:3]:
         command = [sys.executable, "-m", "unichar", verb, "--character", "pip", "--preset", "smoke"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("made: ")
-    missing = subprocess.run([*command[:3], "grpo", *command[4:]], env=environment, capture_output=True, text=True, check=False)
+    missing = subprocess.run(
+        [*command[:3], "grpo", *command[4:]], env=environment, capture_output=True, text=True, check=False
+    )
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
-    assert missing.stderr.startswith("error: pip has no sft_checkpoint yet: run `python -m unichar sft --character pip`")
+    assert missing.stderr.startswith(
+        "error: pip has no sft_checkpoint yet: run `python -m unichar sft --character pip`"
+    )

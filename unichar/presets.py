@@ -18,9 +18,9 @@ from unichar.grpo.config import GrpoConfig
 from unichar.interactions.config import InteractionsConfig
 from unichar.judges.config import report_judges, reward_judges
 from unichar.kit.config import KitConfig
-from unichar.release_config import ReleaseConfig
+from unichar.release.config import ReleaseConfig
 from unichar.sft.config import SftConfig
-from unichar.store import Stage
+from unichar.stages import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +62,25 @@ def smoke() -> Preset:
         interactions=InteractionsConfig(),
         sft=SftConfig(steps=3, conversations=2, pictures=4, prompts=2, prior_pictures=2, prior_pool=4),
         grpo=GrpoConfig(
-            rounds=2, prompts=2, group=2, sample_steps=2, epochs=1, times=1, watch_every=2, watch_prompts=2, watch_group=2
+            rounds=2,
+            prompts=2,
+            group=2,
+            sample_steps=2,
+            epochs=1,
+            times=1,
+            validation_every=2,
+            validation_prompts=2,
+            validation_group=2,
         ),
         evaluation=EvaluationConfig(
-            prompts=3, pictures=2, sample_steps=3, text_items=3, chats=1, role_plays=1, max_reply_tokens=8, max_plan_tokens=12
+            prompts=3,
+            pictures=2,
+            sample_steps=3,
+            text_items=3,
+            chats=1,
+            role_plays=1,
+            max_reply_tokens=8,
+            max_plan_tokens=12,
         ),
         release=ReleaseConfig(),
     )
@@ -127,14 +142,19 @@ def bagel() -> Preset:
             beta=1.0,
             photo_beta=1.0,
             old_decay=0.001,
-            watch_every=4,
-            watch_prompts=8,
-            watch_group=2,
+            validation_every=4,
+            validation_prompts=8,
+            validation_group=2,
             accumulate=4,
             judges=reward_judges(),
         ),
         evaluation=EvaluationConfig(
-            sample_steps=49, guidance=4.0, shift=3.0, max_reply_tokens=200, max_plan_tokens=400, judges=report_judges()
+            sample_steps=49,
+            guidance=4.0,
+            shift=3.0,
+            max_reply_tokens=200,
+            max_plan_tokens=400,
+            judges=report_judges(),
         ),
         release=ReleaseConfig(),
     )

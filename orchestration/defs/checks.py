@@ -87,7 +87,12 @@ QUESTIONS = (
 @dg.multi_asset_check(
     name="report_checks",
     specs=[
-        dg.AssetCheckSpec(name=question.name, asset=evaluation.eval_report, description=question.asks, partitions_def=CHARACTERS)
+        dg.AssetCheckSpec(
+            name=question.name,
+            asset=evaluation.eval_report,
+            description=question.asks,
+            partitions_def=CHARACTERS,
+        )
         for question in QUESTIONS
     ],
     can_subset=True,
@@ -112,7 +117,9 @@ def answer(question: Question, arms: dict[str, Any]) -> dg.AssetCheckResult:
         found = compare(_METRICS[question.metric], before, after)
         passed = found in _ACCEPTED[question.must_be]
         words = f"against {question.before}: {found}; it must be {question.must_be}"
-    numbers = {f"{question.metric}_{arm}": number["value"] for arm, number in measured.items() if number is not None}
+    numbers = {
+        f"{question.metric}_{arm}": number["value"] for arm, number in measured.items() if number is not None
+    }
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey("eval_report"),
         check_name=question.name,

@@ -8,7 +8,13 @@ from orchestration.partitions import CHARACTERS
 
 
 @dg.asset(
-    deps=[kit.raw_kit, kit.curated_kit, interactions.interactions, training.sft_checkpoint, training.grpo_checkpoint],
+    deps=[
+        kit.raw_kit,
+        kit.curated_kit,
+        interactions.interactions,
+        training.sft_checkpoint,
+        training.grpo_checkpoint,
+    ],
     partitions_def=CHARACTERS,
     group_name="evaluation",
     kinds={"html", "pytorch"},

@@ -59,7 +59,10 @@ def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
         tags={"dagster/partition": character, "unichar/onboarded_by": context.run_id},
         raise_on_error=False,
     ) as result:
-        shown: dict[str, str | dg.MetadataValue] = {"character": character, "run": dg.MetadataValue.dagster_run(result.run_id)}
+        shown: dict[str, str | dg.MetadataValue] = {
+            "character": character,
+            "run": dg.MetadataValue.dagster_run(result.run_id),
+        }
         if not result.success:
             raise dg.Failure(bridge.reasons_of(result), metadata=shown, allow_retries=False)
     context.add_output_metadata(shown)

@@ -30,7 +30,9 @@ def raw_kit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     ],
     can_subset=True,
 )
-def kit_checks(context: dg.AssetCheckExecutionContext, config: bridge.StageConfig) -> Iterator[dg.AssetCheckResult]:
+def kit_checks(
+    context: dg.AssetCheckExecutionContext, config: bridge.StageConfig
+) -> Iterator[dg.AssetCheckResult]:
     """Is this kit good enough to train on? One Great Expectations pass, every reason at once."""
     yield from bridge.check(context, config)
 

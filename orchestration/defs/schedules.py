@@ -5,11 +5,13 @@ import dagster as dg
 from orchestration import bridge
 from orchestration.defs import jobs
 from orchestration.partitions import CHARACTERS
-from unichar.store import Store
-from unichar.watch import outlook
+from unichar.pipeline.staleness import staleness
+from unichar.store.store import Store
 
 
-@dg.schedule(job=jobs.customize_character, cron_schedule="0 3 * * 1", default_status=dg.DefaultScheduleStatus.STOPPED)
+@dg.schedule(
+    job=jobs.customize_character, cron_schedule="0 3 * * 1", default_status=dg.DefaultScheduleStatus.STOPPED
+)
 def weekly_retrain(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
     """A run for each character whose kit, settings, code or base changed since its last report, made as it was made last.
 
@@ -18,7 +20,7 @@ def weekly_retrain(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]
     store = Store.from_env()
     requests, kept = [], []
     for character in context.instance.get_dynamic_partitions(CHARACTERS.name or ""):
-        found = outlook(character, store)
+        found = staleness(character, store)
         context.log.info("%s: %s: %s", character, "runs" if found.due else "skipped", found.reason)
         if not found.due:
             kept.append(f"{character}: {found.reason}")

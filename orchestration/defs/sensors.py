@@ -7,13 +7,15 @@ import dagster as dg
 from orchestration import bridge
 from orchestration.defs import jobs
 from orchestration.partitions import CHARACTERS
-from unichar.store import Store
-from unichar.watch import last_report, scan_kits
+from unichar.pipeline.staleness import last_report, scan_kits
+from unichar.store.store import Store
 
 _MOST_A_SCAN = 20
 
 
-@dg.sensor(job=jobs.customize_character, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.STOPPED)
+@dg.sensor(
+    job=jobs.customize_character, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.STOPPED
+)
 def kit_inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """One run for each content version of a kit.
 
@@ -37,7 +39,9 @@ def kit_inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     if not requests:
         reason = f"{len(scan.versions)} kits, none new or changed; {len(scan.skipped)} folders are no kits"
         return dg.SensorResult(skip_reason=reason, cursor=cursor)
-    new = [CHARACTERS.build_add_request([request.partition_key for request in requests if request.partition_key])]
+    new = [
+        CHARACTERS.build_add_request([request.partition_key for request in requests if request.partition_key])
+    ]
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=new, cursor=cursor)
 
 

@@ -7,14 +7,24 @@ from pathlib import Path
 
 import pytest
 
-SPEC = importlib.util.spec_from_file_location("bench_report", Path(__file__).parents[2] / "benchmarks" / "report.py")
+SPEC = importlib.util.spec_from_file_location(
+    "bench_report", Path(__file__).parents[2] / "benchmarks" / "report.py"
+)
 assert SPEC and SPEC.loader
 report = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(report)
 
 
 def row(**changes):
-    return {"benchmark": "b", "metric": "m", "value": 3.5, "unit": "ratio", "goal": 3.0, "better": "higher", "n": 5} | changes
+    return {
+        "benchmark": "b",
+        "metric": "m",
+        "value": 3.5,
+        "unit": "ratio",
+        "goal": 3.0,
+        "better": "higher",
+        "n": 5,
+    } | changes
 
 
 def test_a_result_is_one_line_with_the_agreed_keys(monkeypatch, capsys):
@@ -31,7 +41,10 @@ def test_a_result_is_one_line_with_the_agreed_keys(monkeypatch, capsys):
         ({}, "| b | m | 3.50 × | ≥ 3.00 × | yes | 5 |"),
         ({"value": 2.9}, "| b | m | 2.90 × | ≥ 3.00 × | **no** | 5 |"),
         ({"goal": None}, "| b | m | 3.50 × |  |  | 5 |"),
-        ({"value": 812.4, "unit": "MB", "goal": 900, "better": "lower"}, "| b | m | 812 MB | ≤ 900 MB | yes | 5 |"),
+        (
+            {"value": 812.4, "unit": "MB", "goal": 900, "better": "lower"},
+            "| b | m | 812 MB | ≤ 900 MB | yes | 5 |",
+        ),
     ],
 )
 def test_the_page_says_what_was_reached(changes, cells):

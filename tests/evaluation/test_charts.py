@@ -10,7 +10,9 @@ from unichar.evaluation.statistics import Estimate
 
 
 def test_a_bar_ends_at_its_value_and_stays_inside_the_scale():
-    drawn = ElementTree.fromstring(bar(Estimate(value=0.25, low=-1.0, high=9.0, n=3), "sft", low=0.0, high=1.0))
+    drawn = ElementTree.fromstring(
+        bar(Estimate(value=0.25, low=-1.0, high=9.0, n=3), "sft", low=0.0, high=1.0)
+    )
     assert float(drawn.findall("rect")[1].get("width", "")) == 30.0
     whisker = drawn.findall("line")[0]
     assert (whisker.get("x1"), whisker.get("x2")) == ("0", "120")
@@ -19,11 +21,19 @@ def test_a_bar_ends_at_its_value_and_stays_inside_the_scale():
 
 @pytest.mark.parametrize(
     ("values", "first", "last"),
-    [([0.13, 0.97], 0.0, 1.0), ([3.0], 0.0, 5.0), ([0.0], -0.5, 0.5), ([-4.0, 410.0], -200, 600), ([2e-5, 3e-5], 2e-5, 3e-5)],
+    [
+        ([0.13, 0.97], 0.0, 1.0),
+        ([3.0], 0.0, 5.0),
+        ([0.0], -0.5, 0.5),
+        ([-4.0, 410.0], -200, 600),
+        ([2e-5, 3e-5], 2e-5, 3e-5),
+    ],
 )
 def test_ticks_are_few_round_and_enclose(values, first, last):
     found = ticks(values)
-    assert found[0] <= min(values) * (1 + 1e-9 if min(values) > 0 else 1 - 1e-9) and found[-1] >= max(values) * (1 - 1e-9)
+    assert found[0] <= min(values) * (1 + 1e-9 if min(values) > 0 else 1 - 1e-9) and found[-1] >= max(
+        values
+    ) * (1 - 1e-9)
     assert first <= found[0] + 1e-12 and found[-1] <= last + 1e-12
     assert 3 <= len(found) <= 7
 
@@ -33,7 +43,8 @@ def test_a_line_falls_when_numbers_fall_and_the_legend_names_each():
     chart = line_chart({"text": falling, "a < b": rising}, title="T", x_label="step", y_label="y")
     ElementTree.fromstring(chart)
     first, second = (
-        [tuple(map(float, pair.split(","))) for pair in line.split()] for line in re.findall(r'points="([^"]+)"', chart)
+        [tuple(map(float, pair.split(","))) for pair in line.split()]
+        for line in re.findall(r'points="([^"]+)"', chart)
     )
     assert first[0][1] < first[-1][1], "SVG counts downwards"
     assert second[0][1] > second[-1][1]
@@ -41,7 +52,9 @@ def test_a_line_falls_when_numbers_fall_and_the_legend_names_each():
 
 
 def test_long_curves_are_thinned_and_smoothed():
-    chart = line_chart({"loss": [(float(i), i % 7) for i in range(5000)]}, title="T", x_label="step", y_label="loss")
+    chart = line_chart(
+        {"loss": [(float(i), i % 7) for i in range(5000)]}, title="T", x_label="step", y_label="loss"
+    )
     pale, strong = (line.split() for line in re.findall(r'points="([^"]+)"', chart))
     assert len(pale) == len(strong) == 240
 

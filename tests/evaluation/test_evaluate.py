@@ -13,8 +13,8 @@ from PIL import Image
 
 from unichar.evaluation.evaluate import ARMS, Evaluation, cast_replies, remarks, run
 from unichar.evaluation.statistics import Estimate
-from unichar.files import sha256_file
-from unichar.records import CuratedKit
+from unichar.store.files import sha256_file
+from unichar.types import CuratedKit
 
 METRICS = {
     "identity": 1,
@@ -41,7 +41,10 @@ def make_cast(folder):
     """Two kits side by side; returns Bramble's."""
     said = [{"user": e.user, "reply": e.reply} for e in BRAMBLE_DIALOGUES]
     write_kit(folder / "bramble", [{"image": "01.png", **said[0]}], said[1:])
-    write_kit(folder / "vidor", [{"image": "01.png", "user": "Hello.", "reply": "Applaud, dear subject! Vidor has arrived."}])
+    write_kit(
+        folder / "vidor",
+        [{"image": "01.png", "user": "Hello.", "reply": "Applaud, dear subject! Vidor has arrived."}],
+    )
     return folder / "bramble"
 
 
@@ -63,7 +66,10 @@ def test_the_report_keeps_the_contract(evaluated, inputs):
     assert ARMS.keys() == {"base", "text_only", "image_only", "sft", "grpo"}
     assert report["arms"].keys() == {*ARMS, "truth"}
     assert report["arms"]["truth"].keys() == {"identity", "alignment", "diversity", "copying"}
-    assert report["arms"]["truth"]["alignment"]["value"] == 1 and report["arms"]["truth"]["identity"]["value"] > 0.9
+    assert (
+        report["arms"]["truth"]["alignment"]["value"] == 1
+        and report["arms"]["truth"]["identity"]["value"] > 0.9
+    )
     for arm, metrics in report["arms"].items():
         assert arm == "truth" or metrics.keys() == METRICS.keys()
         for name, value in metrics.items():
@@ -73,13 +79,21 @@ def test_the_report_keeps_the_contract(evaluated, inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
     assert report["data"]["images"] == len(kit.split("train"))
     assert report["data"]["held_out"]["images"] == len(kit.split("test"))
-    assert report["data"]["interactions"].keys() == {"role_play", "thinking", "portrait", "visual_qa", "knowledge_qa"}
+    assert report["data"]["interactions"].keys() == {
+        "role_play",
+        "thinking",
+        "portrait",
+        "visual_qa",
+        "knowledge_qa",
+    }
 
 
 def test_costs_come_from_the_summaries(evaluated, sft_job):
     job, _ = evaluated
     cost = json.loads((job.out / "report.json").read_text())["cost"]
-    assert cost["seconds"] == dict.fromkeys(("curated_kit", "interactions", "sft_checkpoint", "grpo_checkpoint"), 1.0)
+    assert cost["seconds"] == dict.fromkeys(
+        ("curated_kit", "interactions", "sft_checkpoint", "grpo_checkpoint"), 1.0
+    )
     assert cost["tokens"] == json.loads((sft_job.out / "summary.json").read_text())["target_tokens"] > 0
     assert cost["images"] == 3 * (4 + 2) + 3 * 2 * 2
     assert cost["peak_rss_mb"] > 100
@@ -97,7 +111,9 @@ def test_page_and_sheet_are_written_for_people(evaluated):
 def test_every_number_is_returned_for_dagster(evaluated):
     job, summary = evaluated
     arms = json.loads((job.out / "report.json").read_text())["arms"]
-    assert summary == {f"{arm}_{name}": value["value"] for arm, metrics in arms.items() for name, value in metrics.items()}
+    assert summary == {
+        f"{arm}_{name}": value["value"] for arm, metrics in arms.items() for name, value in metrics.items()
+    }
     assert all(math.isfinite(value) for value in summary.values())
 
 
@@ -161,9 +177,19 @@ def test_photographs_are_evaluated_too(evaluated, tmp_path):
     mine = dataclasses.replace(job, character="nia", inputs=job.inputs | inputs)
     evaluation = Evaluation(mine)
     result = evaluation.arm("base")
-    assert {"identity", "alignment", "copying", "held_out_nll", "role_play_alignment"} <= result.metrics.keys()
+    assert {
+        "identity",
+        "alignment",
+        "copying",
+        "held_out_nll",
+        "role_play_alignment",
+    } <= result.metrics.keys()
     assert [prompt.is_open for prompt in evaluation.prompts] == [False, True, True]
-    assert (result.metrics["alignment"].n, result.metrics["diversity"].n, result.metrics["identity"].n) == (2, 4, 6)
+    assert (result.metrics["alignment"].n, result.metrics["diversity"].n, result.metrics["identity"].n) == (
+        2,
+        4,
+        6,
+    )
     report = evaluation.report({"base": result, "sft": result, "grpo": result})
     assert report.sheet is not None and len(report.references) == 5
 

@@ -5,7 +5,9 @@ import pytest
 from unichar.evaluation.markup import Markup, element, escape, join
 
 
-@pytest.mark.parametrize("hostile", ["<script>", "</style>", "a & b", "<img src=x onerror=alert(1)>", "&lt;b&gt;"])
+@pytest.mark.parametrize(
+    "hostile", ["<script>", "</style>", "a & b", "<img src=x onerror=alert(1)>", "&lt;b&gt;"]
+)
 def test_text_is_escaped_and_elements_are_not(hostile):
     inner = element("b", hostile)
     assert "<" not in inner[3:-4]

@@ -6,30 +6,47 @@ import pytest
 import torch
 from factories_interactions import BRAMBLE_LOOK, nia_the_photographer
 from factories_judges import make_clip
-from factories_model import BASE, PROMPTS, TINY, make_album, make_inputs, make_strangers
+from factories_model import BASE, PROMPTS, TINY, make_album, make_inputs, make_prior_images
 
-from unichar.evaluation.pictures import Examination, draw, finite_or_raise, measure_pictures, measure_renders, renders, spread
-from unichar.judges.chosen import Chosen
+from unichar.domains.toon.draw import draw as render
+from unichar.domains.toon.vocabulary import SCENE
+from unichar.evaluation.pictures import (
+    ReportScorers,
+    draw,
+    finite_or_raise,
+    measure_pictures,
+    measure_renders,
+    renders,
+    spread,
+)
 from unichar.judges.config import JudgesConfig
+from unichar.judges.configured import ConfiguredJudges
 from unichar.judges.prompts import Prompt
 from unichar.kit.images import load_picture
 from unichar.model.pixels import to_pixels
-from unichar.records import CuratedKit
-from unichar.toons.draw import draw as render
-from unichar.toons.spec import SCENE
+from unichar.types import CuratedKit
 
 CONFIG = TINY["evaluate"]
 
 
 @pytest.fixture(scope="module")
-def examination(inputs):
+def report_scorers(inputs):
     folder = inputs["curated_kit"]
     kit = CuratedKit.read(folder)
-    return Examination(kit, folder, BASE, size=128, chosen=Chosen(JudgesConfig(), kit, folder, questions=folder / "none.json"))
+    return ReportScorers(
+        kit,
+        folder,
+        BASE,
+        size=128,
+        chosen=ConfiguredJudges(JudgesConfig(), kit, folder, questions=folder / "none.json"),
+    )
 
 
 def prompts_of(album) -> list[Prompt]:
-    return [Prompt(text=f"{i}", attributes={name: getattr(s, name) for name in SCENE}) for i, s in enumerate(album.scenes)]
+    return [
+        Prompt(text=f"{i}", attributes={name: getattr(s, name) for name in SCENE})
+        for i, s in enumerate(album.scenes)
+    ]
 
 
 def test_a_picture_depends_on_its_prompt_its_number_and_the_seed(model):
@@ -42,11 +59,11 @@ def test_a_picture_depends_on_its_prompt_its_number_and_the_seed(model):
     assert (draw(model, PROMPTS[:1], config=CONFIG, count=1, seed=4)[0] - together[0]).abs().mean() > 0.05
 
 
-def test_perfect_pictures_get_perfect_marks_and_strangers_bad_ones(examination):
+def test_perfect_pictures_get_perfect_marks_and_strangers_bad_ones(report_scorers):
     album = make_album(4, seed=9)
     right = [render(BRAMBLE_LOOK, scene, seed=seed) for scene in album.scenes for seed in (1, 2)]
-    good = examination.measure(to_pixels(right), prompts_of(album))
-    bad = examination.measure(to_pixels(make_strangers(8)), prompts_of(album))
+    good = report_scorers.measure(to_pixels(right), prompts_of(album))
+    bad = report_scorers.measure(to_pixels(make_prior_images(8)), prompts_of(album))
     assert good.keys() == bad.keys() == {"identity", "alignment", "diversity", "copying"}
     assert good["identity"].value > 0.85 > 0.6 > bad["identity"].value
     assert good["alignment"].value > 0.85 > 0.6 > bad["alignment"].value
@@ -55,16 +72,19 @@ def test_perfect_pictures_get_perfect_marks_and_strangers_bad_ones(examination):
     assert all(0 <= e.low <= e.value <= e.high <= 1 for marks in (good, bad) for e in marks.values())
 
 
-def test_diversity_is_that_of_prompts_which_leave_something_open(examination, inputs):
+def test_diversity_is_that_of_prompts_which_leave_something_open(report_scorers, inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
     full = Prompt(text="full", attributes={name: values[1] for name, values in SCENE.items()})
     beach = Prompt(text="open", attributes={"background": "beach"})
 
     def marks(*prompts):
-        return measure_renders(examination, kit, prompts, config=CONFIG, size=128, seed=0)
+        return measure_renders(report_scorers, kit, prompts, config=CONFIG, size=128, seed=0)
 
     both, closed, opened = marks(full, beach), marks(full), marks(beach)
-    assert both["diversity"] == opened["diversity"] and opened["diversity"].value > 1.3 * closed["diversity"].value
+    assert (
+        both["diversity"] == opened["diversity"]
+        and opened["diversity"].value > 1.3 * closed["diversity"].value
+    )
     assert both["alignment"].value > 0.85 and both["identity"].value > 0.85
     assert both["identity"].n == 2 * CONFIG.pictures and both["diversity"].n == CONFIG.pictures
 
@@ -74,14 +94,23 @@ def test_scenes_without_a_photograph_count_as_far_as_somebody_can_judge_them(tmp
     folder = make_inputs(tmp_path, **nia_the_photographer())["curated_kit"]
     kit = CuratedKit.read(folder)
     judges = JudgesConfig(clip=str(make_clip(tmp_path / "clip")) if reads else "")
-    panel = Examination(kit, folder, BASE, size=128, chosen=Chosen(judges, kit, folder, questions=folder / "none.json"))
-    prompts = [*(Prompt(text=p.caption, reference=p.image) for p in kit.split("test")), Prompt(text="Nia on a train.")]
-    pixels = to_pixels(make_strangers(6))
-    marks = panel.measure(pixels, prompts)
+    scorers = ReportScorers(
+        kit,
+        folder,
+        BASE,
+        size=128,
+        chosen=ConfiguredJudges(judges, kit, folder, questions=folder / "none.json"),
+    )
+    prompts = [
+        *(Prompt(text=p.caption, reference=p.image) for p in kit.split("test")),
+        Prompt(text="Nia on a train."),
+    ]
+    pixels = to_pixels(make_prior_images(6))
+    marks = scorers.measure(pixels, prompts)
     counted = {name: mark.n for name, mark in marks.items()}
     assert counted == {"identity": 6, "alignment": 6 if reads else 4, "diversity": 2, "copying": 6}
-    assert marks["diversity"] == panel.measure(pixels[4:], prompts[:1])["diversity"]
-    assert reads or marks["alignment"] == panel.measure(pixels[:4], prompts[:2])["alignment"]
+    assert marks["diversity"] == scorers.measure(pixels[4:], prompts[:1])["diversity"]
+    assert reads or marks["alignment"] == scorers.measure(pixels[:4], prompts[:2])["alignment"]
 
 
 def test_faultless_pictures_show_what_is_named_and_differ_in_the_rest(inputs):
@@ -93,41 +122,61 @@ def test_faultless_pictures_show_what_is_named_and_differ_in_the_rest(inputs):
     assert [p.tobytes() for p in pictures] != [p.tobytes() for p in renders(kit, [beach], count=6, seed=1)]
 
 
-def test_references_drawn_for_other_scenes_are_copies_without_diversity(examination, inputs):
+def test_references_drawn_for_other_scenes_are_copies_without_diversity(report_scorers, inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
-    train = [load_picture(inputs["curated_kit"] / picture.image, 128) for picture in kit.split("train") for _ in range(2)]
-    asked = [
-        {name: next(v for v in values if v != p.attributes[name]) for name, values in SCENE.items()} for p in kit.split("train")
+    train = [
+        load_picture(inputs["curated_kit"] / picture.image, 128)
+        for picture in kit.split("train")
+        for _ in range(2)
     ]
-    marks = examination.measure(to_pixels(train), [Prompt(text="elsewhere", attributes=scene) for scene in asked])
+    asked = [
+        {name: next(v for v in values if v != p.attributes[name]) for name, values in SCENE.items()}
+        for p in kit.split("train")
+    ]
+    marks = report_scorers.measure(
+        to_pixels(train), [Prompt(text="elsewhere", attributes=scene) for scene in asked]
+    )
     assert marks["copying"].value == 1 and marks["diversity"].value < 1e-3
 
 
-def test_who_asks_for_a_references_scene_and_gets_it_has_no_copy(examination, inputs):
+def test_who_asks_for_a_references_scene_and_gets_it_has_no_copy(report_scorers, inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
-    train = [load_picture(inputs["curated_kit"] / picture.image, 128) for picture in kit.split("train") for _ in range(2)]
-    marks = examination.measure(to_pixels(train), [Prompt(text=p.caption, attributes=p.attributes) for p in kit.split("train")])
+    train = [
+        load_picture(inputs["curated_kit"] / picture.image, 128)
+        for picture in kit.split("train")
+        for _ in range(2)
+    ]
+    marks = report_scorers.measure(
+        to_pixels(train), [Prompt(text=p.caption, attributes=p.attributes) for p in kit.split("train")]
+    )
     assert marks["copying"].value < 1
 
 
-def test_role_play_is_judged_by_likeness_and_scene_only(examination):
+def test_role_play_is_judged_by_likeness_and_scene_only(report_scorers):
     album = make_album(2)
-    marks = examination.measure(to_pixels(album.images), prompts_of(album), prefix="role_play_")
+    marks = report_scorers.measure(to_pixels(album.images), prompts_of(album), prefix="role_play_")
     assert marks.keys() == {"role_play_identity", "role_play_alignment"}
 
 
-def test_an_arm_is_drawn_and_examined(model, examination):
-    prompts = [dataclasses.replace(prompt, text=text) for prompt, text in zip(prompts_of(make_album(3)), PROMPTS, strict=True)]
-    drawn = measure_pictures(model, examination, prompts, config=CONFIG, seed=0, arm="base")
+def test_an_arm_is_drawn_and_examined(model, report_scorers):
+    prompts = [
+        dataclasses.replace(prompt, text=text)
+        for prompt, text in zip(prompts_of(make_album(3)), PROMPTS, strict=True)
+    ]
+    drawn = measure_pictures(model, report_scorers, prompts, config=CONFIG, seed=0, arm="base")
     assert [len(group) for group in drawn.pictures] == [2, 2, 2]
     assert drawn.pictures[0][0].size == (128, 128)
     assert drawn.metrics["alignment"].n == 6
 
 
-def test_an_arm_that_diverged_is_named_before_it_is_judged(model, examination, monkeypatch):
-    monkeypatch.setattr(type(model), "decode_latents", lambda self, latents: torch.full((6, 3, 128, 128), torch.nan))
-    with pytest.raises(ValueError, match=r"the arm grpo draws NaN: its training diverged; lower the learning rate"):
-        measure_pictures(model, examination, prompts_of(make_album(3)), config=CONFIG, seed=0, arm="grpo")
+def test_an_arm_that_diverged_is_named_before_it_is_judged(model, report_scorers, monkeypatch):
+    monkeypatch.setattr(
+        type(model), "decode_latents", lambda self, latents: torch.full((6, 3, 128, 128), torch.nan)
+    )
+    with pytest.raises(
+        ValueError, match=r"the arm grpo draws NaN: its training diverged; lower the learning rate"
+    ):
+        measure_pictures(model, report_scorers, prompts_of(make_album(3)), config=CONFIG, seed=0, arm="grpo")
     finite_or_raise(torch.zeros(1, 3, 2, 2), "sft")
 
 

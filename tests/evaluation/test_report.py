@@ -15,7 +15,9 @@ from unichar.evaluation.page import amount, duration, report_html
 from unichar.evaluation.report import ChatSample, RolePlaySample, headline, report_json, write_report
 from unichar.evaluation.statistics import Estimate
 
-HOSTILE = "\"'><script>alert(1)</script></style></title><img src=http://evil.example/x onerror=alert(2)>\ud800\x00"
+HOSTILE = (
+    "\"'><script>alert(1)</script></style></title><img src=http://evil.example/x onerror=alert(2)>\ud800\x00"
+)
 
 
 class Page(HTMLParser):
@@ -68,7 +70,11 @@ def test_json_keeps_the_contract():
 def test_three_files_are_written(tmp_path):
     report = make_report_input()
     write_report(report, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["contact_sheet.png", "report.html", "report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "contact_sheet.png",
+        "report.html",
+        "report.json",
+    ]
     assert json.loads((tmp_path / "report.json").read_text()) == report_json(report)
     with Image.open(tmp_path / "contact_sheet.png") as sheet:
         assert report.sheet is not None and sheet.size == report.sheet.size
@@ -80,19 +86,38 @@ def test_the_page_loads_nothing_and_runs_nothing(page):
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     assert not {"script", "link", "iframe", "object", "form", "base", "a"} & {tag for tag, _ in page.tags}
     for _, attributes in page.tags:
-        assert not any(name.startswith("on") or name in ("href", "srcset", "xlink:href") for name in attributes)
+        assert not any(
+            name.startswith("on") or name in ("href", "srcset", "xlink:href") for name in attributes
+        )
         assert (attributes.get("src") or "data:image/").startswith("data:image/")
     style = re.search("<style>(.*)</style>", report_html(make_report_input()), re.DOTALL)
     assert style and not re.search(r"url\(|@import|http", style[1])
 
 
 def test_the_page_shows_every_part_from_top_to_bottom(page):
-    wanted = ["Mochi", "Identity", "Held-out NLL", "Alignment", "All metrics", "Pictures", "Conversation", "Role play"]
+    wanted = [
+        "Mochi",
+        "Identity",
+        "Held-out NLL",
+        "Alignment",
+        "All metrics",
+        "Pictures",
+        "Conversation",
+        "Role play",
+    ]
     wanted += ["Training", "Cost and data", "Notes", "Provenance"]
     body = page.text[page.text.index("Character report") :]
     places = [body.index(f"\n{word}\n") for word in wanted]
     assert places == sorted(places)
-    for words in ("Rain? On MY roof?", "Thinking", "2 min 19 s", "5d0a1c7e22b4", "Red smears", "2.1 × 10¹⁴", "1.3 million"):
+    for words in (
+        "Rain? On MY roof?",
+        "Thinking",
+        "2 min 19 s",
+        "5d0a1c7e22b4",
+        "Red smears",
+        "2.1 × 10¹⁴",
+        "1.3 million",
+    ):
         assert words in page.text
     assert page.count("img") == 4 + 1 + 3, "references, the sheet, one chain of three arms"
 
@@ -103,7 +128,9 @@ def test_pictures_and_drawings_are_described(page):
 
 
 def test_losses_have_charts_of_their_own_and_rewards_share_one(page):
-    charts = [str(attributes["aria-label"]) for tag, attributes in page.tags if attributes.get("class") == "chart"]
+    charts = [
+        str(attributes["aria-label"]) for tag, attributes in page.tags if attributes.get("class") == "chart"
+    ]
     titles = [chart.split(":")[0] + ":" + chart.split(":")[1] for chart in charts]
     assert titles == ["SFT: text loss", "SFT: image loss", "GRPO: reward", "SFT: learning rate", "GRPO: kl"]
     assert "alignment from" in charts[2] and "identity from" in charts[2] and "realism from" in charts[2]
@@ -117,8 +144,14 @@ def test_the_first_cards_say_what_is_better_and_what_is_not_clear(page):
 
 
 def test_worse_is_called_worse():
-    sft = {"held_out_nll": Estimate(value=5.0, low=4.9, high=5.1, n=9), "identity": Estimate(value=0.2, low=0.1, high=0.25, n=9)}
-    base = {"held_out_nll": Estimate(value=3.0, low=2.9, high=3.1, n=9), "identity": Estimate(value=0.4, low=0.3, high=0.5, n=9)}
+    sft = {
+        "held_out_nll": Estimate(value=5.0, low=4.9, high=5.1, n=9),
+        "identity": Estimate(value=0.2, low=0.1, high=0.25, n=9),
+    }
+    base = {
+        "held_out_nll": Estimate(value=3.0, low=2.9, high=3.1, n=9),
+        "identity": Estimate(value=0.4, low=0.3, high=0.5, n=9),
+    }
     text = Page(report_html(make_report_input(arms={"base": base, "sft": sft}))).text
     assert text.count("\nworse") == 2 and "\nbetter" not in text
 
@@ -194,24 +227,31 @@ def test_headline_for_a_terminal():
         "alignment      0.58 -> 0.70 -> 0.83   (base -> SFT -> GRPO, higher is better)",
     ]
     without = dataclasses.replace(report, arms={arm: report.arms[arm] for arm in ("base", "sft")})
-    assert headline(report_json(without))[0] == "identity       0.31 -> 0.87   (base -> SFT, higher is better)"
+    assert (
+        headline(report_json(without))[0] == "identity       0.31 -> 0.87   (base -> SFT, higher is better)"
+    )
     assert headline({"arms": {}})[1] == "held_out_nll   not measured"
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(3.21, "3.2 s"), (48, "48 s"), (139, "2 min 19 s"), (11_100, "3 h 05 min")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(3.21, "3.2 s"), (48, "48 s"), (139, "2 min 19 s"), (11_100, "3 h 05 min")]
+)
 def test_durations(seconds, shown):
     assert duration(seconds) == shown
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"), [(None, "–"), (812, "812"), (12_400, "12,400"), (1_284_000, "1.3 million"), (2.13e15, "2.1 × 10¹⁵")]
+    ("number", "shown"),
+    [(None, "–"), (812, "812"), (12_400, "12,400"), (1_284_000, "1.3 million"), (2.13e15, "2.1 × 10¹⁵")],
 )
 def test_amounts(number, shown):
     assert amount(number) == shown
 
 
 def test_no_torch_is_loaded():
-    code = "import sys, unichar.evaluation.report, unichar.evaluation.sheets; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, unichar.evaluation.report, unichar.evaluation.sheets; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -222,4 +262,6 @@ def test_faultless_pictures_are_shown_and_win_no_row():
     row = page[page.index("<h3>Identity</h3>", page.index("<tbody")) :]
     cells = row[: row.index("</tr>")].split("<td")[1:]
     assert "Truth" in page and len(cells) == len(report.arms) + 1
-    assert "tone-truth" in cells[-1] and "best" not in cells[-1] and any("best" in cell for cell in cells[:-1])
+    assert (
+        "tone-truth" in cells[-1] and "best" not in cells[-1] and any("best" in cell for cell in cells[:-1])
+    )

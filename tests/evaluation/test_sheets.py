@@ -25,7 +25,11 @@ def opened(uri: str) -> Image.Image:
 
 
 def middle_of(page: Image.Image, color: tuple[int, int, int]) -> tuple[float, float]:
-    places = [(i % page.width, i // page.width) for i, pixel in enumerate(page.get_flattened_data()) if pixel == color]
+    places = [
+        (i % page.width, i // page.width)
+        for i, pixel in enumerate(page.get_flattened_data())
+        if pixel == color
+    ]
     return sum(x for x, _ in places) / len(places), sum(y for _, y in places) / len(places)
 
 
@@ -85,7 +89,11 @@ def test_a_busy_picture_keeps_to_its_size(most):
 
 
 def test_transparent_parts_become_white():
-    assert opened(thumbnail_data_uri(Image.new("RGBA", (8, 8), (255, 0, 0, 0)))).getpixel((0, 0)) == (255, 255, 255)
+    assert opened(thumbnail_data_uri(Image.new("RGBA", (8, 8), (255, 0, 0, 0)))).getpixel((0, 0)) == (
+        255,
+        255,
+        255,
+    )
 
 
 def test_a_size_too_small_for_any_picture_is_refused():

@@ -7,10 +7,10 @@ import pytest
 import torch
 from factories_model import TINY
 
-from unichar.evaluation.texts import evenly, held_out_nll, measure_words, option_accuracy, style_of, turns_of
+from unichar.evaluation.texts import evenly, held_out_nll, measure_text, option_accuracy, style_of, turns_of
 from unichar.judges.style import Style
-from unichar.model.character import Character, Manner
-from unichar.records import CuratedKit, Interaction, Segment, read_interactions
+from unichar.model.character import Character, GenerationConfig
+from unichar.types import CuratedKit, Interaction, Segment, read_interactions
 
 
 def question(answer: str, *others: str) -> Interaction:
@@ -19,7 +19,13 @@ def question(answer: str, *others: str) -> Interaction:
         Segment(type="text", value=answer, role="assistant", loss=True),
     )
     return Interaction(
-        id="q", kind="knowledge_qa", form="fact", split="test", group="g", segments=segments, options=(answer, *others)
+        id="q",
+        kind="knowledge_qa",
+        form="fact",
+        split="test",
+        group="g",
+        segments=segments,
+        options=(answer, *others),
     )
 
 
@@ -39,7 +45,9 @@ def test_a_right_answer_is_the_likeliest_by_letter_however_long(tmp_path):
     long = "in the lighthouse on Pebble Point, where it is windy"
     assert option_accuracy(Bookworm(long), [question(long, "in a barn", "x", "y")], tmp_path).value == 1
     assert option_accuracy(Bookworm("x"), [question(long, "in a barn", "x", "y")], tmp_path).value == 0
-    half = option_accuracy(Bookworm("a"), [question("a", "b", "c", "d"), question("b", "a", "c", "d")], tmp_path)
+    half = option_accuracy(
+        Bookworm("a"), [question("a", "b", "c", "d"), question("b", "a", "c", "d")], tmp_path
+    )
     assert (half.value, half.n) == (0.5, 2) and 0 <= half.low <= half.high <= 1
 
 
@@ -98,29 +106,33 @@ def material(model, inputs):
     """(actor, test items, folder of their pictures)"""
     kit = CuratedKit.read(inputs["curated_kit"])
     test = read_interactions(inputs["interactions"] / "test.jsonl")
-    return Character(model, kit, Manner(max_reply_tokens=6, max_plan_tokens=8)), test, inputs["curated_kit"]
+    return (
+        Character(model, kit, GenerationConfig(max_reply_tokens=6, max_plan_tokens=8)),
+        test,
+        inputs["curated_kit"],
+    )
 
 
 def test_a_real_model_gets_every_measure(material):
     actor, test, folder = material
     style = Style({"bramble": ["Hmph. The light stays on."], "vidor": ["Applaud, dear subject!"]})
-    words = measure_words(actor, test, folder, style=style, config=TINY["evaluate"])
+    words = measure_text(actor, test, folder, style=style, config=TINY["evaluate"])
     assert words.metrics.keys() == {"held_out_nll", "knowledge_accuracy", "vqa_accuracy", "style"}
     assert all(math.isfinite(value.value) for value in words.metrics.values())
     assert 0.5 < words.metrics["held_out_nll"].value < 12
     asked = {item.prompt for item in test if item.kind == "role_play"}
-    moments = {item.segments[1].value for item in test if item.kind == "thinking"}
+    multimodal_turns = {item.segments[1].value for item in test if item.kind == "thinking"}
     assert len(words.chats) == 1 and set(words.chats) <= asked
-    assert len(words.chains) == 1 and set(words.chains) <= moments
+    assert len(words.chains) == 1 and set(words.chains) <= multimodal_turns
     assert words.metrics["style"].n == 2
-    again = measure_words(actor, test, folder, style=style, config=TINY["evaluate"])
+    again = measure_text(actor, test, folder, style=style, config=TINY["evaluate"])
     assert again == words
 
 
 def test_measures_without_items_are_left_out(material):
     actor, test, folder = material
     few = [dataclasses.replace(item, options=()) for item in test]
-    words = measure_words(actor, few, folder, style=None, config=TINY["evaluate"])
+    words = measure_text(actor, few, folder, style=None, config=TINY["evaluate"])
     assert words.metrics.keys() == {"held_out_nll"}
 
 

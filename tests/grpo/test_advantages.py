@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from unichar.grpo.advantages import group_advantages, instructive, optimality
-from unichar.learning.seeds import torch_rng
+from unichar.grpo.advantages import group_advantages, groups_with_variance, optimality
+from unichar.training.seeds import torch_rng
 
 REWARDS = torch.randn(5, 8, generator=torch_rng(0, "rewards")) + torch.arange(5.0)[:, None]
 
@@ -37,14 +37,16 @@ def test_noise_in_an_even_group_is_not_blown_up():
 
 
 def test_each_prompt_may_have_a_scale_of_its_own():
-    advantages = group_advantages(REWARDS * torch.tensor([[1.0], [2], [3], [4], [5]]), clip=100, by_group=True)
+    advantages = group_advantages(
+        REWARDS * torch.tensor([[1.0], [2], [3], [4], [5]]), clip=100, by_group=True
+    )
     assert torch.allclose(advantages.std(dim=1, correction=0), torch.ones(5), atol=1e-3)
     assert torch.allclose(advantages, group_advantages(REWARDS, clip=100, by_group=True), atol=1e-3)
 
 
 def test_prompts_with_nothing_to_teach_are_told_apart():
     rewards = torch.tensor([[0.5, 0.5, 0.5], [0.5, 0.5001, 0.5], [0.4, 0.5, 0.6], [0.4, float("nan"), 0.6]])
-    assert instructive(rewards, min_spread=1e-3).tolist() == [False, False, True, False]
+    assert groups_with_variance(rewards, min_spread=1e-3).tolist() == [False, False, True, False]
 
 
 def test_outliers_are_cut():
@@ -55,7 +57,9 @@ def test_outliers_are_cut():
 
 
 def test_optimality_lies_between_nothing_and_one():
-    assert optimality(torch.tensor([-5.0, -2.5, 0.0, 2.5, 5.0]), clip=5).tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    assert optimality(torch.tensor([-5.0, -2.5, 0.0, 2.5, 5.0]), clip=5).tolist() == pytest.approx(
+        [0, 0.25, 0.5, 0.75, 1]
+    )
     assert optimality(torch.tensor([-99.0, 99.0]), clip=5).tolist() == [0, 1]
     r = optimality(group_advantages(REWARDS, clip=5), clip=5)
     assert ((r >= 0) & (r <= 1)).all() and float(r.mean()) == pytest.approx(0.5, abs=1e-4)

@@ -8,7 +8,7 @@ from factories_model import PROMPTS
 
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.flow_grpo import FlowGrpo, window_start
-from unichar.grpo.policy import Lesson, Snapshot
+from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.model.lora import trainable
 
 CONFIG = GrpoConfig(algorithm="flow_grpo", sample_steps=4, window=2, group=2, kl=0.1)
@@ -16,7 +16,9 @@ CONFIG = GrpoConfig(algorithm="flow_grpo", sample_steps=4, window=2, group=2, kl
 
 def learner(model, **changes) -> FlowGrpo:
     live = trainable(model.gen)
-    return FlowGrpo(model, dataclasses.replace(CONFIG, **changes), live=live, reference=Snapshot(live), seed=0)
+    return FlowGrpo(
+        model, dataclasses.replace(CONFIG, **changes), live=live, reference=Snapshot(live), seed=0
+    )
 
 
 def test_windows_start_anywhere_in_the_first_half_and_repeat_for_a_seed():
@@ -34,8 +36,8 @@ def test_nothing_has_moved_so_every_ratio_is_one(tuned, guidance):
     context = tuned.prompt_context(PROMPTS[:2])
     kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
     losses = []
-    lesson = Lesson(kept=kept, rows=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5]))
-    numbers = algorithm.learn(lesson, torch.arange(4), context, 0, losses.append)
+    minibatch = Minibatch(kept=kept, rows=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5]))
+    numbers = algorithm.learn(minibatch, torch.arange(4), context, 0, losses.append)
     assert numbers.keys() == set(algorithm.numbers)
     assert len(losses) == 2 and all(loss.requires_grad for loss in losses)
     assert numbers["ratio_off"] < 1e-5 and numbers["kl"] < 1e-6
@@ -45,9 +47,9 @@ def test_a_step_makes_rewarded_walks_likelier(tuned):
     algorithm = learner(tuned, kl=0.0, clip_range=0.5)
     context = tuned.prompt_context(PROMPTS[:2])
     kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
-    lesson = Lesson(kept=kept, rows=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5]))
+    minibatch = Minibatch(kept=kept, rows=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5]))
     parameters = list(trainable(tuned.gen).values())
-    algorithm.learn(lesson, torch.arange(4), context, 0, lambda loss: loss.backward())
+    algorithm.learn(minibatch, torch.arange(4), context, 0, lambda loss: loss.backward())
     before = [parameter.detach().clone() for parameter in parameters]
     torch.nn.utils.clip_grad_norm_(parameters, 0.05)
     with torch.no_grad():
@@ -55,7 +57,7 @@ def test_a_step_makes_rewarded_walks_likelier(tuned):
             parameter -= parameter.grad
             parameter.grad = None
     moved = []
-    algorithm.learn(lesson, torch.arange(4), context, 0, moved.append)
+    algorithm.learn(minibatch, torch.arange(4), context, 0, moved.append)
     with torch.no_grad():
         for parameter, value in zip(parameters, before, strict=True):
             parameter.copy_(value)
@@ -67,6 +69,6 @@ def test_only_the_chosen_rows_are_learned_from(tuned):
     context = tuned.prompt_context(PROMPTS[:2])
     kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
     second = tuned.prompt_context(PROMPTS[1:2])
-    lesson = Lesson(kept=kept, rows=torch.tensor([2, 3]), advantages=torch.tensor([1.0, -1.0]))
-    numbers = algorithm.learn(lesson, torch.arange(2), second, 0, lambda loss: None)
+    minibatch = Minibatch(kept=kept, rows=torch.tensor([2, 3]), advantages=torch.tensor([1.0, -1.0]))
+    numbers = algorithm.learn(minibatch, torch.arange(2), second, 0, lambda loss: None)
     assert numbers["ratio_off"] < 1e-3  # the same pictures with the same prompts, in a smaller batch

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from unichar.grpo.loss import flow_grpo_loss, nft_loss, step_kl
-from unichar.learning.seeds import torch_rng
 from unichar.model.flow import add_noise, sde_log_prob, sde_mean
+from unichar.training.seeds import torch_rng
 
 SHAPE = (6, 2, 3, 3)
 
@@ -44,7 +44,10 @@ def test_it_is_the_published_formula(batch, beta, kl, scale):
         policy += (r * error(positive) / beta + (1 - r) * error(negative) / beta) / 6
         drift += ((v[i] - ref) ** 2).mean() / 6
     assert float(loss) == pytest.approx(float(scale * policy + kl * drift), rel=1e-4)
-    assert parts == {"policy": pytest.approx(float(policy), rel=1e-4), "kl": pytest.approx(float(drift), rel=1e-4)}
+    assert parts == {
+        "policy": pytest.approx(float(policy), rel=1e-4),
+        "kl": pytest.approx(float(drift), rel=1e-4),
+    }
 
 
 def test_gradients_reach_the_learning_policy_only(batch):
@@ -70,8 +73,12 @@ def test_a_perfect_prediction_does_not_divide_by_nothing(batch):
 
 def test_the_leash_pulls_toward_the_reference(batch):
     v = normal("v").requires_grad_()
-    nft_loss(v, **(batch | {"r": torch.full((6,), 0.5), "v_old": v.detach()}), beta=1.0, kl=1.0, scale=5.0)[0].backward()
-    assert ((v - 0.1 * v.grad / v.grad.abs().max() - batch["v_ref"]).norm() < (v - batch["v_ref"]).norm()).all()
+    nft_loss(v, **(batch | {"r": torch.full((6,), 0.5), "v_old": v.detach()}), beta=1.0, kl=1.0, scale=5.0)[
+        0
+    ].backward()
+    assert (
+        (v - 0.1 * v.grad / v.grad.abs().max() - batch["v_ref"]).norm() < (v - batch["v_ref"]).norm()
+    ).all()
 
 
 def test_a_one_parameter_model_learns_to_draw_what_is_rewarded():
@@ -86,14 +93,25 @@ def test_a_one_parameter_model_learns_to_draw_what_is_rewarded():
     for round_ in range(60):
         generator = torch_rng(0, "toy", round_)
         old = place.detach().clone()
-        x0 = old + 0.3 * torch.randn((16, 1, 1, 1), generator=generator)  # what the policy draws, with its spread
+        x0 = old + 0.3 * torch.randn(
+            (16, 1, 1, 1), generator=generator
+        )  # what the policy draws, with its spread
         rewards = x0.flatten()
         r = ((rewards - rewards.mean()) / rewards.std() / 10 + 0.5).clamp(0, 1)
         t = torch.rand(16, generator=generator) * 0.8 + 0.2
         x_t = add_noise(x0, torch.randn(x0.shape, generator=generator), t)
         v = velocity(x_t, t, place)
         loss, _ = nft_loss(
-            v, velocity(x_t, t, old), velocity(x_t, t, torch.zeros(1)), x0=x0, x_t=x_t, t=t, r=r, beta=1.0, kl=0.0, scale=5.0
+            v,
+            velocity(x_t, t, old),
+            velocity(x_t, t, torch.zeros(1)),
+            x0=x0,
+            x_t=x_t,
+            t=t,
+            r=r,
+            beta=1.0,
+            kl=0.0,
+            scale=5.0,
         )
         optimizer.zero_grad()
         loss.backward()
@@ -121,13 +139,18 @@ def test_ratios_that_have_gone_far_enough_are_pushed_no_more():
     loss, parts = flow_grpo_loss(new, old, advantages, clip_range=0.05)
     loss.backward()
     ratio = new.detach().exp()
-    assert float(loss) == pytest.approx(float(torch.stack([-torch.tensor(1.05), -ratio[1], ratio[2], torch.tensor(0.95)]).mean()))
+    assert float(loss) == pytest.approx(
+        float(torch.stack([-torch.tensor(1.05), -ratio[1], ratio[2], torch.tensor(0.95)]).mean())
+    )
     assert new.grad.tolist() == pytest.approx([0, -float(ratio[1]) / 4, float(ratio[2]) / 4, 0])
     assert parts["clipped"] == 1.0 and parts["ratio_off"] == pytest.approx(float((ratio - 1).abs().mean()))
 
 
 def test_the_distance_to_the_reference_is_in_units_of_the_steps_noise():
-    mean, reference = torch.zeros(2, 1, 2, 2, requires_grad=True), torch.full((2, 1, 2, 2), 0.4, requires_grad=True)
+    mean, reference = (
+        torch.zeros(2, 1, 2, 2, requires_grad=True),
+        torch.full((2, 1, 2, 2), 0.4, requires_grad=True),
+    )
     drift = step_kl(mean, reference, torch.tensor([0.5, 2.0]))
     assert drift.tolist() == pytest.approx([0.16 / (2 * 0.25), 0.16 / (2 * 4)])
     drift.sum().backward()
@@ -143,7 +166,9 @@ def test_walks_that_are_rewarded_become_likelier():
     for round_ in range(20):
         noise = torch.randn((32, 1, 1, 1), generator=torch_rng(0, "toy", round_))
         x, old = noise, place.detach().clone()
-        took = sde_mean(x, (x - old) / 0.5, t, dt, s) + 0.5 * torch.randn((32, 1, 1, 1), generator=torch_rng(1, "toy", round_))
+        took = sde_mean(x, (x - old) / 0.5, t, dt, s) + 0.5 * torch.randn(
+            (32, 1, 1, 1), generator=torch_rng(1, "toy", round_)
+        )
         before = sde_log_prob(took, sde_mean(x, (x - old) / 0.5, t, dt, s), dt, s)
         advantages = ((took - took.mean()) / took.std()).flatten()
         after = sde_log_prob(took, sde_mean(x, (x - place) / 0.5, t, dt, s), dt, s)

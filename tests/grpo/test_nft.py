@@ -8,7 +8,7 @@ from factories_model import PROMPTS
 
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.nft import Nft
-from unichar.grpo.policy import Lesson, Snapshot
+from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.model.flow import time_grid
 from unichar.model.lora import trainable
 
@@ -30,15 +30,15 @@ def learner(model, **changes) -> Nft:
     return Nft(model, dataclasses.replace(CONFIG, **changes), live=live, reference=Snapshot(live), seed=0)
 
 
-def lesson_of(pictures) -> Lesson:
-    return Lesson(kept={"x0": pictures}, rows=ROWS, advantages=ADVANTAGES)
+def minibatch_of(pictures) -> Minibatch:
+    return Minibatch(kept={"x0": pictures}, rows=ROWS, advantages=ADVANTAGES)
 
 
-def gradient_of(model, lesson, **changes) -> torch.Tensor:
+def gradient_of(model, minibatch, **changes) -> torch.Tensor:
     """The gradient of one optimizer step, in one vector."""
     parameters = list(trainable(model.gen).values())
     context = model.prompt_context([PROMPTS[0], PROMPTS[2]])
-    learner(model, **changes).learn(lesson, torch.arange(8), context, 0, torch.Tensor.backward)
+    learner(model, **changes).learn(minibatch, torch.arange(8), context, 0, torch.Tensor.backward)
     flat = torch.cat([parameter.grad.flatten() for parameter in parameters])
     for parameter in parameters:
         parameter.grad = None
@@ -46,7 +46,7 @@ def gradient_of(model, lesson, **changes) -> torch.Tensor:
 
 
 def test_pictures_of_a_prompt_share_times_and_noise_and_prompts_do_not(tuned, pictures):
-    turns = list(learner(tuned)._noised(lesson_of(pictures), 5))
+    turns = list(learner(tuned)._noised(minibatch_of(pictures), 5))
     assert len(turns) == 2
     first_half = set(time_grid(6, CONFIG.shift)[:3].tolist())
     for times, noise in turns:
@@ -58,26 +58,26 @@ def test_pictures_of_a_prompt_share_times_and_noise_and_prompts_do_not(tuned, pi
 
 
 def test_noise_is_another_each_step_and_the_same_for_a_seed(tuned, pictures):
-    at = [list(learner(tuned)._noised(lesson_of(pictures), index)) for index in (0, 0, 1)]
+    at = [list(learner(tuned)._noised(minibatch_of(pictures), index)) for index in (0, 0, 1)]
     assert torch.equal(at[0][0][1], at[1][0][1]) and not torch.equal(at[0][0][1], at[2][0][1])
 
 
 def test_what_the_pictures_of_a_prompt_have_in_common_teaches_nothing(tuned, pictures):
     same = pictures[[0] * 4 + [4] * 4 + [8] * 4]
-    differ, alike = (gradient_of(tuned, lesson_of(x0), kl=0.0) for x0 in (pictures, same))
+    differ, alike = (gradient_of(tuned, minibatch_of(x0), kl=0.0) for x0 in (pictures, same))
     assert alike.norm() < 0.02 * differ.norm()
 
 
 def test_more_times_are_a_mean_over_them(tuned, pictures):
-    lesson, context = lesson_of(pictures), tuned.prompt_context([PROMPTS[0], PROMPTS[2]])
+    minibatch, context = minibatch_of(pictures), tuned.prompt_context([PROMPTS[0], PROMPTS[2]])
     losses: list[float] = []
     pupil = learner(tuned, times=3)
-    numbers = pupil.learn(lesson, torch.arange(8), context, 0, lambda loss: losses.append(loss.item()))
+    numbers = pupil.learn(minibatch, torch.arange(8), context, 0, lambda loss: losses.append(loss.item()))
     assert len(losses) == 3 and sum(losses) == pytest.approx(numbers["loss"], rel=1e-5)
     assert numbers.keys() == set(pupil.numbers) == {"loss", "policy"}
 
 
 def test_the_distance_to_sft_is_measured_only_where_it_counts(tuned, pictures):
-    lesson, context = lesson_of(pictures), tuned.prompt_context([PROMPTS[0], PROMPTS[2]])
-    numbers = learner(tuned, kl=0.5).learn(lesson, torch.arange(8), context, 0, lambda loss: None)
+    minibatch, context = minibatch_of(pictures), tuned.prompt_context([PROMPTS[0], PROMPTS[2]])
+    numbers = learner(tuned, kl=0.5).learn(minibatch, torch.arange(8), context, 0, lambda loss: None)
     assert numbers["kl"] == 0  # nothing has moved yet

@@ -29,7 +29,7 @@ def test_the_old_weights_are_there_within_and_the_new_ones_after(net):
     shift(net, 1.0)
     after = net(x).detach()
     kept = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
-    with snapshot.in_place():
+    with snapshot.swapped():
         assert torch.equal(net(x), before)
         assert not torch.is_grad_enabled()
     assert torch.is_grad_enabled()
@@ -41,7 +41,7 @@ def test_the_new_weights_come_back_after_an_error_too(net):
     snapshot = Snapshot(trainable(net))
     shift(net, 1.0)
     after = net[1].weight.detach().clone()
-    with pytest.raises(KeyboardInterrupt), snapshot.in_place():
+    with pytest.raises(KeyboardInterrupt), snapshot.swapped():
         raise KeyboardInterrupt
     assert torch.equal(net[1].weight, after) and torch.is_grad_enabled()
 
@@ -49,10 +49,10 @@ def test_the_new_weights_come_back_after_an_error_too(net):
 def test_gradients_flow_through_live_weights_around_it(net):
     snapshot = Snapshot(trainable(net))
     shift(net, 1.0)
-    with snapshot.in_place():
+    with snapshot.swapped():
         net(torch.ones(1, 3))
     loss = net(torch.ones(1, 3)).sum()
-    with snapshot.in_place():
+    with snapshot.swapped():
         net(torch.ones(1, 3))
     loss.backward()
     assert net[1].weight.grad is not None
@@ -64,7 +64,7 @@ def test_a_policy_follows_as_fast_as_it_is_told(net, keep, expected):
     snapshot = Snapshot(trainable(net))
     shift(net, 1.0)
     snapshot.follow(keep)
-    with snapshot.in_place():
+    with snapshot.swapped():
         assert torch.allclose(net[1].bias, start + expected)
 
 
@@ -75,5 +75,5 @@ def test_a_policy_is_saved_with_the_state(net):
     shift(net, 1.0)
     other = Snapshot(trainable(net))
     other.load_state_dict(snapshot.state_dict())
-    with other.in_place():
+    with other.swapped():
         assert torch.equal(net[1].weight, snapshot.state_dict()["1/weight"])

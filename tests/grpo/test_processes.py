@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from factories_grpo import assert_same_adapters, assert_same_rounds, grpo_job, practise
-from factories_learning import TESTS, launch
+from factories_grpo import assert_same_adapters, assert_same_rounds, grpo_job, rl_step
 from factories_small import saved_adapters
+from factories_training import TESTS, launch
 
-from unichar.learning.curves import read_curve
+from unichar.training.curves import read_curve
 
 RUNS = {
     "nft": ({}, 0),
@@ -16,7 +16,7 @@ RUNS = {
     "nft, resumed": ({}, 2),
     "flow_grpo": ({"algorithm": "flow_grpo"}, 0),
     "flow_grpo, in parts": ({"algorithm": "flow_grpo", "accumulate": 2}, 0),
-    "a prompt for one": ({"prompts": 1, "watch_prompts": 1}, 0),
+    "a prompt for one": ({"prompts": 1, "validation_prompts": 1}, 0),
 }
 """Folder -> settings, and the round another trainer goes on from. Nine pictures for two processes; the last has no prompt to
 judge for one of them."""
@@ -26,7 +26,12 @@ judge for one of them."""
 def together(larger_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes left, a folder a run."""
     folder = tmp_path_factory.mktemp("together")
-    about = {"folder": str(folder), "base": str(larger_base), "inputs": {n: str(p) for n, p in inputs.items()}, "runs": RUNS}
+    about = {
+        "folder": str(folder),
+        "base": str(larger_base),
+        "inputs": {n: str(p) for n, p in inputs.items()},
+        "runs": RUNS,
+    }
     done = launch(TESTS / "factories_grpo.py", json.dumps(about))
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
@@ -42,7 +47,7 @@ def alone(larger_base, inputs, tmp_path_factory):
         key = json.dumps(settings)
         if key not in done:
             job = grpo_job(tmp_path_factory.mktemp("alone"), larger_base, inputs, **settings)
-            done[key] = practise(job, exact=True), saved_adapters(job.out / "adapters")
+            done[key] = rl_step(job, exact=True), saved_adapters(job.out / "adapters")
         return done[key]
 
     return run
@@ -65,6 +70,11 @@ def test_a_whole_stage_is_written_by_one_of_them(together):
     first, second = (json.loads((together / "stage" / f"summary-{rank}.json").read_text()) for rank in (0, 1))
     assert (first["pictures"], first["optimizer_steps"], first["rounds"], second) == (2 * 3 * 3, 4, 2, {})
     out = together / "stage" / "out"
-    assert {path.name for path in out.iterdir()} == {"adapters", "curve.jsonl", "curve_words.jsonl", "tensorboard"}
+    assert {path.name for path in out.iterdir()} == {
+        "adapters",
+        "curve.jsonl",
+        "curve_words.jsonl",
+        "tensorboard",
+    }
     assert [row["step"] for row in read_curve(out / "curve.jsonl")] == [0, 1]
     assert len(list((out / "tensorboard").iterdir())) == 1

@@ -4,9 +4,9 @@ import pytest
 from factories_interactions import nia_the_photographer
 from factories_model import make_inputs
 
-from unichar.grpo.prompts import practice_prompts, wanted, watch_prompts
-from unichar.records import CuratedKit, read_interactions
-from unichar.toons.spec import SCENE
+from unichar.domains.toon.vocabulary import SCENE
+from unichar.grpo.prompts import training_prompts, validation_prompts, wanted
+from unichar.types import CuratedKit, read_interactions
 
 
 def read(inputs):
@@ -16,8 +16,10 @@ def read(inputs):
 
 def test_toons_practise_what_no_test_asks_for(inputs):
     kit, train, test = read(inputs)
-    watched = watch_prompts(kit, train, test, count=8, seed=0)
-    prompts = practice_prompts(kit, train, test, watched=watched, count=6000, seed=0)  # of 2240 scenes: a leak would show
+    watched = validation_prompts(kit, train, test, count=8, seed=0)
+    prompts = training_prompts(
+        kit, train, test, watched=watched, count=6000, seed=0
+    )  # of 2240 scenes: a leak would show
     assert len(prompts) == 6000
     practised = {wanted(prompt.attributes) for prompt in prompts}
     tested = {wanted(item.attributes) for item in test if item.kind == "portrait"}
@@ -32,13 +34,13 @@ def test_toons_practise_what_no_test_asks_for(inputs):
 
 def test_toons_are_named_and_judged_by_the_scene(inputs):
     kit, train, test = read(inputs)
-    for prompt in practice_prompts(kit, train, test, watched=(), count=20, seed=0):
+    for prompt in training_prompts(kit, train, test, watched=(), count=20, seed=0):
         assert kit.name in prompt.text and set(prompt.attributes) <= set(SCENE) and prompt.reference == ""
 
 
-@pytest.mark.parametrize("which", [practice_prompts, watch_prompts])
+@pytest.mark.parametrize("which", [training_prompts, validation_prompts])
 def test_three_of_four_prompts_leave_something_open(inputs, which):
-    material, more = read(inputs), {"watched": ()} if which is practice_prompts else {}
+    material, more = read(inputs), {"watched": ()} if which is training_prompts else {}
     prompts = which(*material, count=20, seed=0, **more)
     assert [prompt.is_open for prompt in prompts] == [False, True, True, True] * 5
     assert {len(prompt.attributes) for prompt in prompts if prompt.is_open} == {1, 2}
@@ -47,15 +49,18 @@ def test_three_of_four_prompts_leave_something_open(inputs, which):
 def test_the_seed_decides_what_is_practised_and_a_longer_run_starts_alike(inputs):
     material = read(inputs)
     assert (
-        practice_prompts(*material, watched=(), count=6, seed=0) == practice_prompts(*material, watched=(), count=12, seed=0)[:6]
+        training_prompts(*material, watched=(), count=6, seed=0)
+        == training_prompts(*material, watched=(), count=12, seed=0)[:6]
     )
-    assert practice_prompts(*material, watched=(), count=6, seed=0) != practice_prompts(*material, watched=(), count=6, seed=1)
+    assert training_prompts(*material, watched=(), count=6, seed=0) != training_prompts(
+        *material, watched=(), count=6, seed=1
+    )
 
 
 def test_photographs_practise_their_training_captions_and_new_scenes_in_turn(tmp_path):
     kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
-    watched = watch_prompts(kit, train, test, count=8, seed=0)
-    prompts = practice_prompts(kit, train, test, watched=watched, count=80, seed=0)
+    watched = validation_prompts(kit, train, test, count=8, seed=0)
+    prompts = training_prompts(kit, train, test, watched=watched, count=80, seed=0)
     known, new = prompts[::2], prompts[1::2]
     kept_back = {prompt.reference for prompt in watched if prompt.reference}
     pictures = {picture.image for picture in kit.split("train")} - kept_back
@@ -71,8 +76,10 @@ def test_photographs_practise_their_training_captions_and_new_scenes_in_turn(tmp
 
 def test_photographs_are_watched_on_scenes_that_are_not_practised(tmp_path):
     kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
-    watched = watch_prompts(kit, train, test, count=8, seed=0)
-    practised = practice_prompts(kit, train, test, watched=watched, count=400, seed=0)  # of 128 scenes: a leak would show
+    watched = validation_prompts(kit, train, test, count=8, seed=0)
+    practised = training_prompts(
+        kit, train, test, watched=watched, count=400, seed=0
+    )  # of 128 scenes: a leak would show
     texts = {prompt.text for prompt in watched}
     assert len(texts) == len(watched) and len([prompt for prompt in watched if not prompt.reference]) >= 4
     assert not texts & {prompt.text for prompt in practised}

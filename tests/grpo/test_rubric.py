@@ -3,17 +3,17 @@
 import pytest
 import torch
 from factories_interactions import BRAMBLE_LOOK
-from factories_model import make_album, make_strangers
+from factories_model import make_album, make_prior_images
 
+from unichar.domains.toon.draw import draw
+from unichar.domains.toon.vocabulary import SCENE
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.rubric import Drawn, Rubric
 from unichar.judges.naturalness import Naturalness
-from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
+from unichar.judges.scorers import Scorers
 from unichar.model.pixels import to_pixels
-from unichar.records import CuratedKit
-from unichar.toons.draw import draw
-from unichar.toons.spec import SCENE
+from unichar.types import CuratedKit
 
 PARTS = {"identity", "alignment", "diversity", "naturalness"}
 
@@ -22,13 +22,15 @@ PARTS = {"identity", "alignment", "diversity", "naturalness"}
 def judge(model, inputs):
     """(pictures, prompts, settings) -> rewards."""
     folder = inputs["curated_kit"]
-    panel = Panel(model, CuratedKit.read(folder), folder, size=128, soft=True)
+    scorers = Scorers(model, CuratedKit.read(folder), folder, size=128, soft=True)
     nothing = model.prompt_context([""])
-    natural = Naturalness(lambda x, t: model.velocity(x, t, nothing), model.encode_images(make_album(6, seed=9).images))
+    natural = Naturalness(
+        lambda x, t: model.velocity(x, t, nothing), model.encode_images(make_album(6, seed=9).images)
+    )
 
     def score(images, prompts, config=GrpoConfig()):  # noqa: B008
         drawn = Drawn(latents=model.encode_images(images), pixels=to_pixels(images))
-        return Rubric(panel, natural, config).score(drawn, prompts)
+        return Rubric(scorers, natural, config).score(drawn, prompts)
 
     return score
 
@@ -41,9 +43,19 @@ def test_the_right_one_in_the_right_scene_earns_most(judge):
     album = make_album(3, seed=4)
     prompts = [prompt_of(scene) for scene in album.scenes]
     right = [draw(BRAMBLE_LOOK, scene, seed=seed) for scene in album.scenes for seed in (1, 2)]
-    wrong_scene = [draw(BRAMBLE_LOOK, scene, seed=seed) for scene in album.scenes[1:] + album.scenes[:1] for seed in (1, 2)]
-    best, elsewhere, strangers = (judge(images, prompts) for images in (right, wrong_scene, make_strangers(6)))
-    assert best.total.shape == (3, 2) and best.parts.keys() == PARTS and {part.shape for part in best.parts.values()} == {(3, 2)}
+    wrong_scene = [
+        draw(BRAMBLE_LOOK, scene, seed=seed)
+        for scene in album.scenes[1:] + album.scenes[:1]
+        for seed in (1, 2)
+    ]
+    best, elsewhere, strangers = (
+        judge(images, prompts) for images in (right, wrong_scene, make_prior_images(6))
+    )
+    assert (
+        best.total.shape == (3, 2)
+        and best.parts.keys() == PARTS
+        and {part.shape for part in best.parts.values()} == {(3, 2)}
+    )
     assert best.parts["identity"].mean() > strangers.parts["identity"].mean() + 0.2
     assert best.parts["alignment"].mean() > elsewhere.parts["alignment"].mean() + 0.2
     assert best.parts["naturalness"].mean() > 0.5
@@ -52,14 +64,18 @@ def test_the_right_one_in_the_right_scene_earns_most(judge):
 
 def test_the_sum_is_weighed(judge):
     album = make_album(4, seed=4)
-    config = GrpoConfig(identity_weight=2.0, alignment_weight=0.5, diversity_weight=0.25, naturalness_weight=0.75)
+    config = GrpoConfig(
+        identity_weight=2.0, alignment_weight=0.5, diversity_weight=0.25, naturalness_weight=0.75
+    )
     rewards = judge(album.images, [prompt_of(scene) for scene in album.scenes[:2]], config)
     weights = {"identity": 2.0, "alignment": 0.5, "diversity": 0.25, "naturalness": 0.75}
-    assert torch.allclose(rewards.total, sum(weight * rewards.parts[name] for name, weight in weights.items()))
+    assert torch.allclose(
+        rewards.total, sum(weight * rewards.parts[name] for name, weight in weights.items())
+    )
 
 
 def test_pictures_of_a_prompt_are_compared_with_each_other_only(judge):
-    twins, pair = make_album(1).images * 2, make_strangers(2)
+    twins, pair = make_album(1).images * 2, make_prior_images(2)
     diversity = judge([*twins, *pair], [prompt_of(make_album(1).scenes[0])] * 2).parts["diversity"]
     assert (diversity[0] < 1e-3).all() and (diversity[1] > 0.1).all()
 
@@ -68,7 +84,7 @@ def test_being_unlike_the_others_counts_for_the_character_only(judge):
     scenes = make_album(4, seed=4).scenes
     own = [draw(BRAMBLE_LOOK, scene, seed=1) for scene in scenes]
     prompts = [Prompt(text="anything", attributes={"pose": scenes[0].pose})] * 2
-    rewards = judge([*own, *make_strangers(4)], prompts)
+    rewards = judge([*own, *make_prior_images(4)], prompts)
     identity, diversity = rewards.parts["identity"].clamp(0, 1), rewards.parts["diversity"]
     unlike = diversity / identity.clamp(min=1e-6)
     assert unlike[1].mean() > unlike[0].mean()  # strangers differ more from each other

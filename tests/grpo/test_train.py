@@ -7,18 +7,18 @@ import signal
 import pytest
 import torch
 from factories_interactions import nia_the_photographer
-from factories_learning import saved_step, wait_for_step
 from factories_model import BASE, TINY, make_inputs, make_job, sketch, start_stage
+from factories_training import saved_step, wait_for_step
 
 from unichar.grpo.train import Trainer, run
-from unichar.judges.panel import Panel
-from unichar.learning.curves import read_curve
-from unichar.learning.loop import STOPPED
-from unichar.learning.state import load_tensors
+from unichar.judges.scorers import Scorers
 from unichar.model.load import load_model
 from unichar.model.lora import trainable
 from unichar.model.nano.backbone import backbone_folder
 from unichar.sft import train as sft
+from unichar.training.curves import read_curve
+from unichar.training.loop import STOPPED
+from unichar.training.state import load_tensors
 
 PARTS = ("identity", "alignment", "diversity", "naturalness")
 UND, GEN = (f"adapters/{side}/adapter_model.safetensors" for side in ("und", "gen"))
@@ -40,7 +40,11 @@ def test_every_round_is_on_the_curve_and_some_look_at_held_out_prompts(grpo_job)
     rows = read_curve(grpo_job.out / "curve.jsonl")
     assert [row["step"] for row in rows] == [0, 1, 2]
     assert all({"loss", "policy", "kl", "reward", *PARTS} <= row.keys() for row in rows)
-    assert [row["step"] for row in rows if "held_out_reward" in row] == [0, 1, 2]  # before learning, after two rounds, at the end
+    assert [row["step"] for row in rows if "held_out_reward" in row] == [
+        0,
+        1,
+        2,
+    ]  # before learning, after two rounds, at the end
     for row in rows:
         parts = {name: row[name] * getattr(TINY["grpo"], f"{name}_weight") for name in PARTS}
         assert row["reward"] == pytest.approx(sum(parts.values()), rel=1e-4)
@@ -50,7 +54,9 @@ def test_every_round_is_on_the_curve_and_some_look_at_held_out_prompts(grpo_job)
 
 def test_speed_and_memory_are_on_the_curve_and_in_a_viewer(grpo_job):
     rows = read_curve(grpo_job.out / "curve.jsonl")
-    assert all(row["peak_memory_mb"] > 100 for row in rows) and all(row["pictures_per_second"] > 0 for row in rows[1:])
+    assert all(row["peak_memory_mb"] > 100 for row in rows) and all(
+        row["pictures_per_second"] > 0 for row in rows[1:]
+    )
     assert [path.name for path in (grpo_job.out / "tensorboard").iterdir()] == ["000.tfevents"]
 
 
@@ -74,14 +80,18 @@ def test_the_summary_tells_first_from_last(sft_job, grpo_job, tmp_path):
 
 def without_clock(row: dict[str, float]) -> dict[str, float]:
     """A line of the curve without what depends on the machine."""
-    return {name: value for name, value in row.items() if name not in ("pictures_per_second", "peak_memory_mb")}
+    return {
+        name: value for name, value in row.items() if name not in ("pictures_per_second", "peak_memory_mb")
+    }
 
 
 def same_run(job, other) -> None:
     """Adapters, curve and the whole state, to the last bit."""
     for name in (UND, GEN):
         assert (job.out / name).read_bytes() == (other.out / name).read_bytes(), name
-    ours, theirs = ([without_clock(row) for row in read_curve(each.out / "curve.jsonl")] for each in (job, other))
+    ours, theirs = (
+        [without_clock(row) for row in read_curve(each.out / "curve.jsonl")] for each in (job, other)
+    )
     assert ours == theirs
     tensors, twins = (load_tensors(each.work / "state.safetensors")[0] for each in (job, other))
     assert tensors.keys() == twins.keys() and all(torch.equal(tensors[name], twins[name]) for name in tensors)
@@ -105,9 +115,15 @@ def test_a_killed_run_goes_on_to_the_very_same_adapters(grpo_job, tmp_path, monk
 def test_flow_grpo_stopped_by_a_signal_goes_on_to_the_very_same_best(grpo_job, tmp_path, monkeypatch):
     """The other algorithm, the other signal, and the best instead of the last."""
     monkeypatch.setenv("UNICHAR_BACKBONE", str(backbone_folder()))
-    changes = "algorithm='flow_grpo', rounds=2, window=1, keep='best', watch_every=1, save_seconds=0.0"
+    changes = "algorithm='flow_grpo', rounds=2, window=1, keep='best', validation_every=1, save_seconds=0.0"
     config = dataclasses.replace(
-        TINY["grpo"], algorithm="flow_grpo", rounds=2, window=1, keep="best", watch_every=1, save_seconds=0.0
+        TINY["grpo"],
+        algorithm="flow_grpo",
+        rounds=2,
+        window=1,
+        keep="best",
+        validation_every=1,
+        save_seconds=0.0,
     )
     straight = make_job("grpo", tmp_path / "straight", grpo_job.inputs, config=config)
     summary = run(straight)
@@ -116,16 +132,21 @@ def test_flow_grpo_stopped_by_a_signal_goes_on_to_the_very_same_best(grpo_job, t
     wait_for_step(process, job.work / "state.safetensors", 1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) in (STOPPED, 0)
-    assert run(job).items() >= {name: summary[name] for name in ("kept_round", "optimizer_steps", "reward_last")}.items()
+    assert (
+        run(job).items()
+        >= {name: summary[name] for name in ("kept_round", "optimizer_steps", "reward_last")}.items()
+    )
     same_run(job, straight)
     rows = read_curve(straight.out / "curve.jsonl")
     assert all({"loss", "ratio_off", "clipped", "kl"} <= row.keys() and row["kl"] >= 0 for row in rows)
 
 
-def test_who_loses_the_character_is_stopped_and_leaves_what_was_best(sft_job, grpo_job, tmp_path, monkeypatch):
+def test_who_loses_the_character_is_stopped_and_leaves_what_was_best(
+    sft_job, grpo_job, tmp_path, monkeypatch
+):
     marks = iter([0.9, 0.5])  # of the evaluator: before learning, and after the first round
-    monkeypatch.setattr(Panel, "likeness", lambda self, pixels: torch.full((len(pixels),), next(marks)))
-    config = dataclasses.replace(TINY["grpo"], keep="best", max_identity_drop=0.1, watch_every=1)
+    monkeypatch.setattr(Scorers, "likeness", lambda self, pixels: torch.full((len(pixels),), next(marks)))
+    config = dataclasses.replace(TINY["grpo"], keep="best", max_identity_drop=0.1, validation_every=1)
     job = make_job("grpo", tmp_path, grpo_job.inputs, config=config)
     summary = run(job)
     assert (job.out / GEN).read_bytes() == (sft_job.out / GEN).read_bytes()
@@ -143,12 +164,14 @@ def test_every_pass_takes_each_prompt_once_and_the_rate_falls_to_nothing(grpo_jo
     assert [step for order in orders for step, _ in order] == list(range(2 * 2 * 3))
     for order in orders:
         for epoch in (order[:3], order[3:]):
-            assert sorted(torch.cat([places for _, places in epoch]).tolist()) == list(range(5 * config.group))
+            assert sorted(torch.cat([places for _, places in epoch]).tolist()) == list(
+                range(5 * config.group)
+            )
     assert [places.tolist() for _, places in orders[0]] != [places.tolist() for _, places in orders[1]]
     assert list(trainer._order(0, 0)) == []
     rates = []
     for index in (0, 1):
-        trainer.practise(index)
+        trainer.rl_step(index)
         rates.append(trainer.optimizer.param_groups[0]["lr"])
     assert config.lr > rates[0] > rates[1] == pytest.approx(config.lr / 12)
     assert trainer.watch.progress.steps == 12
@@ -161,15 +184,21 @@ def test_a_round_trains_nothing_but_the_picture_adapters(grpo_job, tmp_path):
     learning = {f"gen.{name}" for name in trainable(model.gen)}
     trainer = Trainer(model, make_job("grpo", tmp_path, grpo_job.inputs))
     trainer.round(0)
-    changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    changed = {
+        name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])
+    }
     assert changed and changed <= learning
     assert not trainable(model.und)
     sampled = trainer.algorithm.modules["old"].state_dict().values()
     near = zip(sampled, trainable(model.gen).values(), strict=True)
-    assert all(torch.allclose(a, b, atol=1e-4) for a, b in near)  # after two steps it keeps two thousandths of itself
+    assert all(
+        torch.allclose(a, b, atol=1e-4) for a, b in near
+    )  # after two steps it keeps two thousandths of itself
     kept = trainer.reference.state_dict().values()
     starts = [before[f"gen.{name}"] for name in trainable(model.gen)]
-    assert all(torch.equal(a, b) for a, b in zip(kept, starts, strict=True))  # and the SFT model is kept to stay near
+    assert all(
+        torch.equal(a, b) for a, b in zip(kept, starts, strict=True)
+    )  # and the SFT model is kept to stay near
 
 
 def test_photographs_are_reinforced_too(tmp_path):
@@ -183,7 +212,9 @@ def test_photographs_are_reinforced_too(tmp_path):
     trainer = Trainer(load_model(BASE, first.out / "adapters", trainable=True), job)
     assert trainer.config.beta == config.photo_beta != config.beta
     (row,) = read_curve(job.out / "curve.jsonl")
-    assert row["held_out_identity"] != row["evaluator_identity"], "reward and evaluator look with different networks"
+    assert row["held_out_identity"] != row["evaluator_identity"], (
+        "reward and evaluator look with different networks"
+    )
 
 
 def test_prompts_without_differences_are_skipped(grpo_job, tmp_path):

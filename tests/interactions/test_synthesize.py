@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from factories_interactions import count_vidor, make_curated_kit, nia_the_photographer, toon_pictures
 
+from unichar.domains.toon.captions import scene_phrases
+from unichar.domains.toon.vocabulary import ATTRIBUTES, SCENE
 from unichar.interactions.config import InteractionsConfig
 from unichar.interactions.leaks import leaks, user_inputs
 from unichar.interactions.prompts import parse_plan
 from unichar.interactions.synthesize import LeakyInteractions, compose, run
 from unichar.interactions.wording import flaws, normalise
-from unichar.records import CuratedKit, Exchange, Fact, StageJob, read_interactions
-from unichar.toons.spec import ATTRIBUTES, SCENE
-from unichar.toons.words import scene_phrases
+from unichar.types import CuratedKit, Exchange, Fact, StageJob, read_interactions
 
 KITS = {"bramble": dict, "vidor": count_vidor, "nia": nia_the_photographer}
 
@@ -34,7 +34,15 @@ def of(items, kind, split):
 def job(tmp_path, kit_folder, seed=0, **settings) -> StageJob:
     out = Path(tempfile.mkdtemp(dir=tmp_path))
     config = InteractionsConfig(**settings)
-    return StageJob(character="x", config=config, seed=seed, inputs={"curated_kit": kit_folder}, base=out, work=out, out=out)
+    return StageJob(
+        character="x",
+        config=config,
+        seed=seed,
+        inputs={"curated_kit": kit_folder},
+        base=out,
+        work=out,
+        out=out,
+    )
 
 
 def test_run_writes_both_splits_a_preview_and_the_counts(tmp_path):
@@ -68,7 +76,9 @@ def test_nothing_leaks(kit):
     train = [item for item in items if item.split == "train"]
     test = [item for item in items if item.split == "test"]
     assert leaks(train, test) == []
-    assert not {text for i in train for text in user_inputs(i)} & {text for i in test for text in user_inputs(i)}
+    assert not {text for i in train for text in user_inputs(i)} & {
+        text for i in test for text in user_inputs(i)
+    }
     assert not {i.group for i in train} & {i.group for i in test}
     held_out = {picture.image for picture in kit.split("test")}
     assert not held_out & {s.value for i in train for s in i.segments}
@@ -81,7 +91,10 @@ def test_a_leak_is_found_in_any_dress(tmp_path):
     shouted = dataclasses.replace(train[0].segments[1], value=f"“{asked.upper()}”  !!")
     copy = dataclasses.replace(train[0], id="copy", split="test", group="elsewhere", segments=(shouted,))
     assert any("user input" in offence for offence in leaks(train, [copy]))
-    assert any("group" in offence for offence in leaks(train, [dataclasses.replace(copy, group=train[0].group, segments=())]))
+    assert any(
+        "group" in offence
+        for offence in leaks(train, [dataclasses.replace(copy, group=train[0].group, segments=())])
+    )
 
 
 def test_a_picture_in_both_splits_is_refused(tmp_path):
@@ -100,12 +113,20 @@ def test_training_gives_way_where_the_kit_repeats_a_held_out_moment(tmp_path):
 
 
 def test_no_text_is_empty_or_shows_the_composers_hand(kit):
-    own = {picture.caption for picture in kit.pictures} | {e.reply for e in kit.dialogues} | {e.user for e in kit.dialogues}
+    own = (
+        {picture.caption for picture in kit.pictures}
+        | {e.reply for e in kit.dialogues}
+        | {e.user for e in kit.dialogues}
+    )
     for seed in range(3):
         for item in compose(kit, InteractionsConfig(), seed)[0]:
             for segment in item.segments:
                 assert segment.value.strip()
-                composed = segment.type == "text" and segment.role != "system" and "Description:" not in segment.value
+                composed = (
+                    segment.type == "text"
+                    and segment.role != "system"
+                    and "Description:" not in segment.value
+                )
                 if composed and segment.value not in own and "<gen>" not in segment.value:
                     assert flaws(segment.value) == [], segment.value
 
@@ -139,7 +160,9 @@ def test_a_conversation_opens_with_the_card_and_only_the_last_reply_is_learned(k
 
 def test_the_test_share_is_kept_by_topic_and_refusals_are_always_practised(tmp_path):
     items, _ = compose(make_curated_kit(tmp_path), InteractionsConfig(test_share=0.2), 0)
-    single = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")]
+    single = [
+        i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")
+    ]
     tested = [i for i in single if i.split == "test"]
     assert 0.14 < len(tested) / len(single) <= 0.21
     assert {"talk-ai", "talk-act", "talk-greeting"} <= {i.group for i in single if i.split == "train"}
@@ -176,7 +199,9 @@ def test_unseen_scenes_occur_in_no_picture(tmp_path):
     scenes = [tuple(i.attributes[name] for name in SCENE) for i in unseen]
     assert len(set(scenes)) == 9
     assert not set(scenes) & {tuple(p.attributes[name] for name in SCENE) for p in kit.pictures}
-    assert all(i.split == "test" and len(i.segments) == 1 and i.attributes["species"] == "bear" for i in unseen)
+    assert all(
+        i.split == "test" and len(i.segments) == 1 and i.attributes["species"] == "bear" for i in unseen
+    )
 
 
 def test_toons_are_asked_for_exact_words_and_photographs_only_for_what_is_known(tmp_path):
@@ -197,7 +222,9 @@ def test_open_prompts_name_one_or_two_things_and_leave_the_rest_open(tmp_path):
     items, _ = compose(make_curated_kit(tmp_path), InteractionsConfig(num_open_prompts=30), 0)
     asked = [i for i in items if i.form == "open"]
     named = [{name: i.attributes[name] for name in SCENE if name in i.attributes} for i in asked]
-    assert len(asked) == 30 and all(i.split == "test" and i.kind == "portrait" and len(i.segments) == 1 for i in asked)
+    assert len(asked) == 30 and all(
+        i.split == "test" and i.kind == "portrait" and len(i.segments) == 1 for i in asked
+    )
     assert {len(part) for part in named} == {1, 2} and len({tuple(part.items()) for part in named}) == 30
     assert not any(part.get("prop") == "nothing" for part in named)
     for item, part in zip(asked, named, strict=True):
@@ -207,7 +234,9 @@ def test_open_prompts_name_one_or_two_things_and_leave_the_rest_open(tmp_path):
 
 @pytest.mark.parametrize(("wanted", "given"), [(0, 0), (12, 12), (999, 64)])
 def test_photographs_are_tested_in_everyday_scenes_too(tmp_path, wanted, given):
-    items, _ = compose(make_curated_kit(tmp_path, **nia_the_photographer()), InteractionsConfig(num_open_prompts=wanted), 0)
+    items, _ = compose(
+        make_curated_kit(tmp_path, **nia_the_photographer()), InteractionsConfig(num_open_prompts=wanted), 0
+    )
     asked = [i for i in items if i.form == "open"]
     assert len(asked) == len({i.prompt for i in asked}) == len({i.group for i in asked}) == given
     assert all(i.split == "test" and len(i.segments) == 1 and not i.attributes for i in asked)
@@ -244,7 +273,10 @@ def test_distractors_are_of_the_same_type(tmp_path):
 
 
 def test_a_kit_with_too_few_facts_has_no_unfair_questions(tmp_path):
-    facts = tuple(Fact(question=f"What is {n}?", answer="tea", evidence=f"{n} is tea.") for n in ("one", "two", "three", "four"))
+    facts = tuple(
+        Fact(question=f"What is {n}?", answer="tea", evidence=f"{n} is tea.")
+        for n in ("one", "two", "three", "four")
+    )
     items, _ = compose(make_curated_kit(tmp_path, facts=facts), InteractionsConfig(), 0)
     assert of(items, "knowledge_qa", "test") == []
 
@@ -268,7 +300,8 @@ def test_the_preview_shows_kit_text_as_text(tmp_path):
     assert "[click](" not in text
     assert "Bram\\*ble\\*" in text
     assert evil.user in [
-        i.prompt for i in read_interactions(this.out / "train.jsonl") + read_interactions(this.out / "test.jsonl")
+        i.prompt
+        for i in read_interactions(this.out / "train.jsonl") + read_interactions(this.out / "test.jsonl")
     ]
 
 
@@ -279,7 +312,8 @@ def test_written_lines_are_plain_json(tmp_path):
     lines = (this.out / "train.jsonl").read_text(encoding="utf-8").splitlines()
     assert "Ünïcode – ça va?" in lines[0]
     assert all(
-        set(json.loads(line)) == {"id", "kind", "form", "split", "group", "segments", "options", "attributes"} for line in lines
+        set(json.loads(line)) == {"id", "kind", "form", "split", "group", "segments", "options", "attributes"}
+        for line in lines
     )
 
 
@@ -310,14 +344,24 @@ def test_a_tiny_setting_makes_a_tiny_stage(tmp_path):
         num_test_requests=1,
     )
     items, _ = compose(make_curated_kit(tmp_path), tiny, 0)
-    assert len([i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")]) == 20
+    assert (
+        len(
+            [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")]
+        )
+        == 20
+    )
     assert len(items) < 160
 
 
 def test_a_kit_with_plenty_of_its_own_still_practises_refusals(tmp_path):
-    plenty = tuple(Exchange(user=f"What is number {n}?", reply=f"Hmph. Number {n} is none of my business.") for n in range(250))
+    plenty = tuple(
+        Exchange(user=f"What is number {n}?", reply=f"Hmph. Number {n} is none of my business.")
+        for n in range(250)
+    )
     items, _ = compose(make_curated_kit(tmp_path, dialogues=plenty), InteractionsConfig(num_role_play=100), 0)
-    single = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")]
+    single = [
+        i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")
+    ]
     assert len(single) == 250 + 7 + 5
     assert {i.group for i in single if i.form == "small_talk"} == {
         "talk-ai",
@@ -336,7 +380,10 @@ def test_two_wordings_of_one_answer_are_never_options_of_one_question(tmp_path):
         "gulls",
         "rope",
     )
-    facts = tuple(Fact(question=f"What is wish {n}?", answer=answer, evidence=f"Wish {n}.") for n, answer in enumerate(told))
+    facts = tuple(
+        Fact(question=f"What is wish {n}?", answer=answer, evidence=f"Wish {n}.")
+        for n, answer in enumerate(told)
+    )
     items, _ = compose(make_curated_kit(tmp_path, facts=facts), InteractionsConfig(), 0)
     assert of(items, "knowledge_qa", "test")
     for item in of(items, "knowledge_qa", "test"):

@@ -25,7 +25,8 @@ def test_a_flawed_text_is_found(text, flaw):
 
 
 @pytest.mark.parametrize(
-    "text", ["Oh... well!", "An hour, a unicorn, a one-man band.", 'He said "Stop." Twice?', "3.5 hours: done!"]
+    "text",
+    ["Oh... well!", "An hour, a unicorn, a one-man band.", 'He said "Stop." Twice?', "3.5 hours: done!"],
 )
 def test_a_good_text_has_no_flaw(text):
     assert flaws(text) == []

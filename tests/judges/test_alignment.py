@@ -4,10 +4,10 @@ import pytest
 import torch
 from factories_model import BASE, make_album
 
+from unichar.domains.toon.vocabulary import SCENE
 from unichar.judges.alignment import AttributeAlignment, SceneRank
-from unichar.judges.eyes import PhotoEye, ToonEye
+from unichar.judges.encoders import PhotoEncoder, ToonEncoder
 from unichar.model.pixels import to_pixels
-from unichar.toons.spec import SCENE
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def wanted(album):
 
 
 def test_renders_of_the_wanted_scene_are_right_nearly_always(album, wanted):
-    judge = AttributeAlignment(ToonEye(BASE), soft=False)
+    judge = AttributeAlignment(ToonEncoder(BASE), soft=False)
     right = judge.score(to_pixels(album.images), wanted)
     assert right.mean() > 0.9 and (right == 1).float().mean() > 0.6
     assert set((right * 4).tolist()) <= {0.0, 1.0, 2.0, 3.0, 4.0}
@@ -29,7 +29,7 @@ def test_renders_of_the_wanted_scene_are_right_nearly_always(album, wanted):
 
 
 def test_every_attribute_counts_a_quarter(album, wanted):
-    judge = AttributeAlignment(ToonEye(BASE), soft=False)
+    judge = AttributeAlignment(ToonEncoder(BASE), soft=False)
     pixels = to_pixels(album.images)
     right = judge.score(pixels, wanted)
     elsewhere = [w | {"background": "beach" if w["background"] != "beach" else "night"} for w in wanted]
@@ -38,19 +38,23 @@ def test_every_attribute_counts_a_quarter(album, wanted):
 
 def test_a_reward_has_a_slope(model, album, wanted):
     judge = AttributeAlignment(model, soft=True)
-    right, wrong = (judge.score(to_pixels(album.images), scenes) for scenes in (wanted, wanted[1:] + wanted[:1]))
+    right, wrong = (
+        judge.score(to_pixels(album.images), scenes) for scenes in (wanted, wanted[1:] + wanted[:1])
+    )
     assert right.mean() > 0.7 > 0.5 > wrong.mean()
     assert ((right > 0) & (right < 1)).all() and len(set((right * 4).tolist())) > 5
 
 
 def test_further_attributes_of_a_prompt_are_no_matter(album, wanted):
-    judge = AttributeAlignment(ToonEye(BASE), soft=False)
+    judge = AttributeAlignment(ToonEncoder(BASE), soft=False)
     more = [w | {"species": "robot", "color": "pink"} for w in wanted]
-    assert torch.equal(judge.score(to_pixels(album.images), more), judge.score(to_pixels(album.images), wanted))
+    assert torch.equal(
+        judge.score(to_pixels(album.images), more), judge.score(to_pixels(album.images), wanted)
+    )
 
 
 def test_what_a_prompt_leaves_open_does_not_count(album, wanted):
-    judge = AttributeAlignment(ToonEye(BASE), soft=False)
+    judge = AttributeAlignment(ToonEncoder(BASE), soft=False)
     pixels = to_pixels(album.images)
     places = [{"background": w["background"]} for w in wanted]
     right = judge.score(pixels, places)
@@ -61,7 +65,7 @@ def test_what_a_prompt_leaves_open_does_not_count(album, wanted):
     assert torch.equal(mixed, torch.cat([right[:6], judge.score(pixels, wanted)[6:]]))
 
 
-@pytest.mark.parametrize("eye", [ToonEye, PhotoEye])
+@pytest.mark.parametrize("eye", [ToonEncoder, PhotoEncoder])
 def test_a_reference_ranks_first_for_itself_and_lower_for_another(album, eye):
     pixels = to_pixels(album.images)
     judge = SceneRank(eye(BASE), pixels)
@@ -74,4 +78,4 @@ def test_a_reference_ranks_first_for_itself_and_lower_for_another(album, eye):
 
 def test_a_poor_likeness_of_the_scene_still_ranks_high(album):
     pixels = to_pixels([image.resize((40, 40)).resize((128, 128)) for image in album.images])
-    assert SceneRank(PhotoEye(BASE), to_pixels(album.images)).score(pixels, range(12)).mean() > 0.9
+    assert SceneRank(PhotoEncoder(BASE), to_pixels(album.images)).score(pixels, range(12)).mean() > 0.9

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from factories_judges import make_clip
-from factories_model import make_album, make_strangers
+from factories_model import make_album, make_prior_images
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
 from unichar.judges.clip import Clip, ClipAlignment, pieces
@@ -31,7 +31,10 @@ def clip(folder):
 
 @pytest.mark.parametrize("shape", [(128, 128), (1024, 1024), (131, 200), (24, 20)])
 def test_cosines_are_those_of_transformers(clip, folder, shape):
-    images, texts = [image.resize(shape) for image in make_strangers(3)], ["a cat", "A fox by the sea.", ""]
+    images, texts = (
+        [image.resize(shape) for image in make_prior_images(3)],
+        ["a cat", "A fox by the sea.", ""],
+    )
     net, tokenizer = CLIPModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     seen = CLIPImageProcessorPil.from_pretrained(folder)(images, return_tensors="pt")
     with torch.no_grad():
@@ -43,14 +46,16 @@ def test_cosines_are_those_of_transformers(clip, folder, shape):
 
 def test_the_end_of_a_long_text_counts(clip):
     """77 tokens are 75 letters here; a judge that cuts there would see no difference."""
-    pixels = to_pixels(make_strangers(2))
+    pixels = to_pixels(make_prior_images(2))
     assert len(LONG) > 100
-    whole, other = (clip.cosines(pixels, [text, text]) for text in (LONG, LONG.replace("the town", "a volcano")))
+    whole, other = (
+        clip.cosines(pixels, [text, text]) for text in (LONG, LONG.replace("the town", "a volcano"))
+    )
     assert not torch.allclose(whole, other, atol=1e-5)
 
 
 def test_a_long_text_is_the_mean_of_its_pieces_by_their_length(clip):
-    pixels = to_pixels(make_strangers(1))
+    pixels = to_pixels(make_prior_images(1))
     parts = pieces(LONG, lambda part: len(part.replace(" ", "")) <= 75)
     assert len(parts) > 1 and " ".join(parts) == LONG
     lengths = torch.tensor([len(part.replace(" ", "")) + 2.0 for part in parts])
@@ -93,7 +98,7 @@ def test_captions_that_all_say_the_same_divide_by_no_zero(clip):
 
 
 def test_features_have_unit_length_and_no_gradient_in_chunks_of_any_size(clip):
-    pixels = to_pixels(make_strangers(18))
+    pixels = to_pixels(make_prior_images(18))
     features = clip.pictures(pixels)
     assert features.shape == (18, 16) and not features.requires_grad
     assert torch.allclose(features.norm(dim=1), torch.ones(18), atol=1e-5)
@@ -143,6 +148,7 @@ def test_weights_that_are_not_there_are_never_made_up(tmp_path):
 def test_a_network_with_a_part_missing_is_of_no_use(tmp_path, file):
     (make_clip(tmp_path) / file).unlink()
     with pytest.raises(
-        NoJudge, match=r"can not be loaded .*expected a local folder with|tokenizer of .* has 2 words, its weights 514"
+        NoJudge,
+        match=r"can not be loaded .*expected a local folder with|tokenizer of .* has 2 words, its weights 514",
     ):
         Clip(str(tmp_path))

@@ -27,14 +27,21 @@ def test_the_environment_gives_clip_to_the_reward_and_the_rest_to_the_report(mon
         monkeypatch.setenv(name, value)
     preset = bagel()
     assert preset.grpo.judges == JudgesConfig(clip="/c")
-    assert preset.evaluation.judges == JudgesConfig(dino="/d", endpoint="http://gpu:8000/v1", endpoint_model="qwen")
+    assert preset.evaluation.judges == JudgesConfig(
+        dino="/d", endpoint="http://gpu:8000/v1", endpoint_model="qwen"
+    )
     assert cpu().grpo.judges == cpu().evaluation.judges == JudgesConfig()
 
 
-@pytest.mark.parametrize("shared", [{"clip": "/c"}, {"dino": "/d"}, {"endpoint": "http://gpu:8000/v1", "endpoint_model": "qwen"}])
+@pytest.mark.parametrize(
+    "shared", [{"clip": "/c"}, {"dino": "/d"}, {"endpoint": "http://gpu:8000/v1", "endpoint_model": "qwen"}]
+)
 def test_one_network_does_not_reward_and_report(shared):
     preset = cpu()
-    both = {name: dataclasses.replace(getattr(preset, name), judges=JudgesConfig(**shared)) for name in ("grpo", "evaluation")}
+    both = {
+        name: dataclasses.replace(getattr(preset, name), judges=JudgesConfig(**shared))
+        for name in ("grpo", "evaluation")
+    }
     with pytest.raises(ValueError, match=r"lets (/c|/d|qwen) both give rewards and judge the report"):
         dataclasses.replace(preset, **both)
     dataclasses.replace(preset, grpo=both["grpo"])
@@ -55,7 +62,8 @@ def test_what_is_no_address_is_refused(address):
 
 
 @pytest.mark.parametrize(
-    "address", ["http://me:hush@host/v1", "http://hush@host/v1", "http://host/v1?key=hush", "http://h/v1#hush"]
+    "address",
+    ["http://me:hush@host/v1", "http://hush@host/v1", "http://host/v1?key=hush", "http://h/v1#hush"],
 )
 def test_an_address_holds_no_secret_and_the_refusal_does_not_repeat_it(address):
     with pytest.raises(ValueError, match="UNICHAR_ENDPOINT_KEY") as caught:

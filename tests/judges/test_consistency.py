@@ -5,12 +5,12 @@ import torch
 from factories_interactions import make_curated_kit, nia_the_photographer
 from factories_model import BASE, make_album
 
+from unichar.domains.toon.vocabulary import SCENE
 from unichar.judges.alignment import AttributeAlignment
 from unichar.judges.consistency import Consistency
-from unichar.judges.eyes import ToonEye
+from unichar.judges.encoders import ToonEncoder
 from unichar.judges.prompts import Prompt
 from unichar.model.pixels import to_pixels
-from unichar.toons.spec import SCENE
 
 
 class Lamp:
@@ -22,12 +22,14 @@ class Lamp:
     def score(self, pixels, texts):
         self.texts += texts
         light = pixels.flatten(1).mean(dim=1) / 2 + 0.5
-        return torch.stack([level if "sunny" in text else 1 - level for level, text in zip(light, texts, strict=True)])
+        return torch.stack(
+            [level if "sunny" in text else 1 - level for level, text in zip(light, texts, strict=True)]
+        )
 
 
 def test_a_toon_shows_the_scene_it_planned_and_not_another(tmp_path):
     album, kit = make_album(8, seed=5), make_curated_kit(tmp_path)
-    judge = Consistency(AttributeAlignment(ToonEye(BASE), soft=True), kit, ())
+    judge = Consistency(AttributeAlignment(ToonEncoder(BASE), soft=True), kit, ())
     scenes = [{name: getattr(scene, name) for name in SCENE} for scene in album.scenes]
     said = [Prompt(text="", attributes=scene, reply="Hmph.") for scene in scenes]
     right, wrong = (judge.score(to_pixels(album.images), prompts) for prompts in (said, said[1:] + said[:1]))
@@ -44,15 +46,20 @@ def nia(tmp_path):
 
 
 def test_photographs_are_compared_with_what_is_said_by_those_who_read(nia):
-    lamp, attributes = Lamp(), AttributeAlignment(ToonEye(BASE), soft=True)
+    lamp, attributes = Lamp(), AttributeAlignment(ToonEncoder(BASE), soft=True)
     pixels = torch.cat([torch.full((1, 3, 8, 8), level) for level in (0.8, -0.8, 0.8)])
     sunny, dark = (Prompt(text="", reply=f"It is {word} where Nia stands.") for word in ("sunny", "dark"))
     found = Consistency(attributes, nia, [lamp]).score(pixels, [sunny, dark, Prompt(text="Nia on a train.")])
     assert found.tolist() == pytest.approx([0.9, 0.9, 0.0])
     assert lamp.texts == ["It is sunny where the person stands.", "It is dark where the person stands."]
-    assert Consistency(attributes, nia, [lamp]).score(pixels[:2], [dark, sunny]).tolist() == pytest.approx([0.1, 0.1])
+    assert Consistency(attributes, nia, [lamp]).score(pixels[:2], [dark, sunny]).tolist() == pytest.approx(
+        [0.1, 0.1]
+    )
 
 
 def test_photographs_get_nothing_where_nobody_reads(nia):
-    judge = Consistency(AttributeAlignment(ToonEye(BASE), soft=True), nia, ())
-    assert judge.score(torch.zeros(2, 3, 8, 8), [Prompt(text="", reply="It is dark.")] * 2).tolist() == [0.0, 0.0]
+    judge = Consistency(AttributeAlignment(ToonEncoder(BASE), soft=True), nia, ())
+    assert judge.score(torch.zeros(2, 3, 8, 8), [Prompt(text="", reply="It is dark.")] * 2).tolist() == [
+        0.0,
+        0.0,
+    ]

@@ -4,16 +4,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from factories_judges import make_dino
-from factories_model import make_album, make_strangers
+from factories_model import make_album, make_prior_images
 from transformers import BitImageProcessorPil, Dinov2Model
 
 from unichar.judges.copying import Copying
-from unichar.judges.dino import DinoEye
+from unichar.judges.dino import DinoEncoder
 from unichar.judges.diversity import leave_one_out
-from unichar.judges.eyes import perceptual_distances, perceptual_vectors
-from unichar.judges.likeness import PhotoLikeness
+from unichar.judges.encoders import perceptual_distances, perceptual_vectors
+from unichar.judges.identity import FeatureIdentity
+from unichar.judges.negatives import strangers
 from unichar.judges.published import NoJudge
-from unichar.judges.strangers import strangers
 from unichar.model.pixels import to_pixels
 
 
@@ -24,12 +24,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def eye(folder):
-    return DinoEye(str(folder))
+    return DinoEncoder(str(folder))
 
 
 @pytest.mark.parametrize("size", [128, 1024])
 def test_the_class_token_is_that_of_transformers(eye, folder, size):
-    images = [image.resize((size, size)) for image in make_strangers(2)]
+    images = [image.resize((size, size)) for image in make_prior_images(2)]
     seen = BitImageProcessorPil.from_pretrained(folder)(images, return_tensors="pt")
     with torch.no_grad():
         theirs = Dinov2Model.from_pretrained(folder).eval()(**seen)
@@ -43,7 +43,7 @@ def test_the_class_token_is_that_of_transformers(eye, folder, size):
 
 def test_likeness_is_the_cosine_of_class_tokens(eye):
     album = to_pixels(make_album(6, seed=1).images)
-    judge = PhotoLikeness(eye, album[:4], strangers(128))
+    judge = FeatureIdentity(eye, album[:4], strangers(128))
     tokens = F.normalize(eye.maps(album)[-1][:, :, 0, 0], dim=1)
     assert torch.allclose(judge._features(album), tokens, atol=1e-6)
     marks = judge.score(album)
@@ -51,10 +51,14 @@ def test_likeness_is_the_cosine_of_class_tokens(eye):
 
 
 def test_distances_and_copies_work_as_with_any_eye(eye):
-    album, others = to_pixels(make_album(4, seed=1).images), to_pixels(make_strangers(4))
+    album, others = to_pixels(make_album(4, seed=1).images), to_pixels(make_prior_images(4))
     vectors = perceptual_vectors(eye, torch.cat([album, others]))
     distances = perceptual_distances(vectors, vectors)
-    assert (distances.diagonal() < 1e-4).all() and (distances + torch.eye(8) > 1e-4).all() and (distances < 1.2).all()
+    assert (
+        (distances.diagonal() < 1e-4).all()
+        and (distances + torch.eye(8) > 1e-4).all()
+        and (distances < 1.2).all()
+    )
     assert Copying(eye, album).score(album).tolist() == [1, 1, 1, 1]
     spread = leave_one_out(torch.stack([vectors[:4], vectors[:1].repeat(4, 1)]))
     assert (spread[0] > 0).all() and torch.allclose(spread[1], torch.zeros(4), atol=1e-4)
@@ -64,4 +68,4 @@ def test_another_network_is_refused(tmp_path, folder):
     about = (folder / "config.json").read_text().replace('"dinov2"', '"vit"')
     (tmp_path / "config.json").write_text(about)
     with pytest.raises(NoJudge, match="is a 'vit' network; expected 'dinov2'"):
-        DinoEye(str(tmp_path))
+        DinoEncoder(str(tmp_path))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from factories_judges import completion, serving
-from factories_model import make_strangers
+from factories_model import make_prior_images
 from PIL import Image, ImageChops
 
 from unichar.judges.endpoint import KEY, Endpoint, EndpointError, picture, text
@@ -44,7 +44,7 @@ def test_nothing_to_ask_is_no_request():
 
 
 def test_pictures_arrive_to_the_last_bit():
-    image = make_strangers(1)[0]
+    image = make_prior_images(1)[0]
     with serving(lambda words: "yes") as (address, judge):
         Endpoint(address, "a-judge").ask([[picture(image), text("Is it?")]], max_tokens=1)
     seen = judge.bodies[0]["messages"][0]["content"]
@@ -133,7 +133,9 @@ def test_nobody_there():
     assert "Connection refused" in failure(address)
 
 
-@pytest.mark.parametrize("body", [b"<html>hello</html>", b"", b"[]", b'{"choices": []}', b'{"choices": [{"message": "A"}]}'])
+@pytest.mark.parametrize(
+    "body", [b"<html>hello</html>", b"", b"[]", b'{"choices": []}', b'{"choices": [{"message": "A"}]}']
+)
 def test_what_is_no_completion_is_no_answer(body):
     with serving(lambda words: (200, body)) as (address, judge):
         assert "an answer that is no chat completion, 3 times" in failure(address)

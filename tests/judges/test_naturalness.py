@@ -7,8 +7,8 @@ from factories_interactions import BRAMBLE_LOOK
 from factories_model import make_album
 
 from unichar.judges.naturalness import Naturalness
-from unichar.learning.seeds import torch_rng
 from unichar.model.pixels import to_images, to_pixels
+from unichar.training.seeds import torch_rng
 
 COUNT = 12
 
@@ -58,7 +58,9 @@ SPOILERS = {
     "smear": smear,
     "blurred patch": blur_a_patch,
     "ghost": lambda pixels: 0.6 * pixels + 0.4 * pixels.roll(1, 0),
-    "noise": lambda pixels: (pixels + 0.3 * torch.randn(pixels.shape, generator=torch_rng(0, "noise"))).clamp(-1, 1),
+    "noise": lambda pixels: (pixels + 0.3 * torch.randn(pixels.shape, generator=torch_rng(0, "noise"))).clamp(
+        -1, 1
+    ),
 }
 
 
@@ -71,7 +73,9 @@ def test_spoiled_pictures_are_less_natural_than_clean_ones(judge, model, clean, 
 
 
 def test_a_little_spoiling_costs_little(judge, model, clean):
-    light, heavy = (judge.score(model.encode_images(to_images(clean.lerp(smear(clean), share)))) for share in (0.2, 1.0))
+    light, heavy = (
+        judge.score(model.encode_images(to_images(clean.lerp(smear(clean), share)))) for share in (0.2, 1.0)
+    )
     assert light.mean() > heavy.mean() + 0.1
 
 

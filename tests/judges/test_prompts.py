@@ -4,9 +4,9 @@ import pytest
 from factories_interactions import nia_the_photographer
 from factories_model import make_inputs
 
-from unichar.judges.prompts import examination_prompts, plain_prompts
-from unichar.records import CuratedKit, read_interactions
-from unichar.toons.spec import SCENE
+from unichar.domains.toon.vocabulary import SCENE
+from unichar.judges.prompts import plain_prompts, report_prompts
+from unichar.types import CuratedKit, read_interactions
 
 
 @pytest.fixture
@@ -17,7 +17,9 @@ def photographs(tmp_path):
 def test_toons_are_judged_by_their_scene(inputs):
     test = read_interactions(inputs["interactions"] / "test.jsonl")
     prompts = plain_prompts(test)
-    assert len(prompts) == len([item for item in test if item.kind == "portrait" and item.form == "plain"]) > 3
+    assert (
+        len(prompts) == len([item for item in test if item.kind == "portrait" and item.form == "plain"]) > 3
+    )
     assert all(set(SCENE) <= set(prompt.attributes) and "Bramble" in prompt.text for prompt in prompts)
 
 
@@ -36,14 +38,14 @@ def test_photographs_are_judged_by_their_own_picture(photographs):
 
 def test_few_held_out_photographs_are_asked_for_in_every_form(photographs):
     test = read_interactions(photographs["interactions"] / "test.jsonl")
-    plain, asked = plain_prompts(test), examination_prompts(test)
+    plain, asked = plain_prompts(test), report_prompts(test)
     pictured = [prompt for prompt in asked if prompt.reference]
     assert asked[: len(plain)] == plain and len(pictured) == 3 * len(plain)
     assert {prompt.reference for prompt in pictured} == {prompt.reference for prompt in plain}
 
 
 def test_photographs_are_also_asked_for_scenes_without_a_picture(photographs):
-    asked = examination_prompts(read_interactions(photographs["interactions"] / "test.jsonl"))
+    asked = report_prompts(read_interactions(photographs["interactions"] / "test.jsonl"))
     opened = [prompt for prompt in asked if prompt.is_open]
     assert opened == [prompt for prompt in asked if not prompt.reference] == asked[-12:]
     assert all(prompt.text.startswith("Nia ") and not prompt.attributes for prompt in opened)
@@ -51,7 +53,7 @@ def test_photographs_are_also_asked_for_scenes_without_a_picture(photographs):
 
 def test_toons_are_also_asked_for_parts_of_a_scene(inputs):
     test = read_interactions(inputs["interactions"] / "test.jsonl")
-    plain, asked = plain_prompts(test), examination_prompts(test)
+    plain, asked = plain_prompts(test), report_prompts(test)
     assert asked[: len(plain)] == plain and not any(prompt.is_open for prompt in plain)
     opened = asked[len(plain) :]
     assert len(opened) == 12 and all(prompt.is_open and "Bramble" in prompt.text for prompt in opened)

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from factories_judges import sensible, serving
-from factories_model import make_strangers
+from factories_model import make_prior_images
 
 from unichar.judges.endpoint import Endpoint, EndpointError
 from unichar.judges.questions import Question, QuestionAlignment, usable
@@ -28,7 +28,11 @@ def asked_of(words: str) -> Question:
 
 def test_questions_are_read_out_of_a_draft():
     kite, rain = usable(draft(KITE, RAIN))
-    assert (kite.question, set(kite.choices), kite.answer) == (KITE["question"], set(KITE["choices"]), "a kite")
+    assert (kite.question, set(kite.choices), kite.answer) == (
+        KITE["question"],
+        set(KITE["choices"]),
+        "a kite",
+    )
     assert (rain.question, set(rain.choices), rain.answer) == ("Is it raining?", {"yes", "no"}, "yes")
 
 
@@ -58,20 +62,27 @@ def test_questions_that_can_not_be_asked_are_dropped(change):
 def test_no_question_is_asked_twice():
     again = [KITE | {"question": "what does the PERSON hold"}, KITE | {"question": "What is held?"}]
     snow = RAIN | {"question": "Does it snow?", "answer": "no"}
-    assert [q.question for q in usable(draft(KITE, *again, RAIN, snow))] == [r["question"] for r in (KITE, RAIN, snow)]
+    assert [q.question for q in usable(draft(KITE, *again, RAIN, snow))] == [
+        r["question"] for r in (KITE, RAIN, snow)
+    ]
 
 
 def test_eight_questions_are_enough():
     assert len(usable(draft(*(RAIN | {"question": f"Is it {number}?"} for number in range(20))))) == 8
 
 
-@pytest.mark.parametrize("words", ["", "I can not.", "[", "]", "[1, 2]", '{"question": "?"}', "[[]]", "][", "null"])
+@pytest.mark.parametrize(
+    "words", ["", "I can not.", "[", "]", "[1, 2]", '{"question": "?"}', "[[]]", "][", "null"]
+)
 def test_a_draft_without_questions_has_none(words):
     assert usable(words) == []
 
 
 def test_the_right_choice_stands_in_every_place():
-    rows = [KITE | {"question": f"What is in hand {n}?", "choices": ["a kite", f"cup {n}", f"dog {n}"]} for n in range(60)]
+    rows = [
+        KITE | {"question": f"What is in hand {n}?", "choices": ["a kite", f"cup {n}", f"dog {n}"]}
+        for n in range(60)
+    ]
     places = [question.choices.index("a kite") for row in rows for question in usable(draft(row))]
     assert {places.count(place) > 8 for place in range(3)} == {True}
 
@@ -79,17 +90,32 @@ def test_the_right_choice_stands_in_every_place():
 # What an answer means
 
 
-@pytest.mark.parametrize("answer", ["C", "c", "C.", "(C)", "**C**", "C) a kite", "C: a kite.", "a kite", "A kite.", "Answer: C"])
+@pytest.mark.parametrize(
+    "answer", ["C", "c", "C.", "(C)", "**C**", "C) a kite", "C: a kite.", "a kite", "A kite.", "Answer: C"]
+)
 def test_plain_answers_are_understood(answer):
     assert asked_of("a kite").picked(answer, "unseen") == "a kite"
 
 
 def test_that_nothing_is_seen_is_an_answer_too():
-    assert asked_of("a kite").picked("D", "unseen") == asked_of("a kite").picked("Unseen.", "unseen") == "unseen"
+    assert (
+        asked_of("a kite").picked("D", "unseen") == asked_of("a kite").picked("Unseen.", "unseen") == "unseen"
+    )
 
 
 @pytest.mark.parametrize(
-    "answer", ["", "E", "A dog and a kite", "C or B", "C) a cup", "I can not help with that.", "5", "AC", "A kite or a dog"]
+    "answer",
+    [
+        "",
+        "E",
+        "A dog and a kite",
+        "C or B",
+        "C) a cup",
+        "I can not help with that.",
+        "5",
+        "AC",
+        "A kite or a dog",
+    ],
 )
 def test_other_answers_are_not_guessed_at(answer):
     assert asked_of("a kite").picked(answer, "unseen") == ""
@@ -108,13 +134,15 @@ class Judge:
         if "Answer with JSON" in words:
             return next(rows for wanted, rows in self.drafts.items() if wanted in words)
         known = self.believed if "the words do not say it" in words else self.seen
-        return next((line[0] for line in words.splitlines() if line[1:3] == ") " and line[3:] in known), "No idea")
+        return next(
+            (line[0] for line in words.splitlines() if line[1:3] == ") " and line[3:] in known), "No idea"
+        )
 
 
 def judged(judge, tmp_path, texts, count=None):
     with serving(judge) as (address, server):
         alignment = QuestionAlignment(Endpoint(address, "m", tries=1), tmp_path / "questions.json")
-        marks = alignment.score(to_pixels(make_strangers(count or len(texts))), texts)
+        marks = alignment.score(to_pixels(make_prior_images(count or len(texts))), texts)
     return marks, alignment, server
 
 
@@ -124,7 +152,9 @@ def test_the_share_of_right_answers(tmp_path):
     marks, alignment, server = judged(judge, tmp_path, ["the kite"] * 3)
     assert marks.tolist() == [0.5] * 3 and (alignment.asked, alignment.unread) == (6, 0)
     pictures = [body for body in server.bodies if len(body["messages"][0]["content"]) == 2]
-    assert len(pictures) == 6 and len(server.bodies) == 6 + 1 + 2  # a draft, and two questions to the text alone
+    assert (
+        len(pictures) == 6 and len(server.bodies) == 6 + 1 + 2
+    )  # a draft, and two questions to the text alone
     assert all(nothing in text and "Answer with one letter" in text for text in server.texts[3:])
     judge.seen = (nothing,)
     assert judged(judge, tmp_path, ["the kite"])[0].tolist() == [0.0]
@@ -158,7 +188,9 @@ def test_answers_that_can_not_be_read_are_wrong_and_counted(tmp_path):
     judge = Judge({"kite": draft(KITE, *rows)}, seen=("yes",))
     marks, alignment, _ = judged(judge, tmp_path, ["the kite"] * 20)
     assert marks.tolist() == pytest.approx([7 / 8] * 20) and (alignment.asked, alignment.unread) == (160, 20)
-    assert alignment.note().startswith("Alignment is the share of right answers of m to 160 questions about pictures; 20 answers")
+    assert alignment.note().startswith(
+        "Alignment is the share of right answers of m to 160 questions about pictures; 20 answers"
+    )
 
 
 def test_a_model_that_can_not_answer_is_no_judge(tmp_path):

@@ -6,12 +6,20 @@ from factories_interactions import BRAMBLE_DIALOGUES
 from unichar.judges.replies import Length, Voice, consistency
 
 OWN = [exchange.reply for exchange in BRAMBLE_DIALOGUES]
-ANYBODY = ["I am an AI assistant and I can help you with that.", "Sure! Here is what I know about the weather today."]
+ANYBODY = [
+    "I am an AI assistant and I can help you with that.",
+    "Sure! Here is what I know about the weather today.",
+]
 
 
 def test_the_characters_own_way_of_talking_scores():
     voice = Voice(OWN, ANYBODY)
-    assert voice.score("Hmph. I have seen worse, sailor.") > 0.9 > 0.1 > voice.score("Sure! I am here to help you today.")
+    assert (
+        voice.score("Hmph. I have seen worse, sailor.")
+        > 0.9
+        > 0.1
+        > voice.score("Sure! I am here to help you today.")
+    )
 
 
 def test_replies_of_the_usual_length_are_all_equal_and_others_less():

@@ -9,7 +9,7 @@ from PIL import Image
 from unichar.kit import curate
 from unichar.kit.config import KitConfig
 from unichar.kit.validate import KitRejected, inspect
-from unichar.records import CuratedKit, StageJob
+from unichar.types import CuratedKit, StageJob
 
 
 def run(folder: Path, parent: Path, *, seed: int = 0, **config: Any) -> tuple[dict[str, Any], Path]:
@@ -20,7 +20,9 @@ def run(folder: Path, parent: Path, *, seed: int = 0, **config: Any) -> tuple[di
     out.mkdir()
     (evidence / "validation.json").write_text(inspect(folder, settings).to_json())
     inputs = {"raw_kit": folder, "validated_kit": evidence}
-    job = StageJob(character="pip", config=settings, seed=seed, inputs=inputs, base=parent, work=parent, out=out)
+    job = StageJob(
+        character="pip", config=settings, seed=seed, inputs=inputs, base=parent, work=parent, out=out
+    )
     return curate.run(job), out
 
 
@@ -62,7 +64,11 @@ def test_given_words_stay_and_composed_ones_are_accounted_for(tmp_path: Path) ->
     scenes[0] |= {"thinking": "Tea time.", "instruction": "Pip with tea."}
     _, out = run(make_kit(tmp_path, scenes=scenes), tmp_path)
     first = CuratedKit.read(out).pictures[0]
-    assert (first.caption, first.thinking, first.instruction) == (scenes[0]["caption"], "Tea time.", "Pip with tea.")
+    assert (first.caption, first.thinking, first.instruction) == (
+        scenes[0]["caption"],
+        "Tea time.",
+        "Pip with tea.",
+    )
     composed = json.loads((out / "curation.json").read_text())["composed"]
     assert composed["caption"] == ["05.png", "06.png", "07.png", "08.png", "09.png"]
     assert "00.png" not in composed["thinking"]
@@ -75,9 +81,14 @@ def test_copies_are_left_out_and_reported(tmp_path: Path, capsys: pytest.Capture
         image.resize((90, 90)).save(folder / "images" / "04.png")
     summary, out = run(folder, tmp_path)
     assert (summary["num_pictures"], summary["num_duplicates"]) == (8, 2)
-    assert json.loads((out / "curation.json").read_text())["copies"] == {"03.png": "01.png", "04.png": "02.png"}
+    assert json.loads((out / "curation.json").read_text())["copies"] == {
+        "03.png": "01.png",
+        "04.png": "02.png",
+    }
     assert "left out images/03.png: it shows the same as images/01.png" in capsys.readouterr().out
-    assert sorted(path.name for path in (out / "images").iterdir()) == [f"{number:02d}.png" for number in range(8)]
+    assert sorted(path.name for path in (out / "images").iterdir()) == [
+        f"{number:02d}.png" for number in range(8)
+    ]
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_split(tmp_path: Path) -> None:
@@ -86,7 +97,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_split(tmp_p
     _, first = run(folder, tmp_path / "a", seed=1)
     _, again = run(folder, tmp_path / "b", seed=1)
     assert content(first) == content(again)
-    splits = {tuple(p.image for p in CuratedKit.read(run(folder, tmp_path, seed=seed)[1]).split("test")) for seed in range(4)}
+    splits = {
+        tuple(p.image for p in CuratedKit.read(run(folder, tmp_path, seed=seed)[1]).split("test"))
+        for seed in range(4)
+    }
     assert len(splits) > 1
 
 
@@ -98,7 +112,9 @@ def test_a_kit_changed_after_validation_is_refused(tmp_path: Path) -> None:
     (evidence / "validation.json").write_text(inspect(folder, KitConfig()).to_json())
     (folder / "profile.md").write_text("other")
     inputs = {"raw_kit": folder, "validated_kit": evidence}
-    job = StageJob(character="pip", config=KitConfig(), seed=0, inputs=inputs, base=tmp_path, work=tmp_path, out=out)
+    job = StageJob(
+        character="pip", config=KitConfig(), seed=0, inputs=inputs, base=tmp_path, work=tmp_path, out=out
+    )
     with pytest.raises(KitRejected, match="files changed"):
         curate.run(job)
     assert list(out.iterdir()) == []
@@ -109,7 +125,9 @@ def test_a_bad_or_unvalidated_kit_is_refused(tmp_path: Path) -> None:
         run(make_kit(tmp_path, rights={}), tmp_path)
     (tmp_path / "validated" / "validation.json").unlink()
     inputs = {"raw_kit": tmp_path / "pip", "validated_kit": tmp_path / "validated"}
-    job = StageJob(character="pip", config=KitConfig(), seed=0, inputs=inputs, base=tmp_path, work=tmp_path, out=tmp_path)
+    job = StageJob(
+        character="pip", config=KitConfig(), seed=0, inputs=inputs, base=tmp_path, work=tmp_path, out=tmp_path
+    )
     with pytest.raises(KitRejected, match="never validated"):
         curate.run(job)
 
@@ -119,5 +137,7 @@ def test_the_contact_sheet_shows_every_picture_and_marks_the_held_out_ones(tmp_p
     with Image.open(out / "contact_sheet.png") as page:
         assert page.size == (5 * 170 + 10, 2 * 192 + 10)
         mark = (214, 96, 0)
-        cells = [page.getpixel((10 + number % 5 * 170 - 2, 10 + number // 5 * 192 + 80)) for number in range(10)]
+        cells = [
+            page.getpixel((10 + number % 5 * 170 - 2, 10 + number // 5 * 192 + 80)) for number in range(10)
+        ]
         assert [cell == mark for cell in cells] == [False] * 8 + [True] * 2

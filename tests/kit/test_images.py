@@ -8,13 +8,15 @@ import pytest
 from factories_kit import PIP_LOOK
 from PIL import Image, ImageEnhance
 
+from unichar.domains.toon.draw import draw
+from unichar.domains.toon.vocabulary import EXPRESSIONS, Scene
 from unichar.kit.images import Look, UnusablePicture, check_size, load_picture, prepare
-from unichar.toons.draw import draw
-from unichar.toons.spec import EXPRESSIONS, Scene
 
 
 def toon(expression: str = "smiling", size: int = 256) -> Image.Image:
-    return draw(PIP_LOOK, Scene(expression=expression, pose="waving", prop="cup", background="beach"), size=size)
+    return draw(
+        PIP_LOOK, Scene(expression=expression, pose="waving", prop="cup", background="beach"), size=size
+    )
 
 
 def grey_level(image: Image.Image) -> int:
@@ -25,7 +27,9 @@ def in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image.convert("RGB").convert(mode, palette=Image.Palette.ADAPTIVE)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "RGBX", "F", "I;16", "I;16B", "I"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "RGBX", "F", "I;16", "I;16B", "I"]
+)
 def test_every_mode_keeps_its_brightness(mode: str) -> None:
     expected = 128
     if mode == "F":
@@ -43,10 +47,15 @@ def test_every_mode_keeps_its_brightness(mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "suffix"), [("L", "png"), ("P", "png"), ("I;16", "png"), ("CMYK", "jpg"), ("L", "jpg"), ("RGBA", "webp")]
+    ("mode", "suffix"),
+    [("L", "png"), ("P", "png"), ("I;16", "png"), ("CMYK", "jpg"), ("L", "jpg"), ("RGBA", "webp")],
 )
 def test_every_mode_survives_a_file(tmp_path: Path, mode: str, suffix: str) -> None:
-    image = Image.fromarray(np.full((40, 40), 128 * 257, np.uint16)) if mode == "I;16" else Image.new("L", (40, 40), 128)
+    image = (
+        Image.fromarray(np.full((40, 40), 128 * 257, np.uint16))
+        if mode == "I;16"
+        else Image.new("L", (40, 40), 128)
+    )
     path = tmp_path / f"a.{suffix}"
     (image if mode == "I;16" else in_mode(image, mode)).save(path)
     assert abs(grey_level(load_picture(path, 32)) - 128) <= 2
@@ -168,7 +177,9 @@ def png_header(width: int, height: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,7 +224,11 @@ def saved_again(image: Image.Image, **options: int) -> Image.Image:
 
 def test_the_same_picture_is_recognised_after_it_was_saved_again() -> None:
     original = Look(toon())
-    for again in (saved_again(toon(), quality=40), toon().resize((100, 100)), ImageEnhance.Brightness(toon()).enhance(1.05)):
+    for again in (
+        saved_again(toon(), quality=40),
+        toon().resize((100, 100)),
+        ImageEnhance.Brightness(toon()).enhance(1.05),
+    ):
         assert original.is_same_picture(Look(again))
 
 

@@ -31,7 +31,11 @@ SIMPLIFIED = """**Personality:**
 
 
 def write(path: Path, value: Any) -> None:
-    text = value if isinstance(value, str) else json.dumps({"description": "Rusty is a shy robot.", "opening": "", **value})
+    text = (
+        value
+        if isinstance(value, str)
+        else json.dumps({"description": "Rusty is a shy robot.", "opening": "", **value})
+    )
     path.write_text(text, encoding="utf-8")
 
 
@@ -60,7 +64,9 @@ def make_source(parent: Path) -> Path:
     for folder, num_pictures, word in ((train, 8, "train"), (test, 2, "test")):
         folder.mkdir(parents=True)
         scenes = [scene(number, user=f"What about {word} {number}?") for number in range(num_pictures)]
-        captions = [{"image_id": str(n), "t2i_instruction": f"Rusty doing {word} {n}"} for n in range(num_pictures)]
+        captions = [
+            {"image_id": str(n), "t2i_instruction": f"Rusty doing {word} {n}"} for n in range(num_pictures)
+        ]
         write(folder / "Rusty_with_image.json", {"scenes": scenes})
         write(folder / "Rusty_t2i_instruction.json", {"t2i_instructions": captions})
         for number in range(num_pictures):
@@ -94,7 +100,9 @@ def make_source(parent: Path) -> Path:
 
 def test_a_character_becomes_a_kit_that_passes(tmp_path: Path) -> None:
     target = tmp_path / "rusty"
-    counts = import_rolescape(make_source(tmp_path), target, category="toon", basis="licensed", holder="the toy makers")
+    counts = import_rolescape(
+        make_source(tmp_path), target, category="toon", basis="licensed", holder="the toy makers"
+    )
     assert counts == {
         "questions": 7,
         "questions repeated": 1,
@@ -147,7 +155,12 @@ def test_a_profile_without_any_structure_still_gives_traits_and_a_style() -> Non
 def test_without_a_test_folder_nothing_is_held_out(tmp_path: Path) -> None:
     source = make_source(tmp_path)
     (tmp_path / "test").rename(tmp_path / "elsewhere")
-    assert import_rolescape(source, tmp_path / "rusty", category="toon", basis="licensed", holder="x")["held out"] == 0
+    assert (
+        import_rolescape(source, tmp_path / "rusty", category="toon", basis="licensed", holder="x")[
+            "held out"
+        ]
+        == 0
+    )
 
 
 @pytest.mark.parametrize("fault", ["no folder", "file missing", "no JSON", "other layout", "picture missing"])
@@ -172,13 +185,19 @@ def test_an_existing_kit_or_a_bad_id_is_refused(tmp_path: Path) -> None:
     source = make_source(tmp_path)
     with pytest.raises(ImportRefused, match="exists already"):
         import_rolescape(
-            source, make_source(tmp_path / "other").rename(tmp_path / "rusty"), category="toon", basis="x", holder="x"
+            source,
+            make_source(tmp_path / "other").rename(tmp_path / "rusty"),
+            category="toon",
+            basis="x",
+            holder="x",
         )
     with pytest.raises(ValueError, match="a-z, 0-9"):
         import_rolescape(source, tmp_path / "Rusty", category="toon", basis="licensed", holder="x")
 
 
-def test_the_command_prints_the_counts_and_asks_for_rights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_counts_and_asks_for_rights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = [str(make_source(tmp_path)), str(tmp_path / "rusty"), "--category", "toon"]
     with pytest.raises(SystemExit):
         main(arguments)

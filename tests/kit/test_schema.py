@@ -32,7 +32,9 @@ def test_valid_keys(key: str) -> None:
     assert check_key(key) == key
 
 
-@pytest.mark.parametrize("key", ["", "Mochi", "-a", "a_b", "a,b", "a/b", "../esc", "a...b", "a b", "é", "a\n", "x" * 49])
+@pytest.mark.parametrize(
+    "key", ["", "Mochi", "-a", "a_b", "a,b", "a/b", "../esc", "a...b", "a b", "é", "a\n", "x" * 49]
+)
 def test_invalid_keys_are_refused_with_the_rule(key: str) -> None:
     with pytest.raises(ValueError, match="a-z, 0-9"):
         check_key(key)
@@ -46,7 +48,10 @@ def test_invalid_keys_are_refused_with_the_rule(key: str) -> None:
         ("zzz: 1", "known are id, name"),
         ("name: 7", "name must be a text, not the number 7; put it in quotes"),
         ("name: yes", "not true; put it in quotes"),
-        ("facts: [{question: When, answer: 2020-01-01}]", "facts, entry 1, answer must be a text, not the date 2020-01-01"),
+        (
+            "facts: [{question: When, answer: 2020-01-01}]",
+            "facts, entry 1, answer must be a text, not the date 2020-01-01",
+        ),
         ("persona: {likes: tea}", "persona, likes must be a list, not the text 'tea'"),
         ("rights: mine", "must be `key: value` pairs"),
         ("name: a\nname: b", "the key name stands there twice"),
@@ -97,7 +102,9 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, says: str) -> None:
 
 def test_line_separators_inside_a_text_do_not_end_the_line(tmp_path: Path) -> None:
     folder = make_kit(tmp_path)
-    (folder / "dialogues.jsonl").write_text(json.dumps({"user": "a\u2028b\x85c", "reply": "d"}, ensure_ascii=False) + "\r\n")
+    (folder / "dialogues.jsonl").write_text(
+        json.dumps({"user": "a\u2028b\x85c", "reply": "d"}, ensure_ascii=False) + "\r\n"
+    )
     assert load_kit(folder).dialogues["dialogues.jsonl line 1"].user == "a\u2028b\x85c"
 
 

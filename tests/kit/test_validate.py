@@ -13,7 +13,7 @@ from PIL import Image
 from unichar.kit.config import KitConfig
 from unichar.kit.content import kit_hash
 from unichar.kit.validate import CHECKS, CheckResult, KitRejected, Verdict, inspect, run
-from unichar.records import StageJob
+from unichar.types import StageJob
 
 Break = Callable[[Path], None]
 
@@ -148,8 +148,12 @@ def test_a_good_kit_passes_every_check(tmp_path: Path) -> None:
     assert [r for r in verdict.results if not r.passed] == []
 
 
-@pytest.mark.parametrize(("check", "says", "damage"), BROKEN, ids=[f"{n}-{check}" for n, (check, _, _) in enumerate(BROKEN)])
-def test_each_fault_is_found_by_its_check_and_named(tmp_path: Path, check: str, says: str, damage: Break) -> None:
+@pytest.mark.parametrize(
+    ("check", "says", "damage"), BROKEN, ids=[f"{n}-{check}" for n, (check, _, _) in enumerate(BROKEN)]
+)
+def test_each_fault_is_found_by_its_check_and_named(
+    tmp_path: Path, check: str, says: str, damage: Break
+) -> None:
     folder = make_kit(tmp_path)
     damage(folder)
     verdict = inspect(folder, KitConfig())
@@ -165,7 +169,9 @@ def test_every_check_has_a_fault_that_shows_it_works() -> None:
 
 
 @pytest.mark.parametrize("text", ["[", "id: [", "nope: 1", "", "\x00"])
-def test_a_kit_that_cannot_be_read_is_a_verdict_and_the_pictures_are_judged_all_the_same(tmp_path: Path, text: str) -> None:
+def test_a_kit_that_cannot_be_read_is_a_verdict_and_the_pictures_are_judged_all_the_same(
+    tmp_path: Path, text: str
+) -> None:
     folder = make_kit(tmp_path)
     (folder / "kit.yaml").write_text(text)
     cut_off(folder)
@@ -195,14 +201,25 @@ def make_job(folder: Path, parent: Path, **inputs: Path) -> StageJob:
     out = parent / "out"
     out.mkdir()
     return StageJob(
-        character="pip", config=KitConfig(), seed=0, inputs={"raw_kit": folder} | inputs, base=parent, work=parent, out=out
+        character="pip",
+        config=KitConfig(),
+        seed=0,
+        inputs={"raw_kit": folder} | inputs,
+        base=parent,
+        work=parent,
+        out=out,
     )
 
 
 def test_the_stage_writes_its_evidence_and_says_its_numbers(tmp_path: Path) -> None:
     folder = make_kit(tmp_path)
     job = make_job(folder, tmp_path)
-    assert run(job) == {"num_checks": len(CHECKS), "num_failed": 0, "num_warnings": 0, "kit_hash": kit_hash(folder)}
+    assert run(job) == {
+        "num_checks": len(CHECKS),
+        "num_failed": 0,
+        "num_warnings": 0,
+        "kit_hash": kit_hash(folder),
+    }
     assert Verdict.from_json((job.out / "validation.json").read_text()).passed
     assert "passed" in (job.out / "validation.html").read_text()
 

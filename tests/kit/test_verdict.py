@@ -20,7 +20,12 @@ def make_verdict(*, failed: tuple[str, ...] = (), **overrides: object) -> Verdic
         )
         for check in CHECKS
     )
-    values = {"character": "pip", "kit_hash": "abc.dir", "suite": SUITE_VERSION, "results": results} | overrides
+    values = {
+        "character": "pip",
+        "kit_hash": "abc.dir",
+        "suite": SUITE_VERSION,
+        "results": results,
+    } | overrides
     return Verdict(**values)
 
 

@@ -24,12 +24,20 @@ def test_words_are_made_from_the_attributes() -> None:
 
 
 def test_the_authors_words_stay() -> None:
-    given = SceneRow(image="1.png", caption="Pip at sea", thinking="Wet.", instruction="Draw Pip wet.", attributes=ATTRIBUTES)
+    given = SceneRow(
+        image="1.png",
+        caption="Pip at sea",
+        thinking="Wet.",
+        instruction="Draw Pip wet.",
+        attributes=ATTRIBUTES,
+    )
     assert complete(given, name="Pip", seed=0) == given
 
 
 def test_without_attributes_the_caption_comes_from_the_instruction_and_names_the_character() -> None:
-    row = complete(SceneRow(image="1.png", user="Hi", reply="Oh.", instruction="a frog at sea"), name="Pip", seed=0)
+    row = complete(
+        SceneRow(image="1.png", user="Hi", reply="Oh.", instruction="a frog at sea"), name="Pip", seed=0
+    )
     assert row.caption == "Pip: a frog at sea"
     assert row.thinking == ""
 

@@ -8,10 +8,10 @@ from PIL import Image
 
 from unichar.interactions.prompts import PLAN_REQUEST, character_card, portrait_request
 from unichar.kit.images import UnusablePicture
-from unichar.model.character import Character, Manner
+from unichar.model.character import Character, GenerationConfig
 from unichar.model.protocol import Turn
 
-QUICK = Manner(steps=2, max_reply_tokens=6, max_plan_tokens=6)
+QUICK = GenerationConfig(steps=2, max_reply_tokens=6, max_plan_tokens=6)
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +37,25 @@ class Scribe:
 
 def test_a_reply_is_asked_for_as_in_training(kit):
     scribe = Scribe("Hmph.")
-    history = [Turn(role="user", text="Hello!"), Turn(role="assistant", text="Hmph."), Turn(role="user", text="And now?")]
+    history = [
+        Turn(role="user", text="Hello!"),
+        Turn(role="assistant", text="Hmph."),
+        Turn(role="user", text="And now?"),
+    ]
     assert Character(scribe, kit, QUICK).reply(history) == "Hmph."
-    card = Turn(role="system", text=character_card(name=kit.name, description=kit.description, opening=kit.opening))
+    card = Turn(
+        role="system", text=character_card(name=kit.name, description=kit.description, opening=kit.opening)
+    )
     assert scribe.asked == [[card, *history]]
 
 
 def test_a_picture_is_shown_before_the_words_about_it_and_nothing_is_left_out(kit):
     scribe, image = Scribe("Hmph."), make_album(1).images[0]
-    history = [Turn(role="user", text="Hello!"), Turn(role="assistant", text="Hmph."), Turn(role="user", text="Look!")]
+    history = [
+        Turn(role="user", text="Hello!"),
+        Turn(role="assistant", text="Hmph."),
+        Turn(role="user", text="Look!"),
+    ]
     Character(scribe, kit, QUICK).reply(history, image=image)
     assert [(turn.role, turn.text, turn.image is image) for turn in scribe.asked[0][1:]] == [
         ("user", "Hello!", False),
@@ -57,7 +67,10 @@ def test_a_picture_is_shown_before_the_words_about_it_and_nothing_is_left_out(ki
 
 def test_a_plan_is_read_from_what_the_model_writes(kit):
     scribe = Scribe("<think>It is cold.</think>\n<gen>Bramble, sad, in the snow.</gen>")
-    assert Character(scribe, kit, QUICK).plan("Cold?", "Hmph.") == ("It is cold.", "Bramble, sad, in the snow.")
+    assert Character(scribe, kit, QUICK).plan("Cold?", "Hmph.") == (
+        "It is cold.",
+        "Bramble, sad, in the snow.",
+    )
     assert scribe.asked[0][-1].text == PLAN_REQUEST
 
 
@@ -81,7 +94,10 @@ def test_a_picture_may_have_any_shape_but_must_have_something_to_see(actor):
 
 def test_a_picture_can_be_drawn_in_another_manner(actor):
     usual = actor.draw("Bramble in the snow.", seed=4)[0]
-    assert actor.draw("Bramble in the snow.", seed=4, steps=2, guidance=QUICK.guidance)[0].tobytes() == usual.tobytes()
+    assert (
+        actor.draw("Bramble in the snow.", seed=4, steps=2, guidance=QUICK.guidance)[0].tobytes()
+        == usual.tobytes()
+    )
     for other in ({"steps": 3}, {"guidance": 1.0}):
         assert actor.draw("Bramble in the snow.", seed=4, **other)[0].tobytes() != usual.tobytes()
 
@@ -92,7 +108,9 @@ def test_without_a_usable_plan_there_is_none(kit):
 
 def test_a_moment_is_drawn_from_the_prompt_of_training(actor, kit):
     moment = {"user": "Cold?", "reply": "Hmph.", "thinking": "Snow.", "instruction": "Bramble in the snow."}
-    assert actor.moment(*moment.values()) == portrait_request(name=kit.name, description=kit.description, **moment)
+    assert actor.moment(*moment.values()) == portrait_request(
+        name=kit.name, description=kit.description, **moment
+    )
 
 
 def test_a_picture_is_the_same_however_many_are_drawn(actor):

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from unichar.learning.seeds import torch_rng
 from unichar.model.flow import (
     add_noise,
     flow_loss,
@@ -16,6 +15,7 @@ from unichar.model.flow import (
     shift_time,
     time_grid,
 )
+from unichar.training.seeds import torch_rng
 
 SHAPE = (5, 2, 4, 4)
 
@@ -23,7 +23,9 @@ SHAPE = (5, 2, 4, 4)
 @pytest.fixture
 def pair():
     """(x0, noise)"""
-    return torch.randn(SHAPE, generator=torch_rng(0, "x0")), torch.randn(SHAPE, generator=torch_rng(0, "noise"))
+    return torch.randn(SHAPE, generator=torch_rng(0, "x0")), torch.randn(
+        SHAPE, generator=torch_rng(0, "noise")
+    )
 
 
 def test_noise_is_all_at_one_and_nothing_at_zero(pair):
@@ -90,7 +92,9 @@ def test_twice_the_steps_quarter_the_error_on_a_curve():
     start = torch.ones((1, 1, 1, 1), dtype=torch.float64)
 
     def error(steps: int) -> float:
-        found = integrate(lambda x, t: x, start, steps=steps, shift=1.0)  # dx/dt = x from 1 to 0: x(0) = 1 / e
+        found = integrate(
+            lambda x, t: x, start, steps=steps, shift=1.0
+        )  # dx/dt = x from 1 to 0: x(0) = 1 / e
         return abs(float(found) - 1 / torch.e)
 
     assert error(40) < 1e-3
@@ -144,20 +148,28 @@ def test_noise_stays_inside_each_pictures_window(pair):
     for i in range(8):
         euler = path[i] + (grid[i + 1] - grid[i]) * (noise - x0)
         for b in range(5):
-            assert torch.allclose(path[i + 1][b], euler[b], atol=1e-5) != (int(starts[b]) <= i < int(starts[b]) + 2), (i, b)
+            assert torch.allclose(path[i + 1][b], euler[b], atol=1e-5) != (
+                int(starts[b]) <= i < int(starts[b]) + 2
+            ), (i, b)
     for b, start in enumerate(starts.tolist()):
         for w in range(2):
-            assert torch.equal(walk.x[b, w], path[start + w][b]) and torch.equal(walk.next[b, w], path[start + w + 1][b])
+            assert torch.equal(walk.x[b, w], path[start + w][b]) and torch.equal(
+                walk.next[b, w], path[start + w + 1][b]
+            )
             assert walk.t[b, w] == grid[start + w] and walk.dt[b, w] == grid[start + w + 1] - grid[start + w]
     assert (walk.s > 0).all() and walk.log_prob.isfinite().all()
 
 
 def test_the_walk_is_as_likely_as_it_says(pair):
     x0, noise = pair
-    _, walk = integrate_sde(lambda x, t: noise - x0, noise, seeds=SEEDS, starts=torch.zeros(5, dtype=torch.int64), **WALK)
+    _, walk = integrate_sde(
+        lambda x, t: noise - x0, noise, seeds=SEEDS, starts=torch.zeros(5, dtype=torch.int64), **WALK
+    )
     for w in range(2):
         mean = sde_mean(walk.x[:, w], noise - x0, walk.t[:, w], walk.dt[:, w], walk.s[:, w])
-        assert torch.allclose(sde_log_prob(walk.next[:, w], mean, walk.dt[:, w], walk.s[:, w]), walk.log_prob[:, w], atol=1e-6)
+        assert torch.allclose(
+            sde_log_prob(walk.next[:, w], mean, walk.dt[:, w], walk.s[:, w]), walk.log_prob[:, w], atol=1e-6
+        )
     assert float(walk.log_prob.mean()) == pytest.approx(-0.5, abs=0.15)  # of a standard normal's mean square
 
 
@@ -169,7 +181,9 @@ def test_a_picture_walks_alone_as_in_company(pair):
         alone, own = integrate_sde(
             lambda x, t: 0.5 * x, noise[b : b + 1], seeds=SEEDS[b : b + 1], starts=starts[b : b + 1], **WALK
         )
-        assert torch.allclose(alone[0], together[b], atol=1e-5) and torch.allclose(own.next[0], walk.next[b], atol=1e-5)
+        assert torch.allclose(alone[0], together[b], atol=1e-5) and torch.allclose(
+            own.next[0], walk.next[b], atol=1e-5
+        )
     other, _ = integrate_sde(lambda x, t: 0.5 * x, noise, seeds=[0] * 5, starts=starts, **WALK)
     assert not torch.allclose(other, together)
 
@@ -184,5 +198,7 @@ def test_the_stochastic_sampler_draws_the_same_distribution():
         return x * (t - (1 - t) * data**2) / ((1 - t) ** 2 * data**2 + t**2)
 
     settings = {"window": 20, "level": 0.5, "steps": 60, "shift": 1.0}
-    found, _ = integrate_sde(velocity, noise, seeds=list(range(4000)), starts=torch.full((4000,), 10), **settings)
+    found, _ = integrate_sde(
+        velocity, noise, seeds=list(range(4000)), starts=torch.full((4000,), 10), **settings
+    )
     assert float(found.std()) == pytest.approx(data, rel=0.08)

@@ -40,7 +40,9 @@ def test_a_folder_as_published_is_a_bagel(tmp_path):
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"ema\.safetensors is missing: expected a folder as published for BAGEL-7B-MoT"):
+    with pytest.raises(
+        ValueError, match=r"ema\.safetensors is missing: expected a folder as published for BAGEL-7B-MoT"
+    ):
         load_model(tmp_path)
 
 

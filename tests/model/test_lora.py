@@ -9,11 +9,11 @@ from factories_model import BASE, PROMPTS, disturb, sketch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from unichar.files import sha256_file
 from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters, load_adapters, save_adapters, trainable
 from unichar.model.nano.backbone import backbone_folder, load_backbone
-from unichar.records import Segment
+from unichar.store.files import sha256_file
+from unichar.types import Segment
 
 CHAT = [
     Segment(type="text", value="Is a storm coming?", role="user"),
@@ -106,7 +106,12 @@ def test_adapters_of_another_base_are_refused(saved, model):
     with pytest.raises(ValueError) as caught:
         load_adapters(model, saved, base_sha256="0123456789abcdef" * 4)
     words = str(caught.value)
-    assert str(saved) in words and sha256_file(BASE)[:12] in words and "0123456789ab" in words and "make data" in words
+    assert (
+        str(saved) in words
+        and sha256_file(BASE)[:12] in words
+        and "0123456789ab" in words
+        and "make data" in words
+    )
     assert not isinstance(model.und, PeftModel)
 
 

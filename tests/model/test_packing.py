@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from factories_model import disturb, make_strangers
+from factories_model import disturb, make_prior_images
 from factories_small import exact_arithmetic, small_model
 
 from unichar.kit.images import load_picture
@@ -14,7 +14,7 @@ from unichar.model.nano import model as nano
 from unichar.model.packing import PackingStats, pack, stats_of
 from unichar.model.pixels import to_pixels
 from unichar.model.tokens import IMAGE, TokenSequence, collate, render
-from unichar.records import Segment
+from unichar.types import Segment
 
 together = partial(pack, image_tokens=2, limit=100)
 CARD = [1, 2, 3, 4]
@@ -22,14 +22,17 @@ CARD = [1, 2, 3, 4]
 
 def tokens(ids, *, learned=1, images=()):
     """The last `learned` tokens carry a loss."""
-    return TokenSequence(ids=ids, loss=[i >= len(ids) - learned for i in range(len(ids))], images=list(images))
+    return TokenSequence(
+        ids=ids, loss=[i >= len(ids) - learned for i in range(len(ids))], images=list(images)
+    )
 
 
 def some_conversations(*, seed, count=9, longest=12):
     """Few different tokens, so that they share beginnings, are each other's beginning, and come twice."""
     rng = random.Random(seed)
     return [
-        tokens([rng.randrange(2) for _ in range(rng.randrange(3, longest))], learned=rng.randrange(1, 3)) for _ in range(count)
+        tokens([rng.randrange(2) for _ in range(rng.randrange(3, longest))], learned=rng.randrange(1, 3))
+        for _ in range(count)
     ]
 
 
@@ -46,7 +49,16 @@ def test_a_shared_beginning_stands_once():
     conversations = [tokens([*CARD, 5, 6]), tokens([*CARD, 7]), tokens([*CARD, 5, 8])]
     (row,) = together(conversations)
     assert sorted(row.ids.tolist()) == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert dict(zip(row.ids.tolist(), row.places.tolist(), strict=True)) == {1: 0, 2: 1, 3: 2, 4: 3, 5: 4, 7: 4, 6: 5, 8: 5}
+    assert dict(zip(row.ids.tolist(), row.places.tolist(), strict=True)) == {
+        1: 0,
+        2: 1,
+        3: 2,
+        4: 3,
+        5: 4,
+        7: 4,
+        6: 5,
+        8: 5,
+    }
     assert stats_of(conversations, [row]) == PackingStats(given=17, computed=8, targets=3)
     assert stats_of(conversations, [row]).shared == 9
 
@@ -56,7 +68,10 @@ def test_a_shared_beginning_stands_once():
 def test_every_loss_is_predicted_from_its_own_conversation(block, seed):
     conversations = some_conversations(seed=seed)
     for row in together(conversations, block=block, budget=30):
-        seen, losses = visible(row), iter(zip(row.sources[row.predicted].tolist(), row.targets.tolist(), strict=True))
+        seen, losses = (
+            visible(row),
+            iter(zip(row.sources[row.predicted].tolist(), row.targets.tolist(), strict=True)),
+        )
         assert sorted(seen) == list(range(len(row.ids)))
         for member, count in zip(row.members, row.lengths, strict=True):
             own = conversations[member]
@@ -83,7 +98,9 @@ def test_rows_do_not_depend_on_the_order_of_conversations():
     shuffled = random.Random(0).sample(conversations, len(conversations))
     for one, other in zip(together(conversations, budget=20), together(shuffled, budget=20), strict=True):
         assert (
-            torch.equal(one.ids, other.ids) and torch.equal(one.places, other.places) and torch.equal(one.targets, other.targets)
+            torch.equal(one.ids, other.ids)
+            and torch.equal(one.places, other.places)
+            and torch.equal(one.targets, other.targets)
         )
 
 
@@ -104,7 +121,11 @@ def test_a_picture_is_shared_by_name():
 
 def test_several_answers_are_predicted_at_one_place():
     (row,) = together([tokens([1, 2, answer]) for answer in (7, 8, 9, 9)])
-    assert len(row.sources) == 1 and row.predicted.tolist() == [0, 0, 0, 0] and row.targets.tolist() == [7, 8, 9, 9]
+    assert (
+        len(row.sources) == 1
+        and row.predicted.tolist() == [0, 0, 0, 0]
+        and row.targets.tolist() == [7, 8, 9, 9]
+    )
 
 
 def test_a_conversation_without_a_loss_gives_none():
@@ -113,7 +134,9 @@ def test_a_conversation_without_a_loss_gives_none():
 
 
 def test_what_is_too_long_is_named():
-    with pytest.raises(ValueError, match="conversation 2 of 2 has 101 tokens, the model reads at most 100: shorten"):
+    with pytest.raises(
+        ValueError, match="conversation 2 of 2 has 101 tokens, the model reads at most 100: shorten"
+    ):
         together([tokens([1, 2]), tokens(list(range(101)))])
 
 
@@ -136,7 +159,7 @@ def shown(name):
 def folder(tmp_path_factory):
     """Two pictures."""
     where = tmp_path_factory.mktemp("pictures")
-    for image, name in zip(make_strangers(2), ("a.png", "b.png"), strict=True):
+    for image, name in zip(make_prior_images(2), ("a.png", "b.png"), strict=True):
         image.save(where / name)
     return where
 
@@ -150,8 +173,16 @@ def chats():
     return [
         hello,
         [shown("a.png"), *asked],
-        [card, said("Is a storm coming?"), said("Tie up the boat, sailor, and be quick.", "assistant", loss=True)],
-        [*hello, said("Plan a picture."), said("<think>No.</think><gen>A bear</gen>", "assistant", loss=True)],
+        [
+            card,
+            said("Is a storm coming?"),
+            said("Tie up the boat, sailor, and be quick.", "assistant", loss=True),
+        ],
+        [
+            *hello,
+            said("Plan a picture."),
+            said("<think>No.</think><gen>A bear</gen>", "assistant", loss=True),
+        ],
         [shown("a.png"), said("What is it?"), said("A bear.", "assistant", loss=True)],
         [card, shown("b.png"), said("And here?"), said("The sea.", "assistant", loss=True)],
         [shown("b.png"), *asked],
@@ -171,7 +202,9 @@ def alone(model, chats, folder):
     """Losses of conversations that are read one by one, by transformers' own attention."""
     losses = []
     for chat in chats:
-        batch = collate([render(chat, model.tokenizer, image_tokens=nano.NUM_TOKENS)], pad=model.tokenizer.pad_token_id)
+        batch = collate(
+            [render(chat, model.tokenizer, image_tokens=nano.NUM_TOKENS)], pad=model.tokenizer.pad_token_id
+        )
         images = [load_picture(folder / name, model.image_size) for name in batch.images]
         losses.append(model.token_losses(batch, to_pixels(images) if images else None))
     return losses
@@ -180,13 +213,17 @@ def alone(model, chats, folder):
 def gradients(model, losses):
     """Of the sum of all losses, weighted differently."""
     torch.stack([(number + 1) * loss.sum() for number, loss in enumerate(losses)]).sum().backward()
-    found = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+    found = {
+        name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None
+    }
     model.zero_grad()
     return found
 
 
 @pytest.mark.parametrize(("budget", "block"), [(2048, 128), (2048, 7), (150, 64)])
-def test_losses_and_gradients_are_those_of_conversations_read_alone(monkeypatch, exact, chats, folder, budget, block):
+def test_losses_and_gradients_are_those_of_conversations_read_alone(
+    monkeypatch, exact, chats, folder, budget, block
+):
     monkeypatch.setattr(nano, "pack", partial(pack, budget=budget, block=block))
     with exact_arithmetic():
         expected, packed = alone(exact, chats, folder), exact.text_losses(chats, folder)
@@ -195,7 +232,9 @@ def test_losses_and_gradients_are_those_of_conversations_read_alone(monkeypatch,
         wanted, found = gradients(exact, expected), gradients(exact, packed)
     assert wanted.keys() == found.keys() and len(wanted) > 20
     for name, gradient in wanted.items():
-        assert torch.allclose(found[name], gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max() + 1)), name
+        assert torch.allclose(
+            found[name], gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max() + 1)
+        ), name
 
 
 def test_checkpointed_training_has_the_same_losses_and_gradients(exact, chats, folder):

@@ -11,7 +11,9 @@ from unichar.model.sides import inner, without_adapters
 @pytest.fixture
 def side():
     torch.manual_seed(0)
-    made = get_peft_model(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2)), LoraConfig(r=2, target_modules=["0", "1"]))
+    made = get_peft_model(
+        nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2)), LoraConfig(r=2, target_modules=["0", "1"])
+    )
     for parameter in made.parameters():
         parameter.data.add_(0.5)
     return made

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unichar.model.tokens import IGNORED, IMAGE, collate, render
-from unichar.records import Segment
+from unichar.types import Segment
 
 CARD = Segment(type="text", value="Answer as Bramble.", role="system")
 ASKED = Segment(type="text", value="Is a storm coming?", role="user")
@@ -18,7 +18,9 @@ def tokenizer(model):
 
 
 def learned(sequence, tokenizer) -> str:
-    return tokenizer.decode([token for token, wanted in zip(sequence.ids, sequence.loss, strict=True) if wanted])
+    return tokenizer.decode(
+        [token for token, wanted in zip(sequence.ids, sequence.loss, strict=True) if wanted]
+    )
 
 
 def test_a_conversation_reads_as_the_backbone_knows_it(tokenizer):
@@ -49,7 +51,9 @@ def test_a_picture_is_a_run_of_places_inside_its_message(tokenizer):
     at = sequence.ids.index(IMAGE)
     assert tokenizer.decode(sequence.ids[:at]) == "<|im_start|>user\n"
     assert sequence.ids[at : at + 17].count(IMAGE) == 16
-    assert tokenizer.decode(sequence.ids[at + 16 :]).startswith("Is a storm coming?<|im_end|>\n<|im_start|>assistant\n")
+    assert tokenizer.decode(sequence.ids[at + 16 :]).startswith(
+        "Is a storm coming?<|im_end|>\n<|im_start|>assistant\n"
+    )
     assert sequence.images == ["images/03.png"]
     assert not any(sequence.loss[at : at + 16])
 

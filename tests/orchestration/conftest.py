@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from factories_orchestration import ROOT, Line
 
-from unichar.store import Store
+from unichar.store.store import Store
 
 
 @pytest.fixture(scope="session")

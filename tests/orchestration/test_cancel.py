@@ -27,7 +27,9 @@ def test_cancel_leaves_nothing_behind(line: Line, tmp_path: Path, asked_by: sign
     (tmp_path / "job.py").write_text(JOB.format(trainer=TRAINER, pids=str(pids)))
     dagster = Path(sys.executable).with_name("dagster")
     command = [str(dagster), "job", "execute", "-f", str(tmp_path / "job.py"), "-j", "train"]
-    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    run = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2, seconds=60)
     assert num_claimed(line) == 1
     run.send_signal(asked_by)

@@ -11,7 +11,7 @@ import yaml
 
 from orchestration.definitions import defs
 from unichar.kit.checks import CHECKS
-from unichar.store import STAGES
+from unichar.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,9 @@ def test_stages_that_load_a_model_share_the_gpu_pool() -> None:
     pools = {}
     for asset in defs().resolve_asset_graph().assets_defs:
         pools |= {key.to_user_string(): asset.op.pool for key in asset.keys}
-    assert {noun for noun, pool in pools.items() if pool == "gpu"} == {stage.noun for stage in STAGES if stage.own_process}
+    assert {noun for noun, pool in pools.items() if pool == "gpu"} == {
+        stage.noun for stage in STAGES if stage.own_process
+    }
 
 
 def test_every_asset_and_check_has_a_partition_a_character() -> None:
@@ -41,7 +43,11 @@ def test_every_asset_and_check_has_a_partition_a_character() -> None:
 
 def test_every_check_of_a_kit_is_there_and_the_critical_ones_block() -> None:
     graph = defs().resolve_asset_graph()
-    found = {key.name: graph.get(key).blocking for key in graph.asset_check_keys if key.asset_key == dg.AssetKey("raw_kit")}
+    found = {
+        key.name: graph.get(key).blocking
+        for key in graph.asset_check_keys
+        if key.asset_key == dg.AssetKey("raw_kit")
+    }
     assert found == {check.name: check.severity == "critical" for check in CHECKS}
 
 
@@ -50,7 +56,9 @@ def test_jobs_resolve_and_nothing_unattended_is_on() -> None:
     names = {job.name for job in definitions.resolve_all_job_defs()}
     assert {"customize_character", "onboard_character", "prepare_character", "re_evaluate"} <= names
     assert definitions.resolve_sensor_def("kit_inbox").default_status == dg.DefaultSensorStatus.STOPPED
-    assert definitions.resolve_schedule_def("weekly_retrain").default_status == dg.DefaultScheduleStatus.STOPPED
+    assert (
+        definitions.resolve_schedule_def("weekly_retrain").default_status == dg.DefaultScheduleStatus.STOPPED
+    )
 
 
 @pytest.mark.parametrize("name", ["onboard_mochi.yaml", "customize_smoke.yaml"])
@@ -66,7 +74,9 @@ def test_loading_is_light_and_silent() -> None:
         "heavy = {'torch', 'great_expectations', 'transformers', 'pandas'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from orchestration import evidence
-from unichar.store import Output
+from unichar.store.store import Output
 
 
 def output(folder: Path) -> Output:
@@ -22,14 +22,23 @@ def test_loss_and_reward_curves_are_drawn_and_fit_in_place(tmp_path: Path) -> No
 
 
 def test_a_training_shows_its_tasks_what_was_held_out_and_the_last_sheet(tmp_path: Path) -> None:
-    rows = [{"step": step, "loss": 1.0, "ce_role_play": 2.0, "mse_prior": 0.1, "lr_und": 1e-3} for step in range(5)]
+    rows = [
+        {"step": step, "loss": 1.0, "ce_role_play": 2.0, "mse_prior": 0.1, "lr_und": 1e-3}
+        for step in range(5)
+    ]
     rows[2] |= {"held_out_nll": 3.0}
     (tmp_path / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "watch").mkdir()
     for step in (2, 5):
         Image.new("RGB", (200, 100), "teal").save(tmp_path / "watch" / f"step-{step:05d}.png")
     shown = evidence.curves(output(tmp_path))
-    assert set(shown) == {"curve_loss", "curve_held_out_nll", "curve_ce_role_play", "curve_mse_prior", "last_sheet"}
+    assert set(shown) == {
+        "curve_loss",
+        "curve_held_out_nll",
+        "curve_ce_role_play",
+        "curve_mse_prior",
+        "last_sheet",
+    }
     assert str(shown["last_sheet"].value).startswith("![step-00005](data:image/jpeg;base64,")
 
 

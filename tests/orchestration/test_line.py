@@ -12,7 +12,9 @@ KIT_STAGES = ("raw_kit", "validated_kit", "curated_kit")
 
 def test_a_plain_run_registers_a_character_dagster_never_heard_of(line: Line) -> None:
     make_kit(line.characters, "pip")
-    done = dagster("job", "execute", "-m", "orchestration.definitions", "-j", "prepare_character", "--tags", tag("pip"))
+    done = dagster(
+        "job", "execute", "-m", "orchestration.definitions", "-j", "prepare_character", "--tags", tag("pip")
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert line.registered() == ["pip"]
     assert all(line.made(noun) == {"pip"} for noun in (*KIT_STAGES, "interactions"))
@@ -21,12 +23,17 @@ def test_a_plain_run_registers_a_character_dagster_never_heard_of(line: Line) ->
 
 def test_a_rejected_kit_stops_the_line_with_every_reason(line: Line) -> None:
     make_kit(line.characters, "pip", rights=None, facts=[], profile="")
-    done = dagster("job", "execute", "-m", "orchestration.definitions", "-j", "customize_character", "--tags", tag("pip"))
+    done = dagster(
+        "job", "execute", "-m", "orchestration.definitions", "-j", "customize_character", "--tags", tag("pip")
+    )
     assert done.returncode == 1
     for reason in ("rights_stated", "texts_filled", "profile.md", "facts"):
         assert reason in done.stderr
     assert line.made("raw_kit") == {"pip"}
-    assert not any(line.made(noun) for noun in ("validated_kit", "curated_kit", "interactions", "sft_checkpoint", "release"))
+    assert not any(
+        line.made(noun)
+        for noun in ("validated_kit", "curated_kit", "interactions", "sft_checkpoint", "release")
+    )
     assert not (line.store.runs / "pip" / "4_sft_checkpoint").exists()
     assert check_partitions(line, "rights_stated") == {"pip": False}
     assert check_partitions(line, "kit_readable") == {"pip": True}
@@ -67,10 +74,17 @@ def test_outputs_carry_their_version_and_where_they_lie(line: Line) -> None:
     for noun in ("validated_kit", "curated_kit", "interactions"):
         output, shown = line.store.current("pip", noun), latest(line, noun)
         assert shown.metadata["output"].value == str(output.folder)
-        assert shown.tags["unichar/fingerprint"] == output.fingerprint
+        assert shown.tags["unichar/store/fingerprint"] == output.fingerprint
         assert shown.tags["dagster/data_version"] == output.version
-    assert latest(line, "curated_kit").metadata["contact_sheet"].value.startswith("![contact_sheet](data:image/jpeg;base64,")
-    assert latest(line, "raw_kit").tags["dagster/data_version"] == line.store.current("pip", "curated_kit").manifest["kit_hash"]
+    assert (
+        latest(line, "curated_kit")
+        .metadata["contact_sheet"]
+        .value.startswith("![contact_sheet](data:image/jpeg;base64,")
+    )
+    assert (
+        latest(line, "raw_kit").tags["dagster/data_version"]
+        == line.store.current("pip", "curated_kit").manifest["kit_hash"]
+    )
 
 
 @pytest.mark.parametrize("key", ["Pip", "../pip", "pip,tock", "pip/a", "a" * 49])
@@ -90,7 +104,11 @@ def test_a_missing_kit_registers_nothing(line: Line) -> None:
 def test_a_run_without_a_character_says_how_to_name_one(line: Line) -> None:
     from orchestration.definitions import defs
 
-    result = defs().resolve_job_def("prepare_character").execute_in_process(instance=line.instance, raise_on_error=False)
+    result = (
+        defs()
+        .resolve_job_def("prepare_character")
+        .execute_in_process(instance=line.instance, raise_on_error=False)
+    )
     assert "--tags" in failures(result)["raw_kit"]
 
 
@@ -103,7 +121,9 @@ def test_an_unknown_preset_is_one_clear_message(line: Line) -> None:
 
 def train(line: Line, character: str) -> dg.ExecuteInProcessResult:
     """Only the training asset, in a run of its own."""
-    return dg.materialize([training.sft_checkpoint], instance=line.instance, partition_key=character, raise_on_error=False)
+    return dg.materialize(
+        [training.sft_checkpoint], instance=line.instance, partition_key=character, raise_on_error=False
+    )
 
 
 def tag(character: str) -> str:
@@ -120,4 +140,8 @@ def check_partitions(line: Line, name: str) -> dict[str, bool]:
     """Character -> whether this check of its kit passed last."""
     key = dg.AssetCheckKey(dg.AssetKey("raw_kit"), name)
     records = line.instance.event_log_storage.get_asset_check_execution_history(key, limit=20)
-    return {r.partition: r.event.dagster_event.event_specific_data.passed for r in reversed(records) if r.partition and r.event}
+    return {
+        r.partition: r.event.dagster_event.event_specific_data.passed
+        for r in reversed(records)
+        if r.partition and r.event
+    }

@@ -21,12 +21,18 @@ def test_a_rejected_kit_fails_the_command_with_every_reason_and_a_link(line: Lin
     kit = make_kit(tmp_path, "pip", rights=None, profile="").rename(tmp_path / "From a friend")
     config = tmp_path / "pip.yaml"
     config.write_text(yaml.safe_dump({"ops": {"onboard": {"config": {"kit": str(kit)}}}}))
-    done = dagster("job", "execute", "-m", "orchestration.definitions", "-j", "onboard_character", "-c", str(config))
+    done = dagster(
+        "job", "execute", "-m", "orchestration.definitions", "-j", "onboard_character", "-c", str(config)
+    )
     assert done.returncode == 1
     parent = next(run for run in line.instance.get_runs() if run.job_name == "onboard_character")
     child = next(run for run in line.instance.get_runs() if run.job_name == "customize_character")
     assert child.tags["unichar/onboarded_by"] == parent.run_id
-    [failure] = [entry.dagster_event for entry in line.instance.all_logs(parent.run_id) if entry.dagster_event.is_step_failure]
+    [failure] = [
+        entry.dagster_event
+        for entry in line.instance.all_logs(parent.run_id)
+        if entry.dagster_event.is_step_failure
+    ]
     said = failure.step_failure_data.user_failure_data
     assert "rights_stated" in said.description and "profile.md" in said.description
     assert said.metadata["run"] == dg.MetadataValue.dagster_run(child.run_id)
@@ -70,4 +76,6 @@ def test_an_unknown_preset_changes_nothing(line: Line, tmp_path: Path) -> None:
 
 
 def snapshot(folder: Path) -> str:
-    return json.dumps({str(path): path.read_bytes().hex() if path.is_file() else "" for path in sorted(folder.rglob("*"))})
+    return json.dumps(
+        {str(path): path.read_bytes().hex() if path.is_file() else "" for path in sorted(folder.rglob("*"))}
+    )

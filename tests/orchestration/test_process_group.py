@@ -12,7 +12,9 @@ from orchestration.process_group import Ended, explain, run_in_group
 
 
 def test_what_a_command_prints_passes_through_and_its_end_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    script = "import sys\nfor i in range(30): print('step', i)\nprint('the reason', file=sys.stderr)\nsys.exit(3)"
+    script = (
+        "import sys\nfor i in range(30): print('step', i)\nprint('the reason', file=sys.stderr)\nsys.exit(3)"
+    )
     ended = run_in_group([sys.executable, "-u", "-c", script])
     assert ended.code == 3
     assert ended.tail.splitlines()[-2:] == ["step 29", "the reason"]

@@ -14,7 +14,9 @@ def look(line: Line) -> Any:
     """What the schedule decides on a Monday."""
     repository = defs().get_repository_def()
     monday = datetime(2026, 3, 2, 3, tzinfo=UTC)
-    context = dg.build_schedule_context(instance=line.instance, scheduled_execution_time=monday, repository_def=repository)
+    context = dg.build_schedule_context(
+        instance=line.instance, scheduled_execution_time=monday, repository_def=repository
+    )
     return repository.get_schedule_def("weekly_retrain").evaluate_tick(context)
 
 

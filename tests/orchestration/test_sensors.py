@@ -24,7 +24,10 @@ class Inbox:
         """The (character, run config) of the runs one scan starts."""
         definitions = defs()
         context = dg.build_sensor_context(
-            instance=self.line.instance, instance_ref=self.line.instance.get_ref(), cursor=self.cursor, definitions=definitions
+            instance=self.line.instance,
+            instance_ref=self.line.instance.get_ref(),
+            cursor=self.cursor,
+            definitions=definitions,
         )
         tick = definitions.resolve_sensor_def("kit_inbox").evaluate_tick(context)
         self.cursor = tick.cursor

@@ -8,7 +8,9 @@ from torch import Tensor
 
 
 @pytest.fixture(scope="module")
-def in_one(small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[list, dict[str, Tensor]]:
+def in_one(
+    small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list, dict[str, Tensor]]:
     """(numbers of each step, adapters after them) of a run that reads eight conversations at once."""
     folder = tmp_path_factory.mktemp("one")
     numbers = train_steps(small_job(folder, small_base, inputs), exact=True, folder=folder / "adapters")

@@ -4,12 +4,12 @@ import pytest
 import torch
 from factories_model import make_inputs
 
+from unichar.domains.toon.vocabulary import Scene, is_reserved
 from unichar.kit.images import load_picture
-from unichar.learning.seeds import derive
-from unichar.records import read_interactions
 from unichar.sft.batches import character_pool, mixed, prior_pool, shuffled, with_pictures
 from unichar.sft.config import SftConfig
-from unichar.toons.spec import Scene, is_reserved
+from unichar.training.seeds import derive
+from unichar.types import read_interactions
 
 
 def walk(count: int, take: int, steps: int, seed: int = 0) -> list[int]:
@@ -101,13 +101,17 @@ def test_the_base_can_draw_the_strangers_itself(model):
     photographs = [prompt for prompt in pool.prompts if prompt.startswith("A photograph of")]
     assert len(photographs) == 5 and len(set(pool.prompts)) == 10
     context = model.prompt_context(pool.prompts[8:])
-    alone = model.sample_latents(context, [derive(0, "prior", i) for i in (8, 9)], steps=2, guidance=1.0, shift=config.shift)
+    alone = model.sample_latents(
+        context, [derive(0, "prior", i) for i in (8, 9)], steps=2, guidance=1.0, shift=config.shift
+    )
     assert torch.equal(alone, pool.latents[8:])
 
 
 def test_three_of_four_strangers_leave_something_open_and_half_have_names(model, monkeypatch):
     asked = []
-    monkeypatch.setattr("unichar.sft.batches.caption", lambda who, scene, rng: asked.append((who, scene)) or who)
+    monkeypatch.setattr(
+        "unichar.sft.batches.caption", lambda who, scene, rng: asked.append((who, scene)) or who
+    )
     prior_pool(model, SftConfig(prior_pool=8, prior_pictures=5), 0)
     assert [isinstance(scene, Scene) for _, scene in asked] == [True, False, False, False] * 2
     assert all(0 < len(scene) < 3 for _, scene in asked if not isinstance(scene, Scene))

@@ -13,10 +13,13 @@ from unichar.sft.config import SftConfig
         ({"pictures": 0, "conversations": 0}, "conversations is 0 and pictures is 0; expected one above 0"),
         ({"pictures": 25}, r"pictures is 25; expected a multiple of prompts \(6\)"),
         ({"accumulate": 0}, "accumulate is 0; expected 1 or more"),
-        ({"watch_every": -1}, "watch_every is -1; expected 0 or more"),
-        ({"patience": 2}, "watch_every is 0 and conversations is 6; patience and keep_best need both above 0"),
+        ({"validation_every": -1}, "validation_every is -1; expected 0 or more"),
         (
-            {"keep_best": True, "watch_every": 5, "conversations": 0},
+            {"patience": 2},
+            "validation_every is 0 and conversations is 6; patience and keep_best need both above 0",
+        ),
+        (
+            {"keep_best": True, "validation_every": 5, "conversations": 0},
             "conversations is 0; patience and keep_best need both above 0",
         ),
         ({"prior": "web"}, "prior is .web.; expected toons or base"),

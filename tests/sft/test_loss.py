@@ -2,31 +2,42 @@
 
 import pytest
 
-from unichar.sft.loss import PICTURES, TEXT, Tally, unified_loss
+from unichar.sft.loss import PICTURES, TEXT, LossAccumulator, unified_loss
 
 
-def tally(*rows: tuple[str, float, int]) -> Tally:
-    counted = Tally()
+def accumulator(*rows: tuple[str, float, int]) -> LossAccumulator:
+    counted = LossAccumulator()
     for row in rows:
         counted.add(*row)
     return counted
 
 
 def test_both_sides_are_means_over_tokens_and_pictures_and_weighed():
-    counted = tally(("ce_role_play", 3.0, 2), ("ce_knowledge_qa", 6.0, 1), ("mse_portraits", 0.6, 2))
+    counted = accumulator(("ce_role_play", 3.0, 2), ("ce_knowledge_qa", 6.0, 1), ("mse_portraits", 0.6, 2))
     assert unified_loss(counted, ce_weight=0.25, mse_weight=2.0) == pytest.approx(
-        {"loss": 0.25 * 3.0 + 2.0 * 0.3, "ce": 3.0, "mse": 0.3, "ce_role_play": 1.5, "ce_knowledge_qa": 6.0, "mse_portraits": 0.3}
+        {
+            "loss": 0.25 * 3.0 + 2.0 * 0.3,
+            "ce": 3.0,
+            "mse": 0.3,
+            "ce_role_play": 1.5,
+            "ce_knowledge_qa": 6.0,
+            "mse_portraits": 0.3,
+        }
     )
     assert (counted.count(TEXT), counted.count(PICTURES)) == (3, 2)
 
 
 def test_parts_of_a_step_give_what_the_whole_gives():
-    parts = tally(("ce_role_play", 1.0, 1), ("ce_role_play", 5.0, 3))
+    parts = accumulator(("ce_role_play", 1.0, 1), ("ce_role_play", 5.0, 3))
     assert unified_loss(parts, ce_weight=1, mse_weight=1) == unified_loss(
-        tally(("ce_role_play", 6.0, 4)), ce_weight=1, mse_weight=1
+        accumulator(("ce_role_play", 6.0, 4)), ce_weight=1, mse_weight=1
     )
 
 
 def test_what_a_step_does_not_cover_is_absent():
-    counted = tally(("mse_portraits", 0.5, 1), ("ce_role_play", 0.0, 0))
-    assert unified_loss(counted, ce_weight=0.25, mse_weight=1.0) == {"loss": 0.5, "mse": 0.5, "mse_portraits": 0.5}
+    counted = accumulator(("mse_portraits", 0.5, 1), ("ce_role_play", 0.0, 0))
+    assert unified_loss(counted, ce_weight=0.25, mse_weight=1.0) == {
+        "loss": 0.5,
+        "mse": 0.5,
+        "mse_portraits": 0.5,
+    }

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from factories_learning import TESTS, launch
 from factories_small import saved_adapters, small_job, train_steps
+from factories_training import TESTS, launch
 
-from unichar.learning.state import load_tensors
+from unichar.training.state import load_tensors
 
-SETTINGS = {"conversations": 5, "prompts": 3, "pictures": 6, "prior_pictures": 3}  # no multiples of two: shares differ in size
+SETTINGS = {
+    "conversations": 5,
+    "prompts": 3,
+    "pictures": 6,
+    "prior_pictures": 3,
+}  # no multiples of two: shares differ in size
 SPLIT = SETTINGS | {"shard": True}
 RUNS = {
     "copied": (SETTINGS, True, 0),
@@ -27,7 +32,12 @@ RUNS = {
 def together(small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes left, a folder a run."""
     folder = tmp_path_factory.mktemp("together")
-    about = {"folder": str(folder), "base": str(small_base), "inputs": {n: str(p) for n, p in inputs.items()}, "runs": RUNS}
+    about = {
+        "folder": str(folder),
+        "base": str(small_base),
+        "inputs": {n: str(p) for n, p in inputs.items()},
+        "runs": RUNS,
+    }
     done = launch(TESTS / "factories_small.py", json.dumps(about))
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
@@ -37,7 +47,9 @@ def together(small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest
 def alone(small_base, inputs, tmp_path_factory):
     """(numbers, adapters) of one process on the same batches."""
     folder = tmp_path_factory.mktemp("alone")
-    numbers = train_steps(small_job(folder, small_base, inputs, **SETTINGS), exact=True, folder=folder / "adapters")
+    numbers = train_steps(
+        small_job(folder, small_base, inputs, **SETTINGS), exact=True, folder=folder / "adapters"
+    )
     return numbers, saved_adapters(folder / "adapters")
 
 
@@ -53,7 +65,9 @@ def test_two_processes_learn_what_one_learns(together, alone, name):
 def test_frozen_bf16_and_trained_fp32_weights_are_split_to_the_same_end(together):
     """The layers of the text backbone are bf16 with adapters in fp32 between them."""
     copied, split = ((together / f"{name}, mixed types") for name in ("copied", "split"))
-    for row, other in zip(*(json.loads((run / "numbers.json").read_text()) for run in (copied, split)), strict=True):
+    for row, other in zip(
+        *(json.loads((run / "numbers.json").read_text()) for run in (copied, split)), strict=True
+    ):
         assert other == pytest.approx(row, rel=1e-3)
     weights = saved_adapters(copied / "adapters")
     for key, tensor in saved_adapters(split / "adapters").items():

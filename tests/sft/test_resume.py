@@ -8,16 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories_learning import saved_step, start_python
 from factories_small import saved_adapters, small_home, small_job
+from factories_training import saved_step, start_python
 
-from unichar.learning.curves import read_curve
-from unichar.learning.loop import STOPPED
-from unichar.learning.state import OtherRun
-from unichar.records import StageJob
 from unichar.sft.train import Trainer, run
+from unichar.training.curves import read_curve
+from unichar.training.loop import STOPPED
+from unichar.training.state import OtherRun
+from unichar.types import StageJob
 
-SETTINGS = {"steps": 12, "conversations": 2, "watch_every": 4, "watch_conversations": 2, "watch_pictures": 1, "keep_best": True}
+SETTINGS = {
+    "steps": 12,
+    "conversations": 2,
+    "validation_every": 4,
+    "validation_conversations": 2,
+    "validation_pictures": 1,
+    "keep_best": True,
+}
 CLOCK = {"tokens_per_second", "pictures_per_second", "peak_memory_mb"}
 
 
@@ -58,7 +65,10 @@ def assert_same_product(job: StageJob, straight: StageJob) -> None:
     ours, theirs = saved_adapters(job.out / "adapters"), saved_adapters(straight.out / "adapters")
     assert all((ours[name] == theirs[name]).all() for name in theirs)
     rows, others = (
-        [{name: value for name, value in row.items() if name not in CLOCK} for row in read_curve(of.out / "curve.jsonl")]
+        [
+            {name: value for name, value in row.items() if name not in CLOCK}
+            for row in read_curve(of.out / "curve.jsonl")
+        ]
         for of in (job, straight)
     )
     assert rows == others
@@ -88,12 +98,18 @@ def test_sigterm_saves_the_step_and_the_same_command_goes_on(straight, tmp_path,
 
 
 def test_changed_settings_or_another_base_are_named(straight, tmp_path):
-    changed = small_job(straight.work.parent, straight.base, straight.inputs, **SETTINGS | {"und_lr": 1e-5, "steps": 13})
+    changed = small_job(
+        straight.work.parent, straight.base, straight.inputs, **SETTINGS | {"und_lr": 1e-5, "steps": 13}
+    )
     with pytest.raises(OtherRun) as caught:
         run(changed)
-    assert "another run: config.steps 12, now 13; config.und_lr 0.0007, now 1e-05. Delete the file" in str(caught.value)
+    assert "another run: config.steps 12, now 13; config.und_lr 0.0007, now 1e-05. Delete the file" in str(
+        caught.value
+    )
     base = tmp_path / "base.safetensors"
-    base.write_bytes(straight.base.read_bytes().replace(b'"format":"unichar-nano-1"', b'"format":"unichar-nano-2"'))
+    base.write_bytes(
+        straight.base.read_bytes().replace(b'"format":"unichar-nano-1"', b'"format":"unichar-nano-2"')
+    )
     with pytest.raises(OtherRun, match=r'another run: base_sha256 "[0-9a-f]{64}", now "[0-9a-f]{64}"'):
         run(small_job(straight.work.parent, base, straight.inputs, **SETTINGS))
 
@@ -106,7 +122,9 @@ def test_a_full_disk_is_one_message_and_the_old_state_stays(straight, tmp_path):
     kept = saved_step(job.work / "state.safetensors")
     (words,) = [line for line in said.splitlines() if line.startswith("error: ")]
     assert said.splitlines()[-1] == "-1" and "Traceback" not in said
-    assert words.startswith(f"error: could not save step {kept + 1} to {job.work}") and "File too large" in words
+    assert (
+        words.startswith(f"error: could not save step {kept + 1} to {job.work}") and "File too large" in words
+    )
     assert kept >= 3 and f"the state of step {kept} is intact. Make room for 1 MB" in words
     assert not [path for path in job.work.iterdir() if path.name.startswith(".tmp")]
     run(job)

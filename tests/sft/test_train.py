@@ -8,12 +8,12 @@ from factories_interactions import nia_the_photographer
 from factories_model import BASE, TINY, make_inputs, make_job, sketch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unichar.learning.curves import read_curve
-from unichar.learning.state import load_tensors
 from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters
-from unichar.records import read_interactions
 from unichar.sft.train import Trainer, run
+from unichar.training.curves import read_curve
+from unichar.training.state import load_tensors
+from unichar.types import read_interactions
 
 EAGER = dataclasses.replace(TINY["sft"], save_seconds=0.0)
 ADAPTERS = [f"adapters/{side}/adapter_model.safetensors" for side in ("und", "gen")]
@@ -26,7 +26,10 @@ def trained_weights(out) -> list[dict[str, torch.Tensor]]:
 def curve_of(out) -> list[dict[str, float]]:
     """The curve without what depends on the clock."""
     clock = {"tokens_per_second", "pictures_per_second", "peak_memory_mb"}
-    return [{name: value for name, value in row.items() if name not in clock} for row in read_curve(out / "curve.jsonl")]
+    return [
+        {name: value for name, value in row.items() if name not in clock}
+        for row in read_curve(out / "curve.jsonl")
+    ]
 
 
 def assert_same_product(out, other) -> None:

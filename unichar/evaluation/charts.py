@@ -61,7 +61,9 @@ def line_chart(series: Mapping[str, Points], *, title: str, x_label: str, y_labe
     x_ticks = ticks([x for points in lines.values() for x, _ in points])
     y_ticks = ticks([y for points in lines.values() for _, y in points])
     x_ends = (min(points[0][0] for points in lines.values()), max(points[-1][0] for points in lines.values()))
-    frame = _Frame(x=x_ends if x_ends[0] < x_ends[1] else (x_ends[0] - 0.5, x_ends[1] + 0.5), y=(y_ticks[0], y_ticks[-1]))
+    frame = _Frame(
+        x=x_ends if x_ends[0] < x_ends[1] else (x_ends[0] - 0.5, x_ends[1] + 0.5), y=(y_ticks[0], y_ticks[-1])
+    )
     drawn = [_line(frame, points, number) for number, points in enumerate(lines.values(), 1)]
     svg = element(
         "svg",
@@ -124,7 +126,9 @@ def _line(frame: _Frame, points: Points, number: int) -> Markup:
     half = len(points) // 16
     if half == 0:
         return element("polyline", class_=f"strong series-{number}", points=_path(places))
-    smooth = [frame.place(x, _mean(points[max(0, i - half) : i + half + 1])) for i, (x, _) in enumerate(points)]
+    smooth = [
+        frame.place(x, _mean(points[max(0, i - half) : i + half + 1])) for i, (x, _) in enumerate(points)
+    ]
     return join(
         element("polyline", class_=f"pale series-{number}", points=_path(places)),
         element("polyline", class_=f"strong series-{number}", points=_path(smooth)),

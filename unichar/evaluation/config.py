@@ -39,4 +39,6 @@ class EvaluationConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"EvaluationConfig.{name} is {getattr(self, name)}; expected 1 or more")
         if self.pictures < 2:
-            raise ValueError(f"EvaluationConfig.pictures is {self.pictures}; expected 2 or more, diversity compares them")
+            raise ValueError(
+                f"EvaluationConfig.pictures is {self.pictures}; expected 2 or more, diversity compares them"
+            )

@@ -23,7 +23,7 @@ class ChatSample:
     """The character's real reply."""
 
 
-class Chain(NamedTuple):
+class ThinkThenDraw(NamedTuple):
     """What one arm made of a moment: a reply, a thought, an instruction for the picture, the picture."""
 
     reply: str
@@ -37,7 +37,7 @@ class RolePlaySample:
     """One moment, and the chain of each arm."""
 
     user: str
-    arms: dict[str, Chain]
+    arms: dict[str, ThinkThenDraw]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +74,13 @@ class ReportInput:
     def __post_init__(self) -> None:
         for what, given, wanted in (("cost", self.cost, _COST), ("data", self.data, _DATA)):
             if set(given) != set(wanted):
-                raise ValueError(f"ReportInput.{what} must have the keys {', '.join(wanted)}, not {', '.join(given)}")
+                raise ValueError(
+                    f"ReportInput.{what} must have the keys {', '.join(wanted)}, not {', '.join(given)}"
+                )
         known = {metric.name for metric in METRICS}
         for arm, metrics in self.arms.items():
             if set(metrics) - known:
                 names = ", ".join(sorted(set(metrics) - known))
-                raise ValueError(f"arm {arm} has {names}: add a row to METRICS in unichar/evaluation/metrics.py")
+                raise ValueError(
+                    f"arm {arm} has {names}: add a row to METRICS in unichar/evaluation/metrics.py"
+                )

@@ -15,11 +15,11 @@ from pathlib import Path
 from PIL import Image
 
 from unichar.evaluation.config import EvaluationConfig
-from unichar.evaluation.content import Chain, ChatSample, ReportInput, RolePlaySample
+from unichar.evaluation.content import ChatSample, ReportInput, RolePlaySample, ThinkThenDraw
 from unichar.evaluation.metrics import HEADLINE_ARMS
 from unichar.evaluation.pictures import (
     Drawn,
-    Examination,
+    ReportScorers,
     draw,
     finite_or_raise,
     measure_pictures,
@@ -30,19 +30,19 @@ from unichar.evaluation.pictures import (
 from unichar.evaluation.report import write_report
 from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
-from unichar.evaluation.texts import Words, measure_words, style_of
-from unichar.files import sha256_file
-from unichar.judges.chosen import Chosen
-from unichar.judges.prompts import Prompt, examination_prompts, moment_prompt, moments, plain_prompts
+from unichar.evaluation.texts import TextResults, measure_text, style_of
+from unichar.judges.configured import ConfiguredJudges
+from unichar.judges.prompts import Prompt, multimodal_turns, plain_prompts, report_prompts, turn_prompt
 from unichar.judges.style import Style
 from unichar.kit.images import load_picture
 from unichar.kit.schema import read_kit
-from unichar.learning.curves import read_curve
-from unichar.model.character import Character, Manner
+from unichar.model.character import Character, GenerationConfig
 from unichar.model.load import base_digest, load_model
 from unichar.model.pixels import to_images
 from unichar.model.protocol import UnifiedModel
-from unichar.records import CuratedKit, Interaction, StageJob, read_interactions
+from unichar.store.files import sha256_file
+from unichar.training.curves import read_curve
+from unichar.types import CuratedKit, Interaction, StageJob, read_interactions
 
 ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "base": ("", ()),
@@ -70,13 +70,19 @@ def run(job: StageJob) -> dict[str, float]:
     results = {arm: evaluation.arm(arm) for arm in ARMS}
     report = evaluation.report(results)
     write_report(report, job.out)
-    return {f"{arm}_{name}": value.value for arm, metrics in report.arms.items() for name, value in metrics.items()}
+    return {
+        f"{arm}_{name}": value.value
+        for arm, metrics in report.arms.items()
+        for name, value in metrics.items()
+    }
 
 
 class ArmResult:
     """What one arm said and drew."""
 
-    def __init__(self, words: Words, drawn: Drawn, metrics: dict[str, Estimate], chains: dict[str, Chain]) -> None:
+    def __init__(
+        self, words: TextResults, drawn: Drawn, metrics: dict[str, Estimate], chains: dict[str, ThinkThenDraw]
+    ) -> None:
         self.words, self.drawn, self.metrics, self.chains = words, drawn, metrics, chains
 
 
@@ -89,10 +95,12 @@ class Evaluation:
         self.folder = job.inputs["curated_kit"]
         self.kit = CuratedKit.read(self.folder)
         self.test = read_interactions(job.inputs["interactions"] / "test.jsonl")
-        self.prompts = spread(examination_prompts(self.test), self.config.prompts)
+        self.prompts = spread(report_prompts(self.test), self.config.prompts)
         self.style = self._style()
-        self.chosen = Chosen(self.config.judges, self.kit, self.folder, questions=job.out / "questions.json")
-        self._words: dict[str, Words] = {}
+        self.chosen = ConfiguredJudges(
+            self.config.judges, self.kit, self.folder, questions=job.out / "questions.json"
+        )
+        self._words: dict[str, TextResults] = {}
         self._drawn: dict[str, Drawn] = {}
         self.truth: dict[str, dict[str, Estimate]] = {}
 
@@ -101,17 +109,28 @@ class Evaluation:
         noun, sides = ARMS[arm]
         adapters = self.job.inputs[noun] / "adapters" if noun else None
         model = load_model(self.job.base, adapters, sides=sides)
-        examination = Examination(self.kit, self.folder, self.job.base, size=model.image_size, chosen=self.chosen)
-        weights = {side: sha256_file(adapters / side / "adapter_model.safetensors") for side in sides} if adapters else {}
+        report_scorers = ReportScorers(
+            self.kit, self.folder, self.job.base, size=model.image_size, chosen=self.chosen
+        )
+        weights = (
+            {side: sha256_file(adapters / side / "adapter_model.safetensors") for side in sides}
+            if adapters
+            else {}
+        )
         print(f"evaluate {arm}: pictures", flush=True)
-        drawn = self._drawn_of(model, examination, arm, weights.get("gen", ""))
+        drawn = self._drawn_of(model, report_scorers, arm, weights.get("gen", ""))
         if self.kit.is_toon_world and not self.truth:
             seen = measure_renders(
-                examination, self.kit, self.prompts, config=self.config, size=model.image_size, seed=self.job.seed
+                report_scorers,
+                self.kit,
+                self.prompts,
+                config=self.config,
+                size=model.image_size,
+                seed=self.job.seed,
             )
             self.truth = {"truth": seen}
         print(f"evaluate {arm}: words", flush=True)
-        manner = Manner(
+        manner = GenerationConfig(
             steps=self.config.sample_steps,
             guidance=self.config.guidance,
             shift=self.config.shift,
@@ -121,41 +140,54 @@ class Evaluation:
         )
         actor = Character(model, self.kit, manner)
         words = self._words_of(actor, weights.get("und", ""))
-        chains, metrics = self._role_plays(actor, examination, words, arm)
+        chains, metrics = self._role_plays(actor, report_scorers, words, arm)
         return ArmResult(words, drawn, words.metrics | drawn.metrics | metrics, chains)
 
-    def _drawn_of(self, model: UnifiedModel, examination: Examination, arm: str, weights: str) -> Drawn:
+    def _drawn_of(self, model: UnifiedModel, report_scorers: ReportScorers, arm: str, weights: str) -> Drawn:
         """Pictures of the test prompts; arms that share their picture adapters are measured once."""
         if weights not in self._drawn:
             self._drawn[weights] = measure_pictures(
-                model, examination, self.prompts, config=self.config, seed=self.job.seed, arm=arm
+                model, report_scorers, self.prompts, config=self.config, seed=self.job.seed, arm=arm
             )
         return self._drawn[weights]
 
-    def _words_of(self, actor: Character, weights: str) -> Words:
+    def _words_of(self, actor: Character, weights: str) -> TextResults:
         """Text measures; arms that share their text adapters are measured once."""
         if weights not in self._words:
-            self._words[weights] = measure_words(
-                actor, self.test, self.folder, style=self.style, marker=self.chosen.marker, config=self.config
+            self._words[weights] = measure_text(
+                actor,
+                self.test,
+                self.folder,
+                style=self.style,
+                llm_judge=self.chosen.llm_judge,
+                config=self.config,
             )
         return self._words[weights]
 
     def _role_plays(
-        self, actor: Character, examination: Examination, words: Words, arm: str
-    ) -> tuple[dict[str, Chain], dict[str, Estimate]]:
+        self, actor: Character, report_scorers: ReportScorers, words: TextResults, arm: str
+    ) -> tuple[dict[str, ThinkThenDraw], dict[str, Estimate]]:
         """Pictures for the arm's own replies and plans, and their metrics."""
-        items = {item.segments[1].value: item for item in moments(self.test)}
+        items = {item.segments[1].value: item for item in multimodal_turns(self.test)}
         users = list(words.chains)
-        texts = [actor.moment(user, chain.reply, chain.thinking, chain.instruction) for user, chain in words.chains.items()]
+        texts = [
+            actor.moment(user, chain.reply, chain.thinking, chain.instruction)
+            for user, chain in words.chains.items()
+        ]
         pixels = draw(actor.model, texts, config=self.config, count=1, seed=self.job.seed)
         finite_or_raise(pixels, arm)
-        chains = {user: words.chains[user]._replace(picture=image) for user, image in zip(users, to_images(pixels), strict=True)}
-        wanted = [moment_prompt(self.kit, items[user]) for user in users]
-        return chains, examination.measure(pixels, wanted, prefix="role_play_")
+        chains = {
+            user: words.chains[user]._replace(picture=image)
+            for user, image in zip(users, to_images(pixels), strict=True)
+        }
+        wanted = [turn_prompt(self.kit, items[user]) for user in users]
+        return chains, report_scorers.measure(pixels, wanted, prefix="role_play_")
 
     def _style(self) -> Style | None:
         """The classifier over this character's training words and the words of all kits that lie beside its own."""
-        own = [picture.reply for picture in self.kit.split("train")] + [exchange.reply for exchange in self.kit.dialogues]
+        own = [picture.reply for picture in self.kit.split("train")] + [
+            exchange.reply for exchange in self.kit.dialogues
+        ]
         cast = dict(cast_replies(self.job.inputs["raw_kit"].parent))
         return style_of(cast | {self.job.character: own}, self.job.character)
 
@@ -176,16 +208,22 @@ class Evaluation:
             data=self._data(),
             chats=[
                 ChatSample(
-                    user=user, replies={a: results[a].words.chats[user] for a in HEADLINE_ARMS}, reference=references[user]
+                    user=user,
+                    replies={a: results[a].words.chats[user] for a in HEADLINE_ARMS},
+                    reference=references[user],
                 )
                 for user in first.words.chats
             ],
             role_plays=[
-                RolePlaySample(user=user, arms={arm: results[arm].chains[user] for arm in HEADLINE_ARMS}) for user in first.chains
+                RolePlaySample(user=user, arms={arm: results[arm].chains[user] for arm in HEADLINE_ARMS})
+                for user in first.chains
             ],
             sheet=self._sheet(results),
             references=[Image.open(self.folder / picture.image) for picture in self.kit.split("train")],
-            curves={stage: read_curve(job.inputs[f"{stage}_checkpoint"] / "curve.jsonl") for stage in ("sft", "grpo")},
+            curves={
+                stage: read_curve(job.inputs[f"{stage}_checkpoint"] / "curve.jsonl")
+                for stage in ("sft", "grpo")
+            },
             notes=remarks({arm: result.metrics for arm, result in results.items()}) + self.chosen.notes(),
         )
 
@@ -197,20 +235,26 @@ class Evaluation:
             index = self.prompts.index(prompt)
             arms = tuple(tuple(results[arm].drawn.pictures[index][:SHEET_PICTURES]) for arm in HEADLINE_ARMS)
             rows.append(SheetRow(caption=prompt.text, pictures=(self._truth(prompt), *arms)))
-        return contact_sheet(rows, ["truth", *(arm if arm == "base" else arm.upper() for arm in HEADLINE_ARMS)])
+        return contact_sheet(
+            rows, ["truth", *(arm if arm == "base" else arm.upper() for arm in HEADLINE_ARMS)]
+        )
 
     def _truth(self, prompt: Prompt) -> tuple[Image.Image, ...]:
         """What a right answer looks like; several where the prompt allows for several, none where nobody has one."""
         if not self.kit.is_toon_world:
             return (load_picture(self.folder / prompt.reference, 128),) if prompt.reference else ()
-        return tuple(renders(self.kit, [prompt], count=SHEET_PICTURES if prompt.is_open else 1, seed=self.job.seed))
+        return tuple(
+            renders(self.kit, [prompt], count=SHEET_PICTURES if prompt.is_open else 1, seed=self.job.seed)
+        )
 
     def _cost(self) -> dict[str, object]:
         summaries = {noun: _summary(folder) for noun, folder in self.job.inputs.items() if noun != "raw_kit"}
         trained = [summaries[noun] for noun in ("sft_checkpoint", "grpo_checkpoint")]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return {
-            "seconds": {noun: summary["seconds"] for noun, summary in summaries.items() if "seconds" in summary},
+            "seconds": {
+                noun: summary["seconds"] for noun, summary in summaries.items() if "seconds" in summary
+            },
             "tokens": trained[0].get("target_tokens"),
             "images": sum(int(s.get("noised_pictures", s.get("pictures", 0))) for s in trained),
             "flops": sum(s.get("flops", 0.0) for s in trained) or None,

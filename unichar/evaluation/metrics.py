@@ -42,7 +42,9 @@ class Metric:
     def range(self) -> str:
         """As `0–1, higher is better` or `nats/token, lower is better`."""
         ends = f"{self.low:g}–{self.high:g}" if self.high is not None else ""
-        return ", ".join(filter(None, (f"{ends} {self.unit}".strip(), self.better and f"{self.better} is better")))
+        return ", ".join(
+            filter(None, (f"{ends} {self.unit}".strip(), self.better and f"{self.better} is better"))
+        )
 
 
 METRICS = (

@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any
 
 from unichar.evaluation.charts import NUM_SERIES, Points, bar, line_chart, tone
-from unichar.evaluation.content import Chain, ChatSample, ReportInput, RolePlaySample
+from unichar.evaluation.content import ChatSample, ReportInput, RolePlaySample, ThinkThenDraw
 from unichar.evaluation.markup import Markup, element, join
 from unichar.evaluation.metrics import HEADLINE_ARMS, HEADLINES, Metric, arm_label, compare, measured
 from unichar.evaluation.page_style import STYLE
@@ -45,12 +45,18 @@ def report_html(report: ReportInput) -> str:
 
 
 def _hero(report: ReportInput) -> Markup:
-    strip = [element("img", src=thumbnail_data_uri(image), alt="reference picture") for image in report.references]
+    strip = [
+        element("img", src=thumbnail_data_uri(image), alt="reference picture") for image in report.references
+    ]
     return element(
         "header",
         element(
             "div",
-            element("p", "Character report" + (f" · {report.preset} preset" if report.preset else ""), class_="kicker"),
+            element(
+                "p",
+                "Character report" + (f" · {report.preset} preset" if report.preset else ""),
+                class_="kicker",
+            ),
             element("h1", report.name, dir="auto"),
             element("p", report.description, class_="about", dir="auto"),
         ),
@@ -68,7 +74,9 @@ def _card(metric: Metric, arms: Mapping[str, dict[str, Estimate]]) -> Markup:
     """Base -> SFT -> GRPO: the values, their bars with intervals, and what each step changed."""
     steps = [(arm, arms[arm][metric.name]) for arm in HEADLINE_ARMS if metric.name in arms.get(arm, {})]
     if not steps:
-        return element("div", element("h3", metric.label), element("p", "not measured", class_="soft"), class_="card")
+        return element(
+            "div", element("h3", metric.label), element("p", "not measured", class_="soft"), class_="card"
+        )
     high = metric.high or _top([estimate for _, estimate in steps])
     values: list[Markup] = [element("span", f"{steps[0][1].value:.2f}")]
     changes: list[Markup] = []
@@ -76,7 +84,9 @@ def _card(metric: Metric, arms: Mapping[str, dict[str, Estimate]]) -> Markup:
         verdict = compare(metric, old, new)
         color = {"better": "good", "worse": "bad", "unclear": "soft"}[verdict]
         values += [element("i", _arrow(old, new), class_=color), element("span", f"{new.value:.2f}")]
-        changes.append(_change(f"{arm_label(before)} → {arm_label(after)}", new.value - old.value, verdict, color))
+        changes.append(
+            _change(f"{arm_label(before)} → {arm_label(after)}", new.value - old.value, verdict, color)
+        )
     rows = [
         element(
             "div",
@@ -100,18 +110,31 @@ def _card(metric: Metric, arms: Mapping[str, dict[str, Estimate]]) -> Markup:
 
 def _change(step: str, difference: float, verdict: str, color: str) -> Markup:
     says = "intervals overlap" if verdict == "unclear" else verdict
-    return element("li", f"{step}: {difference:+.2f}".replace("-", "−") + ", ", element("b", says, class_=color), class_="small")
+    return element(
+        "li",
+        f"{step}: {difference:+.2f}".replace("-", "−") + ", ",
+        element("b", says, class_=color),
+        class_="small",
+    )
 
 
 def _metrics(report: ReportInput) -> Markup:
-    rows = [_metric_row(metric, report.arms) for metric in measured({name for arm in report.arms.values() for name in arm})]
+    rows = [
+        _metric_row(metric, report.arms)
+        for metric in measured({name for arm in report.arms.values() for name in arm})
+    ]
     if not rows:
         return _NOTHING
     heads = [element("th", element("span", class_=f"dot {tone(arm)}"), arm_label(arm)) for arm in report.arms]
-    table = element("table", element("thead", element("tr", element("th", "Metric"), *heads)), element("tbody", *rows))
+    table = element(
+        "table", element("thead", element("tr", element("th", "Metric"), *heads)), element("tbody", *rows)
+    )
     lead = "Every number is a mean with a 95 % bootstrap interval (whiskers). Bold: the best of its row."
     return element(
-        "section", element("h2", "All metrics"), element("p", lead, class_="lead"), element("div", table, class_="scroll")
+        "section",
+        element("h2", "All metrics"),
+        element("p", lead, class_="lead"),
+        element("div", table, class_="scroll"),
     )
 
 
@@ -130,7 +153,9 @@ def _metric_row(metric: Metric, arms: Mapping[str, dict[str, Estimate]]) -> Mark
         about = element("span", f"{_interval(estimate)} · n {estimate.n}", class_="soft small")
         value = element("b", f"{estimate.value:.2f}")
         classes = "number best" if estimate.value == best else "number"
-        cells.append(element("td", value, bar(estimate, arm, low=metric.low, high=high), about, class_=classes))
+        cells.append(
+            element("td", value, bar(estimate, arm, low=metric.low, high=high), about, class_=classes)
+        )
     return element(
         "tr",
         element(
@@ -148,10 +173,17 @@ def _sheet(report: ReportInput) -> Markup:
     if report.sheet is None:
         return _NOTHING
     image = element(
-        "img", src=thumbnail_data_uri(report.sheet, _SHEET_BYTES), alt="Contact sheet: pictures of each arm, a row a prompt"
+        "img",
+        src=thumbnail_data_uri(report.sheet, _SHEET_BYTES),
+        alt="Contact sheet: pictures of each arm, a row a prompt",
     )
     lead = "The same prompts and the same seeds in every column."
-    return element("section", element("h2", "Pictures"), element("p", lead, class_="lead"), element("div", image, class_="sheet"))
+    return element(
+        "section",
+        element("h2", "Pictures"),
+        element("p", lead, class_="lead"),
+        element("div", image, class_="sheet"),
+    )
 
 
 def _chats(report: ReportInput) -> Markup:
@@ -179,14 +211,16 @@ def _role_plays(report: ReportInput) -> Markup:
 
 
 def _role_play(sample: RolePlaySample) -> Markup:
-    arms = [_arm(arm, *_chain(arm, Chain(*chain))) for arm, chain in sample.arms.items()]
+    arms = [_arm(arm, *_chain(arm, ThinkThenDraw(*chain))) for arm, chain in sample.arms.items()]
     return element("div", _user(sample.user), element("div", *arms, class_="arms"), class_="moment")
 
 
-def _chain(arm: str, chain: Chain) -> list[Markup]:
+def _chain(arm: str, chain: ThinkThenDraw) -> list[Markup]:
     picture = element("div", "no picture", class_="blank")
     if chain.picture is not None:
-        picture = element("img", src=thumbnail_data_uri(chain.picture, _PICTURE_BYTES), alt=f"picture by {arm_label(arm)}")
+        picture = element(
+            "img", src=thumbnail_data_uri(chain.picture, _PICTURE_BYTES), alt=f"picture by {arm_label(arm)}"
+        )
     asides = [
         element("div", element("b", title), element("p", text, class_="says", dir="auto"), class_="aside")
         for title, text in (("Thinking", chain.thinking), ("Instruction", chain.instruction))
@@ -204,7 +238,9 @@ def _words(text: str, arm: str) -> Markup:
 
 
 def _arm(arm: str, *parts: Markup) -> Markup:
-    return element("div", element("h3", element("span", class_=f"dot {tone(arm)}"), arm_label(arm)), *parts, class_="arm")
+    return element(
+        "div", element("h3", element("span", class_=f"dot {tone(arm)}"), arm_label(arm)), *parts, class_="arm"
+    )
 
 
 def _curves(report: ReportInput) -> Markup:
@@ -215,15 +251,25 @@ def _curves(report: ReportInput) -> Markup:
         main += [_plot(stage, name, {name: points}) for name, points in columns.items() if "loss" in name]
         names = list(rewards)
         for start in range(0, len(names), NUM_SERIES):
-            main.append(_plot(stage, "reward", {name: rewards[name] for name in names[start : start + NUM_SERIES]}))
+            main.append(
+                _plot(stage, "reward", {name: rewards[name] for name in names[start : start + NUM_SERIES]})
+            )
         others = [name for name in columns if "loss" not in name and name not in rewards]
         more += [_plot(stage, name, {name: columns[name]}) for name in others]
     if not main and not more:
         return _NOTHING
     lead = "What training saw, step by step: pale as logged, strong as a moving average; beside each name its last average."
-    hidden = element("details", element("summary", f"{len(more)} further curves"), element("div", *more, class_="plots"))
+    hidden = element(
+        "details", element("summary", f"{len(more)} further curves"), element("div", *more, class_="plots")
+    )
     plots = element("div", *main, class_="plots") if main else _NOTHING
-    return element("section", element("h2", "Training"), element("p", lead, class_="lead"), plots, hidden if more else _NOTHING)
+    return element(
+        "section",
+        element("h2", "Training"),
+        element("p", lead, class_="lead"),
+        plots,
+        hidden if more else _NOTHING,
+    )
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, Points]:
@@ -248,7 +294,8 @@ def _facts(report: ReportInput) -> Markup:
     seconds: Mapping[str, float] = cost["seconds"]
     total = sum(seconds.values())
     stages = [
-        _fact(_STAGES.get(stage, stage), duration(used), share=used / total if total else 0.0) for stage, used in seconds.items()
+        _fact(_STAGES.get(stage, stage), duration(used), share=used / total if total else 0.0)
+        for stage, used in seconds.items()
     ]
     work = [
         _fact("text tokens seen", amount(cost["tokens"])),
@@ -257,15 +304,25 @@ def _facts(report: ReportInput) -> Markup:
         _fact("peak memory", "–" if cost["peak_rss_mb"] is None else f"{cost['peak_rss_mb']:,.0f} MB"),
     ]
     used = [_fact("reference pictures", amount(data["images"]))]
-    used += [_fact(f"{kind.replace('_', ' ')} items", amount(num)) for kind, num in data["interactions"].items()]
-    used += [_fact(f"held out: {key.replace('_', ' ')}", amount(num)) for key, num in data["held_out"].items()]
+    used += [
+        _fact(f"{kind.replace('_', ' ')} items", amount(num)) for kind, num in data["interactions"].items()
+    ]
+    used += [
+        _fact(f"held out: {key.replace('_', ' ')}", amount(num)) for key, num in data["held_out"].items()
+    ]
     boxes = (("Time", [*stages, _fact("together", duration(total))]), ("Work", work), ("Data", used))
-    cards = [element("div", element("h3", title), element("table", *rows), class_="card") for title, rows in boxes]
+    cards = [
+        element("div", element("h3", title), element("table", *rows), class_="card") for title, rows in boxes
+    ]
     return element("section", element("h2", "Cost and data"), element("div", *cards, class_="facts"))
 
 
 def _fact(name: str, value: str, *, share: float | None = None) -> Markup:
-    line = _NOTHING if share is None else element("div", element("i", style=f"width:{100 * share:.1f}%"), class_="share")
+    line = (
+        _NOTHING
+        if share is None
+        else element("div", element("i", style=f"width:{100 * share:.1f}%"), class_="share")
+    )
     return element("tr", element("td", name, line, class_="soft"), element("td", value))
 
 
@@ -279,7 +336,9 @@ def _notes(report: ReportInput) -> Markup:
 def _origin(report: ReportInput) -> Markup:
     rows = [("Character", report.character), ("Preset", report.preset), ("Base model", report.base_name)]
     rows += [("Base sha256", report.base_sha256), ("Fingerprint of inputs", report.fingerprint)]
-    parts = [join(element("dt", name), element("dd", element("code", value))) for name, value in rows if value]
+    parts = [
+        join(element("dt", name), element("dd", element("code", value))) for name, value in rows if value
+    ]
     return element("section", element("h2", "Provenance"), element("dl", *parts, class_="origin"))
 
 

@@ -8,19 +8,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from unichar.domains.toon.draw import draw as render
+from unichar.domains.toon.vocabulary import IDENTITY, SCENE, Identity, filled
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.statistics import Estimate, cluster_estimate
-from unichar.judges.chosen import Chosen
+from unichar.judges.configured import ConfiguredJudges
 from unichar.judges.diversity import leave_one_out
-from unichar.judges.eyes import report_eye
-from unichar.judges.panel import Panel
+from unichar.judges.encoders import report_encoder
 from unichar.judges.prompts import Prompt
-from unichar.learning.seeds import derive, python_rng
+from unichar.judges.scorers import Scorers
 from unichar.model.pixels import to_images, to_pixels
 from unichar.model.protocol import UnifiedModel
-from unichar.records import CuratedKit
-from unichar.toons.draw import draw as render
-from unichar.toons.spec import IDENTITY, SCENE, Identity, filled
+from unichar.training.seeds import derive, python_rng
+from unichar.types import CuratedKit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,32 +31,43 @@ class Drawn:
     metrics: dict[str, Estimate]
 
 
-def draw(model: UnifiedModel, texts: Sequence[str], *, config: EvaluationConfig, count: int, seed: int) -> Tensor:
+def draw(
+    model: UnifiedModel, texts: Sequence[str], *, config: EvaluationConfig, count: int, seed: int
+) -> Tensor:
     """Pixels [P * G, 3, H, W]; a picture depends on its prompt, its number and the seed only."""
     context = model.prompt_context(texts)
     seeds = [derive(seed, "evaluate", text, g) for text in texts for g in range(count)]
-    latents = model.sample_latents(context, seeds, steps=config.sample_steps, guidance=config.guidance, shift=config.shift)
+    latents = model.sample_latents(
+        context, seeds, steps=config.sample_steps, guidance=config.guidance, shift=config.shift
+    )
     return model.decode_latents(latents)
 
 
-class Examination:
+class ReportScorers:
     """The report's judges: a panel that looks with a network training never used, and a look for copies."""
 
-    def __init__(self, kit: CuratedKit, folder: Path, base: Path, *, size: int, chosen: Chosen) -> None:
-        eye = chosen.eye or report_eye(base, toons=kit.is_toon_world)
-        self._panel = Panel(eye, kit, folder, size=size, soft=False, texts=chosen.texts)
+    def __init__(
+        self, kit: CuratedKit, folder: Path, base: Path, *, size: int, chosen: ConfiguredJudges
+    ) -> None:
+        eye = chosen.eye or report_encoder(base, toons=kit.is_toon_world)
+        self._scorers = Scorers(eye, kit, folder, size=size, soft=False, texts=chosen.texts)
 
     def measure(self, pixels: Tensor, prompts: Sequence[Prompt], *, prefix: str = "") -> dict[str, Estimate]:
         """Metrics of pixels [P * G, 3, H, W]; with a prefix (role play) identity and alignment only."""
         group = len(pixels) // len(prompts)
         each = [prompt for prompt in prompts for _ in range(group)]
-        judged = [row for row, prompt in enumerate(prompts) if self._panel.aligns(prompt)]
-        aligned = self._panel.alignment(pixels, each).view(-1, group)[judged]
-        scores = {"identity": self._panel.likeness(pixels), "alignment": aligned}
+        judged = [row for row, prompt in enumerate(prompts) if self._scorers.aligns(prompt)]
+        aligned = self._scorers.alignment(pixels, each).view(-1, group)[judged]
+        scores = {"identity": self._scorers.likeness(pixels), "alignment": aligned}
         if not prefix:
-            scores["diversity"] = leave_one_out(self._panel.vectors(pixels).view(len(prompts), group, -1))[_free(prompts)]
-            scores["copying"] = self._panel.copying(pixels, each)
-        return {prefix + name: cluster_estimate(values.view(-1, group).tolist()) for name, values in scores.items()}
+            scores["diversity"] = leave_one_out(self._scorers.vectors(pixels).view(len(prompts), group, -1))[
+                _free(prompts)
+            ]
+            scores["copying"] = self._scorers.copying(pixels, each)
+        return {
+            prefix + name: cluster_estimate(values.view(-1, group).tolist())
+            for name, values in scores.items()
+        }
 
 
 def _free(prompts: Sequence[Prompt]) -> list[int]:
@@ -77,7 +88,13 @@ def renders(kit: CuratedKit, prompts: Sequence[Prompt], *, count: int, seed: int
 
 
 def measure_pictures(
-    model: UnifiedModel, examination: Examination, prompts: Sequence[Prompt], *, config: EvaluationConfig, seed: int, arm: str
+    model: UnifiedModel,
+    report_scorers: ReportScorers,
+    prompts: Sequence[Prompt],
+    *,
+    config: EvaluationConfig,
+    seed: int,
+    arm: str,
 ) -> Drawn:
     """Draw and examine the test prompts of one arm.
 
@@ -88,20 +105,28 @@ def measure_pictures(
     finite_or_raise(pixels, arm)
     flat = to_images(pixels)
     grouped = [flat[i : i + config.pictures] for i in range(0, len(flat), config.pictures)]
-    return Drawn(pictures=grouped, metrics=examination.measure(pixels, prompts))
+    return Drawn(pictures=grouped, metrics=report_scorers.measure(pixels, prompts))
 
 
 def measure_renders(
-    examination: Examination, kit: CuratedKit, prompts: Sequence[Prompt], *, config: EvaluationConfig, size: int, seed: int
+    report_scorers: ReportScorers,
+    kit: CuratedKit,
+    prompts: Sequence[Prompt],
+    *,
+    config: EvaluationConfig,
+    size: int,
+    seed: int,
 ) -> dict[str, Estimate]:
     """What faultless pictures of a toon are worth to the same judges: no arm can be expected to do better."""
     pictures = renders(kit, prompts, count=config.pictures, seed=seed)
-    return examination.measure(to_pixels([picture.resize((size, size)) for picture in pictures]), prompts)
+    return report_scorers.measure(to_pixels([picture.resize((size, size)) for picture in pictures]), prompts)
 
 
 def spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
     """`count` prompts spread over the list."""
-    return [prompts[i * len(prompts) // count] for i in range(count)] if len(prompts) > count else list(prompts)
+    return (
+        [prompts[i * len(prompts) // count] for i in range(count)] if len(prompts) > count else list(prompts)
+    )
 
 
 def finite_or_raise(pixels: Tensor, arm: str) -> None:
@@ -111,4 +136,6 @@ def finite_or_raise(pixels: Tensor, arm: str) -> None:
         ValueError: The model's weights diverged.
     """
     if not torch.isfinite(pixels).all():
-        raise ValueError(f"the arm {arm} draws NaN: its training diverged; lower the learning rate or change the seed")
+        raise ValueError(
+            f"the arm {arm} draws NaN: its training diverged; lower the learning rate or change the seed"
+        )

@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unichar.evaluation.content import Chain, ChatSample, ReportInput, RolePlaySample
+from unichar.evaluation.content import ReportInput
 from unichar.evaluation.metrics import HEADLINE_ARMS, HEADLINES, arm_label
 from unichar.evaluation.page import report_html
-from unichar.files import json_bytes, write_atomic
-
-__all__ = ["Chain", "ChatSample", "ReportInput", "RolePlaySample", "headline", "report_json", "write_report"]
+from unichar.store.files import json_bytes, write_atomic
 
 
 def report_json(report: ReportInput) -> dict[str, Any]:
@@ -24,7 +22,10 @@ def report_json(report: ReportInput) -> dict[str, Any]:
         "character": report.character,
         "preset": report.preset,
         "base": {"name": report.base_name, "sha256": report.base_sha256},
-        "arms": {arm: {name: value.to_json() for name, value in metrics.items()} for arm, metrics in report.arms.items()},
+        "arms": {
+            arm: {name: value.to_json() for name, value in metrics.items()}
+            for arm, metrics in report.arms.items()
+        },
         "cost": report.cost,
         "data": report.data,
     }

@@ -48,16 +48,22 @@ def contact_sheet(rows: Sequence[SheetRow], columns: Sequence[str], *, cell: int
         raise ValueError("a contact sheet needs at least one row and one column")
     for row in rows:
         if len(row.pictures) != len(columns):
-            raise ValueError(f"row {row.caption!r} has pictures for {len(row.pictures)} columns, not for {', '.join(columns)}")
+            raise ValueError(
+                f"row {row.caption!r} has pictures for {len(row.pictures)} columns, not for {', '.join(columns)}"
+            )
     slots = [max(1, *(len(row.pictures[i]) for row in rows)) for i in range(len(columns))]
     widths = [num * cell + (num - 1) * _GAP for num in slots]
     lefts = [_MARGIN + _CAPTION + _GUTTER + sum(widths[:i]) + i * _GUTTER for i in range(len(columns))]
     heading, caption = ImageFont.load_default(size=18), ImageFont.load_default(size=14)
     pitch = max(cell, _MOST_LINES * _LINE) + 2 * _GAP
-    page = Image.new("RGB", (lefts[-1] + widths[-1] + _MARGIN, _MARGIN + _HEADING + len(rows) * pitch + _MARGIN), _PAPER)
+    page = Image.new(
+        "RGB", (lefts[-1] + widths[-1] + _MARGIN, _MARGIN + _HEADING + len(rows) * pitch + _MARGIN), _PAPER
+    )
     pen = ImageDraw.Draw(page)
     for name, left, width in zip(columns, lefts, widths, strict=True):
-        pen.text((left + width / 2, _MARGIN + _HEADING / 2 - 6), _plain(name), fill=_INK, font=heading, anchor="mm")
+        pen.text(
+            (left + width / 2, _MARGIN + _HEADING / 2 - 6), _plain(name), fill=_INK, font=heading, anchor="mm"
+        )
     for number, row in enumerate(rows):
         top = _MARGIN + _HEADING + number * pitch
         pen.line((_MARGIN, top, page.width - _MARGIN, top), fill=_RULE, width=1)
@@ -82,7 +88,9 @@ def thumbnail_data_uri(image: Image.Image, max_bytes: int = 20_000) -> str:
             uri = _data_uri(small, "jpeg", quality=quality)
             if len(uri) <= max_bytes:
                 break
-        small = small.resize((max(1, small.width * 3 // 4), max(1, small.height * 3 // 4)), Image.Resampling.LANCZOS)
+        small = small.resize(
+            (max(1, small.width * 3 // 4), max(1, small.height * 3 // 4)), Image.Resampling.LANCZOS
+        )
     return uri
 
 

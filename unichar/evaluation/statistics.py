@@ -49,7 +49,9 @@ def estimate(
     items = _finite(values, "values")
     shares = np.ones_like(items) if weights is None else _finite(weights, "weights")
     if len(shares) != len(items) or shares.min() <= 0:
-        raise ValueError(f"weights must be {len(items)} positive numbers, one for each value, not {list(shares)}")
+        raise ValueError(
+            f"weights must be {len(items)} positive numbers, one for each value, not {list(shares)}"
+        )
     return _bootstrap(items, shares, n=len(items), seed=seed, resamples=resamples)
 
 
@@ -68,7 +70,10 @@ def cluster_estimate(groups: Sequence[Sequence[float]], *, seed: int = 0, resamp
     if not members:
         raise ValueError("there are no groups to take a mean of")
     # The mean over all values is the mean of the group means weighted by size, in every resample too.
-    means, sizes = np.array([group.mean() for group in members]), np.array([float(len(group)) for group in members])
+    means, sizes = (
+        np.array([group.mean() for group in members]),
+        np.array([float(len(group)) for group in members]),
+    )
     return _bootstrap(means, sizes, n=int(sizes.sum()), seed=seed, resamples=resamples)
 
 

@@ -7,26 +7,26 @@ from pathlib import Path
 import torch
 
 from unichar.evaluation.config import EvaluationConfig
-from unichar.evaluation.content import Chain
+from unichar.evaluation.content import ThinkThenDraw
 from unichar.evaluation.statistics import Estimate, estimate
-from unichar.judges.marks import Marker
-from unichar.judges.prompts import moments
+from unichar.judges.llm_judge import LlmJudge
+from unichar.judges.prompts import multimodal_turns
 from unichar.judges.style import Style
 from unichar.model.character import Character
 from unichar.model.protocol import Turn, UnifiedModel
-from unichar.records import Interaction, Segment
+from unichar.types import Interaction, Segment
 
 _BATCH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Words:
+class TextResults:
     """Everything textual about one arm."""
 
     metrics: dict[str, Estimate]
     chats: dict[str, str]
     """Held-out user text -> reply."""
-    chains: dict[str, Chain]
+    chains: dict[str, ThinkThenDraw]
     """User text of a held-out moment -> reply, thinking and instruction; the picture comes later."""
 
 
@@ -63,15 +63,15 @@ def _with_answer(segments: Sequence[Segment], answer: str) -> list[Segment]:
     return [replace(segment, value=answer) if segment.loss else segment for segment in segments]
 
 
-def measure_words(
+def measure_text(
     actor: Character,
     test: Sequence[Interaction],
     folder: Path,
     *,
     style: Style | None,
     config: EvaluationConfig,
-    marker: Marker | None = None,
-) -> Words:
+    llm_judge: LlmJudge | None = None,
+) -> TextResults:
     """All text metrics and samples of one arm."""
     model = actor.model
     spoken = [item for item in test if item.kind == "role_play"]
@@ -83,34 +83,51 @@ def measure_words(
             metrics[name] = option_accuracy(model, evenly(items, config.text_items), folder)
     chosen = evenly([item for item in spoken if _is_plain_text(item)], config.chats)
     replies = model.reply(
-        [turns_of(item) for item in chosen], max_tokens=config.max_reply_tokens, temperature=config.temperature, seed=0
+        [turns_of(item) for item in chosen],
+        max_tokens=config.max_reply_tokens,
+        temperature=config.temperature,
+        seed=0,
     )
-    users = [moment.segments[1].value for moment in evenly(moments(test), config.role_plays)]
+    users = [moment.segments[1].value for moment in evenly(multimodal_turns(test), config.role_plays)]
     chains = play(actor, users)
-    if marker:
+    if llm_judge:
         said = list(zip([item.prompt for item in chosen], replies, strict=True))
         said += [(user, chain.reply) for user, chain in chains.items()]
-        metrics |= marks_of(marker, actor, said, [item.prompt for item in evenly(asked, config.text_items)])
+        metrics |= llm_judge_scores(
+            llm_judge, actor, said, [item.prompt for item in evenly(asked, config.text_items)]
+        )
     if style:
-        metrics["style"] = estimate([style.score(actor.kit.id, text) for text in [*replies, *(c.reply for c in chains.values())]])
-    return Words(metrics=metrics, chats={item.prompt: text for item, text in zip(chosen, replies, strict=True)}, chains=chains)
+        metrics["style"] = estimate(
+            [style.score(actor.kit.id, text) for text in [*replies, *(c.reply for c in chains.values())]]
+        )
+    return TextResults(
+        metrics=metrics,
+        chats={item.prompt: text for item, text in zip(chosen, replies, strict=True)},
+        chains=chains,
+    )
 
 
-def marks_of(marker: Marker, actor: Character, said: Sequence[tuple[str, str]], questions: Sequence[str]) -> dict[str, Estimate]:
+def llm_judge_scores(
+    llm_judge: LlmJudge, actor: Character, said: Sequence[tuple[str, str]], questions: Sequence[str]
+) -> dict[str, Estimate]:
     """Memorization of free answers to `questions` about the character, personality of what it `said`; a dimension without any
     mark that could be read is left out."""
-    answers = actor.replies([[Turn(role="user", text=question)] for question in questions]) if questions else []
+    answers = (
+        actor.replies([[Turn(role="user", text=question)] for question in questions]) if questions else []
+    )
     exchanges = {"memorization": list(zip(questions, answers, strict=True)), "personality": list(said)}
-    marks = {dimension: marker.marks(dimension, pairs) for dimension, pairs in exchanges.items()}
+    marks = {dimension: llm_judge.marks(dimension, pairs) for dimension, pairs in exchanges.items()}
     return {dimension: estimate(values) for dimension, values in marks.items() if values}
 
 
-def play(actor: Character, users: Sequence[str]) -> dict[str, Chain]:
+def play(actor: Character, users: Sequence[str]) -> dict[str, ThinkThenDraw]:
     """Reply to each user text, then plan a picture of the moment; the picture itself comes later."""
     replies = actor.replies([[Turn(role="user", text=user)] for user in users])
     exchanges = list(zip(users, replies, strict=True))
     plans = actor.plans(exchanges)
-    return {user: Chain(reply, *plan, None) for (user, reply), plan in zip(exchanges, plans, strict=True)}
+    return {
+        user: ThinkThenDraw(reply, *plan, None) for (user, reply), plan in zip(exchanges, plans, strict=True)
+    }
 
 
 def turns_of(item: Interaction) -> list[Turn]:

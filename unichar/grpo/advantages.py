@@ -20,6 +20,6 @@ def optimality(advantages: Tensor, *, clip: float) -> Tensor:
     return (advantages / (2 * clip) + 0.5).clamp(0, 1)
 
 
-def instructive(rewards_pg: Tensor, *, min_spread: float) -> Tensor:
+def groups_with_variance(rewards_pg: Tensor, *, min_spread: float) -> Tensor:
     """[P] whether a prompt's rewards differ: the standard deviation is at least `min_spread`, and all are numbers."""
     return (rewards_pg.std(dim=1, correction=0) >= min_spread) & torch.isfinite(rewards_pg).all(dim=1)

@@ -73,13 +73,13 @@ class GrpoConfig:
     """Largest gradient norm [1.0]."""
     accumulate: int = 1
     """Parts in which a step's pictures are drawn, judged and learned from, one after the other: less memory, the same round."""
-    watch_every: int = 2
+    validation_every: int = 2
     """Rounds between looks at watch prompts, which are neither learned from nor in the report."""
-    watch_prompts: int = 16
+    validation_prompts: int = 16
     """Prompts of such a look."""
-    watch_group: int = 4
+    validation_group: int = 4
     """Pictures a prompt of such a look."""
-    watch_guidance: float = 2.0
+    validation_guidance: float = 2.0
     """Classifier-free guidance of pictures that are looked at, as in reports."""
     max_identity_drop: float = 0.03
     """Training stops when identity, by the independent evaluator, falls by more than this below its value at the start."""
@@ -112,9 +112,9 @@ class GrpoConfig:
             "step_prompts",
             "epochs",
             "times",
-            "watch_every",
-            "watch_prompts",
-            "watch_group",
+            "validation_every",
+            "validation_prompts",
+            "validation_group",
             "window",
             "accumulate",
         )
@@ -122,7 +122,9 @@ class GrpoConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"GrpoConfig.{name} is {getattr(self, name)}; expected 1 or more")
         if self.group < 2:
-            raise ValueError(f"GrpoConfig.group is {self.group}; expected 2 or more, advantages compare pictures of one prompt")
+            raise ValueError(
+                f"GrpoConfig.group is {self.group}; expected 2 or more, advantages compare pictures of one prompt"
+            )
         if self.text_rounds > 0 and (self.text_prompts < 1 or self.text_group < 2):
             raise ValueError(
                 f"GrpoConfig.text_prompts is {self.text_prompts} and text_group {self.text_group}; expected 1 and 2 or more"

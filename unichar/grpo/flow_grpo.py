@@ -13,17 +13,23 @@ from torch import Tensor, nn
 from unichar.grpo.advantages import group_advantages
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.loss import flow_grpo_loss, step_kl
-from unichar.grpo.policy import Lesson, Snapshot
-from unichar.learning.seeds import python_rng
+from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.model.flow import Velocity, integrate_sde, sde_log_prob, sde_mean
 from unichar.model.protocol import PromptContext, UnifiedModel
+from unichar.training.seeds import python_rng
 
 
 class FlowGrpo:
     """What is kept of a rollout: the steps of its window, with their likelihoods."""
 
     def __init__(
-        self, model: UnifiedModel, config: GrpoConfig, *, live: dict[str, Tensor], reference: Snapshot, seed: int
+        self,
+        model: UnifiedModel,
+        config: GrpoConfig,
+        *,
+        live: dict[str, Tensor],
+        reference: Snapshot,
+        seed: int,
     ) -> None:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
         self.numbers = ("loss", "ratio_off", "clipped", *(["kl"] if config.kl > 0 else []))
@@ -34,8 +40,10 @@ class FlowGrpo:
         """The policy that learns samples too."""
         return nullcontext()
 
-    def sample(self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]) -> dict[str, Tensor]:
-        """`x0` [B, C, h, w] and all of a `Walk`. Pictures of one number in `groups` share a window, which that number decides."""
+    def sample(
+        self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """`x0` [B, C, h, w] and all of a `SdeTrajectory`. Pictures of one number in `groups` share a window, which that number decides."""
         config = self._config
         x0, walk = integrate_sde(
             self._velocity(context),
@@ -54,29 +62,42 @@ class FlowGrpo:
         return group_advantages(rewards_pg, clip=self._config.advantage_clip, by_group=True)
 
     def learn(
-        self, lesson: Lesson, part: Tensor, context: PromptContext, index: int, backward: Callable[[Tensor], None]
+        self,
+        minibatch: Minibatch,
+        part: Tensor,
+        context: PromptContext,
+        index: int,
+        backward: Callable[[Tensor], None],
     ) -> dict[str, float]:
         """Gradients of optimizer step `index`: every stochastic step of every picture of `part`."""
         sums: dict[str, float] = {}
         for w in range(self._config.window):
-            loss, numbers = self._step_loss(lesson, part, w, context)
-            backward(loss * lesson.share(part) / self._config.window)
+            loss, numbers = self._step_loss(minibatch, part, w, context)
+            backward(loss * minibatch.share(part) / self._config.window)
             for name, value in {"loss": loss.item(), **numbers}.items():
                 sums[name] = sums.get(name, 0.0) + value / self._config.window
-        return lesson.portion(sums, part)
+        return minibatch.portion(sums, part)
 
-    def _step_loss(self, lesson: Lesson, part: Tensor, w: int, context: PromptContext) -> tuple[Tensor, dict[str, float]]:
+    def _step_loss(
+        self, minibatch: Minibatch, part: Tensor, w: int, context: PromptContext
+    ) -> tuple[Tensor, dict[str, float]]:
         """The loss of the w-th stochastic step of each picture, and its parts."""
-        rows = lesson.rows[part]
-        x, after, t, dt, s, before = (lesson.kept[name][rows, w] for name in ("x", "next", "t", "dt", "s", "log_prob"))
+        rows = minibatch.rows[part]
+        x, after, t, dt, s, before = (
+            minibatch.kept[name][rows, w] for name in ("x", "next", "t", "dt", "s", "log_prob")
+        )
         velocity, kl = self._velocity(context), self._config.kl
         mean_ref = None
         if kl > 0:
-            with self._reference.in_place():  # before the pass that learns: weights must not change under its gradients
+            with (
+                self._reference.swapped()
+            ):  # before the pass that learns: weights must not change under its gradients
                 mean_ref = sde_mean(x, velocity(x, t), t, dt, s)
         mean = sde_mean(x, velocity(x, t), t, dt, s)
         log_prob = sde_log_prob(after, mean, dt, s)
-        loss, numbers = flow_grpo_loss(log_prob, before, lesson.advantages[part], clip_range=self._config.clip_range)
+        loss, numbers = flow_grpo_loss(
+            log_prob, before, minibatch.advantages[part], clip_range=self._config.clip_range
+        )
         if mean_ref is not None:
             drift = step_kl(mean, mean_ref, s).mean()
             loss, numbers = loss + kl * drift, numbers | {"kl": drift.item()}

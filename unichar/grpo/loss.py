@@ -36,7 +36,9 @@ def nft_loss(
     old = v_old.detach()
     positive = beta * v + (1 - beta) * old
     negative = (1 + beta) * old - beta * v
-    policy = (r * _weighted_error(positive, x0, x_t, t) + (1 - r) * _weighted_error(negative, x0, x_t, t)) / beta
+    policy = (
+        r * _weighted_error(positive, x0, x_t, t) + (1 - r) * _weighted_error(negative, x0, x_t, t)
+    ) / beta
     loss, numbers = scale * policy.mean(), {"policy": policy.mean().item()}
     if v_ref is not None:
         drift = (v - v_ref.detach()).square().mean(dim=_DIMS).mean()

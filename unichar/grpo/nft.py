@@ -12,17 +12,23 @@ from torch import Tensor, nn
 from unichar.grpo.advantages import group_advantages, optimality
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.loss import nft_loss
-from unichar.grpo.policy import Lesson, Snapshot
-from unichar.learning.seeds import torch_rng
+from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.model.flow import add_noise, time_grid
 from unichar.model.protocol import PromptContext, UnifiedModel
+from unichar.training.seeds import torch_rng
 
 
 class Nft:
     """What is kept of a rollout: its clean latents."""
 
     def __init__(
-        self, model: UnifiedModel, config: GrpoConfig, *, live: dict[str, Tensor], reference: Snapshot, seed: int
+        self,
+        model: UnifiedModel,
+        config: GrpoConfig,
+        *,
+        live: dict[str, Tensor],
+        reference: Snapshot,
+        seed: int,
     ) -> None:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
         self.numbers = ("loss", "policy", *(["kl"] if config.kl > 0 else []))
@@ -32,53 +38,78 @@ class Nft:
 
     def policy(self) -> AbstractContextManager[None]:
         """The old policy."""
-        return self.old.in_place()
+        return self.old.swapped()
 
-    def sample(self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]) -> dict[str, Tensor]:
+    def sample(
+        self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]
+    ) -> dict[str, Tensor]:
         """`x0` [B, C, h, w]."""
         config = self._config
-        return {"x0": self._model.sample_latents(context, seeds, steps=config.sample_steps, guidance=1.0, shift=config.shift)}
+        return {
+            "x0": self._model.sample_latents(
+                context, seeds, steps=config.sample_steps, guidance=1.0, shift=config.shift
+            )
+        }
 
     def advantages(self, rewards_pg: Tensor) -> Tensor:
         """[P, G] on the scale of the whole round."""
         return group_advantages(rewards_pg, clip=self._config.advantage_clip)
 
     def learn(
-        self, lesson: Lesson, part: Tensor, context: PromptContext, index: int, backward: Callable[[Tensor], None]
+        self,
+        minibatch: Minibatch,
+        part: Tensor,
+        context: PromptContext,
+        index: int,
+        backward: Callable[[Tensor], None],
     ) -> dict[str, float]:
         """Gradients of optimizer step `index`: every picture of `part` at `times` of the sampler's own times."""
         config = self._config
-        x0, r = lesson.kept["x0"][lesson.rows[part]], optimality(lesson.advantages[part], clip=config.advantage_clip)
+        x0, r = (
+            minibatch.kept["x0"][minibatch.rows[part]],
+            optimality(minibatch.advantages[part], clip=config.advantage_clip),
+        )
         sums = dict.fromkeys(self.numbers, 0.0)
-        for times, noise in self._noised(lesson, index):
+        for times, noise in self._noised(minibatch, index):
             t = times[part]
             x_t = add_noise(x0, noise[part], t)
-            with self.old.in_place():
+            with self.old.swapped():
                 v_old = self._model.velocity(x_t, t, context)
             v_ref = None
             if config.kl > 0:
-                with self._reference.in_place():  # before the pass that learns: weights must not change under its gradients
+                with (
+                    self._reference.swapped()
+                ):  # before the pass that learns: weights must not change under its gradients
                     v_ref = self._model.velocity(x_t, t, context)
             v = self._model.velocity(x_t, t, context)
             loss, numbers = nft_loss(
-                v, v_old, v_ref, x0=x0, x_t=x_t, t=t, r=r, beta=config.beta, kl=config.kl, scale=config.advantage_clip
+                v,
+                v_old,
+                v_ref,
+                x0=x0,
+                x_t=x_t,
+                t=t,
+                r=r,
+                beta=config.beta,
+                kl=config.kl,
+                scale=config.advantage_clip,
             )
-            backward(loss * lesson.share(part) / config.times)
-            for name, value in lesson.portion({"loss": loss.item(), **numbers}, part).items():
+            backward(loss * minibatch.share(part) / config.times)
+            for name, value in minibatch.portion({"loss": loss.item(), **numbers}, part).items():
                 sums[name] += value / config.times
         return sums
 
-    def _noised(self, lesson: Lesson, index: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _noised(self, minibatch: Minibatch, index: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(times [N], noise [N, C, h, w]) of the whole lesson, whoever reads which part of it, as often as `times` says.
 
         Pictures of a prompt share both: what they have in common cancels between advantages that sum to nothing, and so does most
         of the noise. A prompt meets different times, all of the sampler's first half: later ones only finish what is there.
         """
-        config, shape = self._config, lesson.kept["x0"].shape[1:]
+        config, shape = self._config, minibatch.kept["x0"].shape[1:]
         generator = torch_rng(self._seed, "grpo-noise", index)
         grid = time_grid(config.sample_steps, config.shift)[: (config.sample_steps + 1) // 2]
         order = torch.stack([torch.randperm(len(grid), generator=generator) for _ in range(config.prompts)])
-        prompts = lesson.rows // config.group
+        prompts = minibatch.rows // config.group
         for turn in range(config.times):
             noise = torch.randn((config.prompts, *shape), generator=generator)
             yield grid[order[prompts, turn % len(grid)]], noise[prompts]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class Minibatch:
     """The N pictures of a round that have something to teach. They may be learned in parts, each the places of some of the N."""
 
     kept: dict[str, Tensor]
@@ -48,7 +48,7 @@ class Snapshot(nn.Module):
             self.get_buffer(self._keys[name]).lerp_(parameter, 1 - keep)
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def swapped(self) -> Iterator[None]:
         """Within it the live parameters hold this policy's values, whatever happens there; gradients are off."""
         kept = {name: parameter.detach().clone() for name, parameter in self._live.items()}
         with torch.no_grad():

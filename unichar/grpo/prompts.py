@@ -8,15 +8,15 @@ the prompts for a character of photographs are scenes that none of its pictures 
 import random
 from collections.abc import Sequence
 
-from unichar.interactions.everyday import everyday
+from unichar.domains.scenes import everyday
+from unichar.domains.toon.captions import caption
+from unichar.domains.toon.vocabulary import SCENE, part_of, random_scene
 from unichar.judges.prompts import Prompt, plain_prompts
-from unichar.learning.seeds import python_rng
-from unichar.records import CuratedKit, Interaction
-from unichar.toons.spec import SCENE, part_of, random_scene
-from unichar.toons.words import caption
+from unichar.training.seeds import python_rng
+from unichar.types import CuratedKit, Interaction
 
 
-def watch_prompts(
+def validation_prompts(
     kit: CuratedKit, train: Sequence[Interaction], test: Sequence[Interaction], *, count: int, seed: int
 ) -> list[Prompt]:
     """Up to `count` prompts to watch learning with; reports never ask for them, so choosing a checkpoint by them is no cheating.
@@ -34,7 +34,7 @@ def watch_prompts(
     return _in_turn(known[: (count + 1) // 2], new)
 
 
-def practice_prompts(
+def training_prompts(
     kit: CuratedKit,
     train: Sequence[Interaction],
     test: Sequence[Interaction],
@@ -74,7 +74,11 @@ def _new_prompts(
     prompts: list[Prompt] = []
     while len(prompts) < count:
         scene = random_scene(rng)
-        attributes = {field: getattr(scene, field) for field in SCENE} if len(prompts) % 4 == 0 else part_of(scene, rng)
+        attributes = (
+            {field: getattr(scene, field) for field in SCENE}
+            if len(prompts) % 4 == 0
+            else part_of(scene, rng)
+        )
         if wanted(attributes) not in taken:
             prompts.append(Prompt(text=caption(name, attributes, rng), attributes=attributes))
             if distinct:

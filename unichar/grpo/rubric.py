@@ -13,9 +13,9 @@ from torch import Tensor
 from unichar.grpo.config import GrpoConfig
 from unichar.judges.diversity import leave_one_out
 from unichar.judges.naturalness import Naturalness
-from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
-from unichar.learning.shares import Row, gathered
+from unichar.judges.scorers import Scorers
+from unichar.training.microbatches import Row, all_gather_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +34,21 @@ class Rewards:
     parts: dict[str, Tensor]
 
 
-def gathered_rewards(rows: Sequence[Row], found: Sequence[Rewards], count: int) -> Rewards:
-    """Rewards of all `count` prompts, of which `found` has those of `rows`; see `gathered`."""
-    total = gathered(rows, torch.cat([some.total for some in found]), count)
-    parts = {name: gathered(rows, torch.cat([some.parts[name] for some in found]), count) for name in found[0].parts}
+def all_gather_rewards(rows: Sequence[Row], found: Sequence[Rewards], count: int) -> Rewards:
+    """Rewards of all `count` prompts, of which `found` has those of `rows`; see `all_gather_rows`."""
+    total = all_gather_rows(rows, torch.cat([some.total for some in found]), count)
+    parts = {
+        name: all_gather_rows(rows, torch.cat([some.parts[name] for some in found]), count)
+        for name in found[0].parts
+    }
     return Rewards(total=total, parts=parts)
 
 
 class Rubric:
     """Scores groups of pictures of one character."""
 
-    def __init__(self, panel: Panel, naturalness: Naturalness, config: GrpoConfig) -> None:
-        self.panel, self._naturalness = panel, naturalness
+    def __init__(self, scorers: Scorers, naturalness: Naturalness, config: GrpoConfig) -> None:
+        self.scorers, self._naturalness = scorers, naturalness
         self._weights = {
             "identity": config.identity_weight,
             "alignment": config.alignment_weight,
@@ -63,15 +66,15 @@ class Rubric:
         """
         grouped = (len(prompts), len(drawn.pixels) // len(prompts))
         each = [prompt for prompt in prompts for _ in range(grouped[1])]
-        identity = self.panel.band(drawn.pixels, each).view(grouped)
-        unlike = leave_one_out(self.panel.vectors(drawn.pixels).view(*grouped, -1))
+        identity = self.scorers.band(drawn.pixels, each).view(grouped)
+        unlike = leave_one_out(self.scorers.vectors(drawn.pixels).view(*grouped, -1))
         parts = {
             "identity": identity,
-            "alignment": self.panel.alignment(drawn.pixels, each).view(grouped),
+            "alignment": self.scorers.alignment(drawn.pixels, each).view(grouped),
             "diversity": identity.clamp(0, 1) * unlike,
             "naturalness": self._naturalness.score(drawn.latents).view(grouped),
         }
         if "consistency" in self._weights:
-            parts["consistency"] = self.panel.consistency(drawn.pixels, each).view(grouped)
+            parts["consistency"] = self.scorers.consistency(drawn.pixels, each).view(grouped)
         total = torch.stack([self._weights[name] * part for name, part in parts.items()]).sum(dim=0)
         return Rewards(total=total, parts=parts)

@@ -28,38 +28,35 @@ from itertools import cycle, groupby
 import torch
 from torch import Tensor, nn
 
-from unichar.grpo.advantages import instructive
+from unichar.grpo.advantages import groups_with_variance
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.flow_grpo import FlowGrpo
-from unichar.grpo.moments import apart, training_moments, with_moments
+from unichar.grpo.multimodal import apart, training_turns, with_turns
 from unichar.grpo.nft import Nft
-from unichar.grpo.policy import Lesson, Snapshot
-from unichar.grpo.prompts import practice_prompts, watch_prompts
-from unichar.grpo.rubric import Drawn, Rewards, Rubric, gathered_rewards
-from unichar.grpo.watch import Watch
-from unichar.grpo.words import WordsTrainer
-from unichar.grpo.work import round_flops
-from unichar.judges.chosen import Chosen
-from unichar.judges.eyes import report_eye, reward_eye
+from unichar.grpo.policy import Minibatch, Snapshot
+from unichar.grpo.prompts import training_prompts, validation_prompts
+from unichar.grpo.rubric import Drawn, Rewards, Rubric, all_gather_rewards
+from unichar.grpo.text_rl import TextRlTrainer
+from unichar.grpo.validation import Validation
+from unichar.judges.configured import ConfiguredJudges
+from unichar.judges.encoders import report_encoder, reward_encoder
 from unichar.judges.naturalness import Naturalness
-from unichar.judges.panel import Panel
 from unichar.judges.prompts import Prompt
+from unichar.judges.scorers import Scorers
 from unichar.kit.images import load_picture
-from unichar.learning.curves import read_curve
-from unichar.learning.distributed import is_main, join, sum_gradients, total, wait_for_all, world
-from unichar.learning.loop import run_loop
-from unichar.learning.meter import Meter
-from unichar.learning.schedule import set_factor, trapezoid
-from unichar.learning.seeds import derive, torch_rng
-from unichar.learning.shares import gathered, shares
-from unichar.learning.state import TrainState, run_key
-from unichar.learning.tracker import Tracker
 from unichar.model.load import base_digest, load_model
 from unichar.model.lora import save_adapters, trainable
 from unichar.model.protocol import PromptContext, UnifiedModel
-from unichar.model.sizes import adapter_rank, model_sizes
-from unichar.model.workload import measured_texts
-from unichar.records import CuratedKit, StageJob, read_interactions
+from unichar.training.curves import read_curve
+from unichar.training.loop import run_loop
+from unichar.training.meter import Meter
+from unichar.training.microbatches import all_gather_rows, shares
+from unichar.training.ranks import is_main, join, sum_gradients, total, wait_for_all, world_size
+from unichar.training.schedule import set_factor, trapezoid
+from unichar.training.seeds import derive, torch_rng
+from unichar.training.state import TrainState, run_key
+from unichar.training.tracker import Tracker
+from unichar.types import CuratedKit, StageJob, read_interactions
 
 _WARMUP = 0.08
 """Share of the optimizer steps over which the learning rate rises: AdamW knows little of the gradients' size at first."""
@@ -97,7 +94,7 @@ def run(job: StageJob) -> dict[str, float]:
     if config.text_rounds:
         _reinforce_words(model, job, voice, base_sha256)
     seconds = time.monotonic() - began
-    with trainer.watch.best.in_place() if config.keep == "best" else nullcontext():
+    with trainer.watch.best.swapped() if config.keep == "best" else nullcontext():
         save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
     summary = _keep(trainer, job) | {"training_seconds": round(seconds, 1)} if is_main() else {}
     wait_for_all()
@@ -108,9 +105,16 @@ def _reinforce_words(model: UnifiedModel, job: StageJob, voice: list[Tensor], ba
     """The rounds of `words.py`, with a state and a curve of their own in `words/`. Every process does the same work."""
     for parameter in voice:
         parameter.requires_grad_(True)
-    trainer = WordsTrainer(model, job, voice)
+    trainer = TextRlTrainer(model, job, voice)
     state, seconds = trainer.state(base_sha256), job.config.save_seconds
-    run_loop("grpo words", trainer.round, total=job.config.text_rounds, state=state, save_seconds=seconds, log_every=1)
+    run_loop(
+        "grpo words",
+        trainer.round,
+        total=job.config.text_rounds,
+        state=state,
+        save_seconds=seconds,
+        log_every=1,
+    )
 
 
 def _check_readers(config: GrpoConfig, kit: CuratedKit) -> None:
@@ -119,7 +123,11 @@ def _check_readers(config: GrpoConfig, kit: CuratedKit) -> None:
     Raises:
         ValueError: Pictures of a photographed character are to be compared with words, and no judge reads.
     """
-    if config.consistency_weight and not kit.is_toon_world and not (config.judges.clip or config.judges.endpoint):
+    if (
+        config.consistency_weight
+        and not kit.is_toon_world
+        and not (config.judges.clip or config.judges.endpoint)
+    ):
         raise ValueError(
             f"GrpoConfig.consistency_weight is {config.consistency_weight}, but no judge compares {kit.name}'s photographs with "
             "words; expected GrpoConfig.judges with clip or endpoint (docs/judges.md), or the weight 0"
@@ -136,23 +144,41 @@ class Trainer:
         live = trainable(model.gen)
         self.parameters = list(live.values())
         self.reference = Snapshot(live)
-        self.algorithm = ALGORITHMS[self.config.algorithm](model, self.config, live=live, reference=self.reference, seed=job.seed)
+        self.algorithm = ALGORITHMS[self.config.algorithm](
+            model, self.config, live=live, reference=self.reference, seed=job.seed
+        )
         self.practice, watched = self._prompts(kit)
         self.rubric, evaluator = self._rubrics(kit)
-        self.watch = Watch(model, watched, rubric=self.rubric, evaluator=evaluator, live=live, config=self.config, seed=job.seed)
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=self.config.lr, betas=(0.9, 0.99), weight_decay=0.0)
+        self.watch = Validation(
+            model,
+            watched,
+            rubric=self.rubric,
+            evaluator=evaluator,
+            live=live,
+            config=self.config,
+            seed=job.seed,
+        )
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=self.config.lr, betas=(0.9, 0.99), weight_decay=0.0
+        )
         self.meter = Meter()
         self.tracker = Tracker(self.config.tracker, job.work, run="grpo")
 
     def _prompts(self, kit: CuratedKit) -> tuple[list[Prompt], list[Prompt]]:
         """(to learn from, to watch)"""
         config, seed = self.config, self.job.seed
-        train, test = (read_interactions(self.job.inputs["interactions"] / f"{split}.jsonl") for split in ("train", "test"))
-        moments = training_moments(kit, train, test) if config.consistency_weight else []
-        watched = with_moments(watch_prompts(kit, train, test, count=config.watch_prompts, seed=seed), moments[::5])
+        train, test = (
+            read_interactions(self.job.inputs["interactions"] / f"{split}.jsonl")
+            for split in ("train", "test")
+        )
+        multimodal_turns = training_turns(kit, train, test) if config.consistency_weight else []
+        watched = with_turns(
+            validation_prompts(kit, train, test, count=config.validation_prompts, seed=seed),
+            multimodal_turns[::5],
+        )
         count = config.rounds * config.prompts
-        practised = practice_prompts(kit, train, test, watched=watched, count=count, seed=seed)
-        return with_moments(practised, cycle(apart(moments, watched))), watched
+        practised = training_prompts(kit, train, test, watched=watched, count=count, seed=seed)
+        return with_turns(practised, cycle(apart(multimodal_turns, watched))), watched
 
     def _rubrics(self, kit: CuratedKit) -> tuple[Rubric, Rubric]:
         """(the reward's, the independent evaluator's). They differ in the network that looks."""
@@ -161,25 +187,30 @@ class Trainer:
         real = model.encode_images([load_picture(folder / name, model.image_size) for name in names])
         nothing, config = model.prompt_context([""]), self.config
         together = min(config.prompts, config.step_prompts) * config.group
-        at_once = math.ceil(together / (config.accumulate * world()))  # as many as learn together
+        at_once = math.ceil(together / (config.accumulate * world_size()))  # as many as learn together
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
-            with model.base_pictures() if kit.is_toon_world else self.reference.in_place():
+            with model.base_pictures() if kit.is_toon_world else self.reference.swapped():
                 parts = zip(x.split(at_once), t.split(at_once), strict=True)
                 return torch.cat([model.velocity(some, times, nothing) for some, times in parts])
 
         naturalness = Naturalness(denoise, real)
-        chosen = Chosen(self.config.judges, kit, folder, questions=self.job.work / "questions.json")
-        own = chosen.eye or reward_eye(model, self.job.base, toons=kit.is_toon_world)
-        other = report_eye(self.job.base, toons=kit.is_toon_world)
-        reward = Panel(own, kit, folder, size=model.image_size, soft=True, texts=chosen.texts)
-        evaluator = Panel(other, kit, folder, size=model.image_size, soft=True)
+        chosen = ConfiguredJudges(self.config.judges, kit, folder, questions=self.job.work / "questions.json")
+        own = chosen.eye or reward_encoder(model, self.job.base, toons=kit.is_toon_world)
+        other = report_encoder(self.job.base, toons=kit.is_toon_world)
+        reward = Scorers(own, kit, folder, size=model.image_size, soft=True, texts=chosen.texts)
+        evaluator = Scorers(other, kit, folder, size=model.image_size, soft=True)
         return Rubric(reward, naturalness, config), Rubric(evaluator, naturalness, config)
 
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
         key = run_key(config=dataclasses.asdict(self.config), seed=self.job.seed, base_sha256=base_sha256)
-        modules = {"gen": self.model.gen, "best": self.watch.best, "progress": self.watch.progress, **self.algorithm.modules}
+        modules = {
+            "gen": self.model.gen,
+            "best": self.watch.best,
+            "progress": self.watch.progress,
+            **self.algorithm.modules,
+        }
         return TrainState(self.job.work / "state.safetensors", modules, {"adamw": self.optimizer}, key=key)
 
     def report(self, index: int, means: dict[str, float]) -> dict[str, float]:
@@ -191,12 +222,12 @@ class Trainer:
     def round(self, index: int) -> dict[str, float]:
         """Practise; and look, before the first round and after some."""
         numbers = self.watch.look(0) if index == 0 else {}
-        numbers |= self.practise(index)
-        if (index + 1) % self.config.watch_every == 0 or index + 1 == self.config.rounds:
+        numbers |= self.rl_step(index)
+        if (index + 1) % self.config.validation_every == 0 or index + 1 == self.config.rounds:
             numbers |= self.watch.look(index + 1)
         return numbers
 
-    def practise(self, index: int) -> dict[str, float]:
+    def rl_step(self, index: int) -> dict[str, float]:
         """Sample, judge, learn."""
         prompts = self.practice[index * self.config.prompts : (index + 1) * self.config.prompts]
         with self.algorithm.policy():
@@ -209,7 +240,9 @@ class Trainer:
         A picture depends on the seed, the round, its prompt and its number alone.
         """
         some = self.config.step_prompts
-        found = [self._draw(prompts[first : first + some], index, first) for first in range(0, len(prompts), some)]
+        found = [
+            self._draw(prompts[first : first + some], index, first) for first in range(0, len(prompts), some)
+        ]
         return {name: torch.cat([kept[name] for kept in found]) for name in found[0]}
 
     def _draw(self, prompts: Sequence[Prompt], index: int, first: int) -> dict[str, Tensor]:
@@ -225,7 +258,10 @@ class Trainer:
             numbers = [index * self.config.prompts + first + p for p, _ in places]
             rows += part
             found.append(self.algorithm.sample(context, seeds, numbers))
-        return {name: gathered(rows, torch.cat([some[name] for some in found]), len(each)) for name in found[0]}
+        return {
+            name: all_gather_rows(rows, torch.cat([some[name] for some in found]), len(each))
+            for name in found[0]
+        }
 
     def _judge(self, prompts: Sequence[Prompt], latents: Tensor) -> Rewards:
         """Rewards of all pictures; a prompt's are judged together, since diversity compares them."""
@@ -238,23 +274,29 @@ class Trainer:
             drawn = Drawn(latents=own, pixels=self.model.decode_latents(own))
             rows += part
             found.append(self.rubric.score(drawn, [prompts[row.place] for row in part]))
-        return gathered_rewards(rows, found, len(prompts))
+        return all_gather_rewards(rows, found, len(prompts))
 
-    def _learn(self, prompts: Sequence[Prompt], kept: dict[str, Tensor], rewards: Rewards, index: int) -> dict[str, float]:
+    def _learn(
+        self, prompts: Sequence[Prompt], kept: dict[str, Tensor], rewards: Rewards, index: int
+    ) -> dict[str, float]:
         """The round's optimizer steps, on the prompts that have something to teach."""
         config, progress = self.config, self.watch.progress
-        use = instructive(rewards.total, min_spread=config.min_spread)
+        use = groups_with_variance(rewards.total, min_spread=config.min_spread)
         advantages = self.algorithm.advantages(rewards.total[use]).flatten() if use.any() else torch.zeros(0)
         rows = torch.arange(rewards.total.numel()).view(rewards.total.shape)[use].flatten()
         progress.skipped += int((~use).sum())
         numbers: dict[str, float] = {}
         for step, places in self._order(int(use.sum()), index):
-            lesson = Lesson(kept=kept, rows=rows[places], advantages=advantages[places])
-            texts = [prompts[row // config.group].text for row in lesson.rows.tolist()]
-            numbers = self._step(lesson, texts, step)
+            minibatch = Minibatch(kept=kept, rows=rows[places], advantages=advantages[places])
+            texts = [prompts[row // config.group].text for row in minibatch.rows.tolist()]
+            numbers = self._step(minibatch, texts, step)
             progress.steps += 1
         self.algorithm.finish_round(int(progress.steps))
-        return numbers | _distribution(rewards, advantages, config.advantage_clip) | {"skipped_groups": float((~use).sum())}
+        return (
+            numbers
+            | _distribution(rewards, advantages, config.advantage_clip)
+            | {"skipped_groups": float((~use).sum())}
+        )
 
     def _order(self, count: int, index: int) -> Iterator[tuple[int, Tensor]]:
         """(optimizer step of the run, places of its pictures) for a round of which `count` prompts teach: every pass takes each
@@ -266,7 +308,7 @@ class Trainer:
             for number, some in enumerate(order.split(config.step_prompts) if count else ()):
                 yield epoch * config.steps + number, places[some.sort().values].flatten()
 
-    def _step(self, lesson: Lesson, texts: Sequence[str], index: int) -> dict[str, float]:
+    def _step(self, minibatch: Minibatch, texts: Sequence[str], index: int) -> dict[str, float]:
         """One optimizer step over the pictures of a lesson, with their prompts; this process learns from its share."""
         sums = dict.fromkeys(self.algorithm.numbers, 0.0)
         for part in shares(len(texts), self.config.accumulate, even=False):
@@ -274,7 +316,9 @@ class Trainer:
                 continue
             places = torch.tensor([row.place for row in part])
             context = _context(self.model, [texts[row.place] for row in part])
-            for name, value in self.algorithm.learn(lesson, places, context, index, Tensor.backward).items():
+            for name, value in self.algorithm.learn(
+                minibatch, places, context, index, Tensor.backward
+            ).items():
                 sums[name] += value
         sum_gradients(self.parameters)
         total_steps = self.config.rounds * self.config.epochs * self.config.steps
@@ -332,11 +376,4 @@ def _summary(rows: list[dict[str, float]], trainer: Trainer) -> dict[str, float]
         "optimizer_steps": int(progress.steps),
         "skipped_groups": int(progress.skipped),
         "pictures": len(rows) * config.prompts * config.group,
-        "flops": len(rows) * _round_flops(trainer),
     }
-
-
-def _round_flops(trainer: Trainer) -> float:
-    texts = measured_texts(read_interactions(trainer.job.inputs["interactions"] / "train.jsonl"))
-    rank = adapter_rank(trainer.model.gen)
-    return round_flops(model_sizes(trainer.model), texts, trainer.config, gen_rank=rank)

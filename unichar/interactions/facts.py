@@ -3,11 +3,11 @@
 import random
 import re
 
-from unichar.interactions import person
+from unichar.interactions import grammar
+from unichar.interactions.style_profile import Voice
 from unichar.interactions.topics import Topic, topic
-from unichar.interactions.voice import Voice
 from unichar.interactions.wording import capital, inner, normalise, question_inner, sentence
-from unichar.records import CuratedKit, Fact
+from unichar.types import CuratedKit, Fact
 
 _ASKED = (
     "{Question}",
@@ -27,18 +27,24 @@ def statements(fact: Fact, voice: Voice) -> tuple[str, str]:
     """
     asked = asked_directly(fact, voice)
     if voice.says_i == "name":
-        named = re.sub(rf"^{capital(voice.pronoun)} ", f"{voice.name} ", fact.evidence) if voice.pronoun else fact.evidence
-        answer, told = fact.answer, "" if person.points_back(named, "") else named
+        named = (
+            re.sub(rf"^{capital(voice.pronoun)} ", f"{voice.name} ", fact.evidence)
+            if voice.pronoun
+            else fact.evidence
+        )
+        answer, told = fact.answer, "" if grammar.points_back(named, "") else named
     else:
-        answer = person.first_person(fact.answer, voice.name, voice.pronoun) or ""
-        told = person.first_person(fact.evidence, voice.name, voice.pronoun) or ""
+        answer = grammar.first_person(fact.answer, voice.name, voice.pronoun) or ""
+        told = grammar.first_person(fact.evidence, voice.name, voice.pronoun) or ""
     told = _claimed(told, asked, f"{voice.name}'s" if voice.says_i == "name" else "My")
-    return sentence(answer) if answer.strip() else "", told if _is_sentence(told) and _tells(told, fact.answer) else ""
+    return sentence(answer) if answer.strip() else "", told if _is_sentence(told) and _tells(
+        told, fact.answer
+    ) else ""
 
 
 def asked_directly(fact: Fact, voice: Voice) -> str:
     """The fact's question, put to the character itself."""
-    return person.second_person(fact.question, voice.name, voice.pronoun)
+    return grammar.second_person(fact.question, voice.name, voice.pronoun)
 
 
 def fact_topics(kit: CuratedKit, voice: Voice, rng: random.Random) -> list[Topic]:
@@ -57,7 +63,12 @@ def story_topic(kit: CuratedKit, voice: Voice, rng: random.Random) -> Topic:
     told = [told for fact in kit.facts if (told := statements(fact, voice)[1])]
     replies = [phrase.replace("{fact}", fact) for fact in told for phrase in voice.phrases("story")]
     rng.shuffle(replies)
-    return topic("story", "small_talk", [user.replace("{name}", kit.name) for user in users], [voice.own(r) for r in replies])
+    return topic(
+        "story",
+        "small_talk",
+        [user.replace("{name}", kit.name) for user in users],
+        [voice.own(r) for r in replies],
+    )
 
 
 def _fact_topic(number: int, fact: Fact, voice: Voice, rng: random.Random) -> Topic:
@@ -67,7 +78,9 @@ def _fact_topic(number: int, fact: Fact, voice: Voice, rng: random.Random) -> To
     replies = [told]
     if not _YES_NO.match(answer):
         tails = rng.sample(voice.phrases("told"), len(voice.phrases("told")))
-        replies += [p.replace("{fact}", answer).replace("{inner}", inner(answer) + ".") for p in tails if answer]
+        replies += [
+            p.replace("{fact}", answer).replace("{inner}", inner(answer) + ".") for p in tails if answer
+        ]
     replies.append(answer)
     users = [form.format(**fill) for form in _ASKED]
     return topic(f"fact-{number:02d}", "fact", users, [voice.own(reply) for reply in replies if reply])

@@ -11,7 +11,7 @@ import re
 
 from unichar.interactions.config import InteractionsConfig
 from unichar.interactions.wording import capital, normalise, question_inner
-from unichar.records import CuratedKit, Fact, Interaction, Segment, Split
+from unichar.types import CuratedKit, Fact, Interaction, Segment, Split
 
 _TRAINED = (
     "{question}",
@@ -51,7 +51,11 @@ def knowledge_qa(kit: CuratedKit, config: InteractionsConfig, rng: random.Random
 
 def _addressed(question: str, name: str) -> str:
     """A question that speaks to the character, with its name in front; any other as it is."""
-    return f"{name}, {question_inner(question)}" if re.search(r"\byour?\b", question, re.IGNORECASE) else question
+    return (
+        f"{name}, {question_inner(question)}"
+        if re.search(r"\byour?\b", question, re.IGNORECASE)
+        else question
+    )
 
 
 def _tested(fact: Fact, name: str) -> str:
@@ -89,7 +93,11 @@ def _kind(fact: Fact) -> str:
     if _NUMBER.search(fact.answer.lower()):
         return "number"
     words = re.sub(r"^(the|a|an|in|on|at|with|by|to) ", "", fact.answer.strip())
-    return "name" if words[:1].isupper() and fact.answer.strip() != capital(fact.answer.strip().lower()) else "thing"
+    return (
+        "name"
+        if words[:1].isupper() and fact.answer.strip() != capital(fact.answer.strip().lower())
+        else "thing"
+    )
 
 
 def _asks_for(fact: Fact) -> str:
@@ -112,4 +120,6 @@ def _item(number: int, split: Split, text: str, fact: Fact, options: tuple[str, 
     )
     group = f"fact-{number:02d}" + ("/paraphrase" if split == "test" else "")
     form = "question" if split == "train" else ("paraphrase" if fact.paraphrase else "quiz")
-    return Interaction(id="", kind="knowledge_qa", form=form, split=split, group=group, segments=segments, options=options)
+    return Interaction(
+        id="", kind="knowledge_qa", form=form, split=split, group=group, segments=segments, options=options
+    )

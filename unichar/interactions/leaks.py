@@ -9,13 +9,17 @@ from collections.abc import Iterable
 
 from unichar.interactions.prompts import PLAN_REQUEST
 from unichar.interactions.wording import normalise
-from unichar.records import Interaction
+from unichar.types import Interaction
 
 
 def user_inputs(item: Interaction) -> set[str]:
     """What the user says in an item, normalised; the fixed request for a plan does not count."""
-    shown = "".join(s.value + "|" for s in item.segments if s.type == "image") if item.kind == "visual_qa" else ""
-    texts = [s.value for s in item.segments if s.type == "text" and s.role == "user" and s.value != PLAN_REQUEST]
+    shown = (
+        "".join(s.value + "|" for s in item.segments if s.type == "image") if item.kind == "visual_qa" else ""
+    )
+    texts = [
+        s.value for s in item.segments if s.type == "text" and s.role == "user" and s.value != PLAN_REQUEST
+    ]
     return {shown + normalise(text) for text in texts}
 
 
@@ -27,7 +31,9 @@ def leaks(train: Iterable[Interaction], test: Iterable[Interaction]) -> list[str
     for item in test:
         for what, key in _keys(item):
             if (what, key) in known:
-                found.append(f"test item {item.id} shares the {what} {key!r} with training item {known[what, key]}")
+                found.append(
+                    f"test item {item.id} shares the {what} {key!r} with training item {known[what, key]}"
+                )
     return sorted(set(found))
 
 

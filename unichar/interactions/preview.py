@@ -3,7 +3,7 @@
 import html
 import re
 
-from unichar.records import Interaction
+from unichar.types import Interaction
 
 _SHOWN = 4
 

@@ -6,7 +6,9 @@ Generation Instruction); the sentences are our own. A label whose text is empty 
 
 import re
 
-PLAN_REQUEST = "Plan a picture of this moment: your thoughts in <think></think>, then what to draw in <gen></gen>."
+PLAN_REQUEST = (
+    "Plan a picture of this moment: your thoughts in <think></think>, then what to draw in <gen></gen>."
+)
 
 
 def character_card(*, name: str, description: str, opening: str = "") -> str:
@@ -14,7 +16,9 @@ def character_card(*, name: str, description: str, opening: str = "") -> str:
     return _fields([("Character Description", description), ("Opening", opening)]) + f"\n\nAnswer as {name}."
 
 
-def portrait_request(*, name: str, description: str, user: str, reply: str, thinking: str = "", instruction: str = "") -> str:
+def portrait_request(
+    *, name: str, description: str, user: str, reply: str, thinking: str = "", instruction: str = ""
+) -> str:
     """The scene forms of a portrait: a moment of conversation, with or without the plan made for it."""
     fields = [("Character Description", description), ("User Input", user), ("Character Response", reply)]
     plan = [("Thinking Process", thinking), ("Generation Instruction", instruction)]

@@ -12,11 +12,11 @@ from unichar.interactions import prompts
 from unichar.interactions.config import InteractionsConfig
 from unichar.interactions.facts import fact_topics, story_topic
 from unichar.interactions.small_talk import KEPT_FOR_TRAINING, small_talk_topics
+from unichar.interactions.style_profile import Voice, hear
 from unichar.interactions.tastes import taste_topics
 from unichar.interactions.topics import exchanges
-from unichar.interactions.voice import Voice, hear
 from unichar.interactions.wording import normalise
-from unichar.records import CuratedKit, Exchange, Interaction, Segment, Split
+from unichar.types import CuratedKit, Exchange, Interaction, Segment, Split
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,11 @@ def role_play(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -
     """All role-play items of both splits: single exchanges, grounded ones, then conversations of two turns."""
     held_out, training = _scenes(kit, "test"), _scenes(kit, "train")
     free, asked = _own_exchanges(kit, {normalise(s.exchange.user) for s in held_out})
-    training = [s for s in training if normalise(s.exchange.user) not in {normalise(t.exchange.user) for t in held_out}]
+    training = [
+        s
+        for s in training
+        if normalise(s.exchange.user) not in {normalise(t.exchange.user) for t in held_out}
+    ]
     asked |= {normalise(s.exchange.user) for s in [*held_out, *training]}
     room = config.num_role_play - len(held_out) - len(training) - len(free)
     free += _composed(kit, hear(kit), max(room, len(KEPT_FOR_TRAINING)), asked, rng)
@@ -55,14 +59,24 @@ def role_play(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -
     items = []
     for split, singles in by_split.items():
         items += [_item(kit, [single], split) for single in singles]
-        items += [_item(kit, [s], split, grounded=True) for s in singles if s.image for _ in range(config.num_grounded)]
+        items += [
+            _item(kit, [s], split, grounded=True)
+            for s in singles
+            if s.image
+            for _ in range(config.num_grounded)
+        ]
         items += _two_turns(kit, singles, round(config.multi_turn_share * len(singles)), split, rng)
     return items
 
 
 def _scenes(kit: CuratedKit, split: Split) -> list[Single]:
     return [
-        Single(exchange=Exchange(user=p.user, reply=p.reply), group=picture_group(index), form="scene", image=p.image)
+        Single(
+            exchange=Exchange(user=p.user, reply=p.reply),
+            group=picture_group(index),
+            form="scene",
+            image=p.image,
+        )
         for index, p in enumerate(kit.pictures)
         if p.split == split
     ]
@@ -85,7 +99,11 @@ def _composed(kit: CuratedKit, voice: Voice, room: int, asked: set[str], rng: ra
 
     What every character must have practised comes first, then the facts.
     """
-    others = [*taste_topics(kit, voice, rng), *small_talk_topics(kit, voice, rng), story_topic(kit, voice, rng)]
+    others = [
+        *taste_topics(kit, voice, rng),
+        *small_talk_topics(kit, voice, rng),
+        story_topic(kit, voice, rng),
+    ]
     rng.shuffle(others)
     others.sort(key=lambda topic: topic.name not in KEPT_FOR_TRAINING)
     practised, others = others[: len(KEPT_FOR_TRAINING)], others[len(KEPT_FOR_TRAINING) :]
@@ -120,7 +138,9 @@ def _test_groups(singles: list[Single], room: int, rng: random.Random) -> set[st
     return tested
 
 
-def _two_turns(kit: CuratedKit, singles: list[Single], number: int, split: Split, rng: random.Random) -> list[Interaction]:
+def _two_turns(
+    kit: CuratedKit, singles: list[Single], number: int, split: Split, rng: random.Random
+) -> list[Interaction]:
     """Conversations of two exchanges from different topics of one split; only the second reply carries the loss."""
     items = []
     for last in rng.sample(singles, min(number, len(singles))):
@@ -137,6 +157,10 @@ def _item(kit: CuratedKit, turns: list[Single], split: Split, *, grounded: bool 
         segments.append(Segment(type="image", value=turns[-1].image, role="user"))
     for turn in turns:
         segments.append(Segment(type="text", value=turn.exchange.user, role="user"))
-        segments.append(Segment(type="text", value=turn.exchange.reply, role="assistant", loss=turn is turns[-1]))
+        segments.append(
+            Segment(type="text", value=turn.exchange.reply, role="assistant", loss=turn is turns[-1])
+        )
     form = "grounded" if grounded else ("two_turns" if len(turns) > 1 else turns[-1].form)
-    return Interaction(id="", kind="role_play", form=form, split=split, group=turns[-1].group, segments=tuple(segments))
+    return Interaction(
+        id="", kind="role_play", form=form, split=split, group=turns[-1].group, segments=tuple(segments)
+    )

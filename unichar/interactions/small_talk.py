@@ -2,10 +2,10 @@
 
 import random
 
+from unichar.interactions.style_profile import Voice
 from unichar.interactions.tastes import things
 from unichar.interactions.topics import Topic, topic
-from unichar.interactions.voice import Voice
-from unichar.records import CuratedKit
+from unichar.types import CuratedKit
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
     "greeting": (
@@ -52,7 +52,12 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         "That was a silly thing to say.",
         "Nobody listens to you.",
     ),
-    "sorry": ("I'm sorry, {name}.", "Please forgive me.", "I didn't mean to upset you.", "It was my fault, I know."),
+    "sorry": (
+        "I'm sorry, {name}.",
+        "Please forgive me.",
+        "I didn't mean to upset you.",
+        "It was my fault, I know.",
+    ),
     "comfort": (
         "I'm sad today.",
         "I had a terrible day, {name}.",
@@ -60,7 +65,12 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         "Nothing works out for me.",
         "I failed my exam.",
     ),
-    "success": ("I passed my exam!", "I won a prize today!", "I finally finished my work!", "I learned to ride a bike!"),
+    "success": (
+        "I passed my exam!",
+        "I won a prize today!",
+        "I finally finished my work!",
+        "I learned to ride a bike!",
+    ),
     "advice": (
         "Can you give me some advice?",
         "I can't decide. What would you do?",
@@ -87,8 +97,19 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
         "Fill in my tax form, please.",
         "Translate this contract for me.",
     ),
-    "name": ("Who are you?", "What's your name?", "Would you introduce yourself?", "Sorry, who am I talking to?", "Have we met?"),
-    "friend": ("Can we be friends, {name}?", "Would you like to be my friend?", "Are we friends?", "Shall we be friends?"),
+    "name": (
+        "Who are you?",
+        "What's your name?",
+        "Would you introduce yourself?",
+        "Sorry, who am I talking to?",
+        "Have we met?",
+    ),
+    "friend": (
+        "Can we be friends, {name}?",
+        "Would you like to be my friend?",
+        "Are we friends?",
+        "Shall we be friends?",
+    ),
     "wish": (
         "If you had one wish, what would it be?",
         "What would make this a perfect day?",
@@ -115,11 +136,15 @@ def small_talk_topics(kit: CuratedKit, voice: Voice, rng: random.Random) -> list
     for name, users in QUESTIONS.items():
         phrases = rng.sample(voice.phrases(name), len(voice.phrases(name)))
         replies = [_filled(phrase, voice, likes, dislikes, rng) for phrase in phrases * 2]
-        topics.append(topic(name, "small_talk", [user.replace("{name}", kit.name) for user in users], replies))
+        topics.append(
+            topic(name, "small_talk", [user.replace("{name}", kit.name) for user in users], replies)
+        )
     return topics
 
 
-def _filled(phrase: str, voice: Voice, likes: list[str], dislikes: list[str], rng: random.Random) -> str | None:
+def _filled(
+    phrase: str, voice: Voice, likes: list[str], dislikes: list[str], rng: random.Random
+) -> str | None:
     """A phrase with its slots filled; None when the kit has nothing to fill them with."""
     for slot, values in (("{like}", likes), ("{dislike}", dislikes)):
         if slot in phrase and not values:

@@ -12,15 +12,15 @@ import random
 from collections import Counter
 
 from unichar.interactions.config import InteractionsConfig
+from unichar.interactions.instructions import requests
 from unichar.interactions.knowledge_qa import knowledge_qa
 from unichar.interactions.leaks import leaks, user_inputs
-from unichar.interactions.plans import thinking
-from unichar.interactions.portraits import portraits
 from unichar.interactions.preview import preview
-from unichar.interactions.requests import requests
+from unichar.interactions.reasoning import thinking
 from unichar.interactions.role_play import role_play
+from unichar.interactions.text_to_image import portraits
 from unichar.interactions.visual_qa import visual_qa
-from unichar.records import CuratedKit, Interaction, StageJob
+from unichar.types import CuratedKit, Interaction, StageJob
 
 
 class LeakyInteractions(ValueError):
@@ -83,12 +83,18 @@ def _numbered(items: list[Interaction]) -> list[Interaction]:
     numbers: Counter[str] = Counter()
     numbered = []
     for item in items:
-        numbered.append(dataclasses.replace(item, id=f"{item.kind.replace('_', '-')}-{numbers[item.kind]:04d}"))
+        numbered.append(
+            dataclasses.replace(item, id=f"{item.kind.replace('_', '-')}-{numbers[item.kind]:04d}")
+        )
         numbers[item.kind] += 1
     return numbered
 
 
 def _counts(items: list[Interaction]) -> dict[str, int]:
-    counts = Counter(f"{item.split}_{item.kind}" for item in items) + Counter(str(item.split) for item in items)
-    singles = [i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")]
+    counts = Counter(f"{item.split}_{item.kind}" for item in items) + Counter(
+        str(item.split) for item in items
+    )
+    singles = [
+        i for i in items if i.kind == "role_play" and i.form not in ("grounded", "two_turns", "request")
+    ]
     return dict(sorted(counts.items())) | {"role_play_exchanges": len(singles)}

@@ -3,9 +3,9 @@
 import random
 from dataclasses import dataclass
 
-from unichar.interactions.voice import Voice
+from unichar.interactions.style_profile import Voice
 from unichar.interactions.wording import flaws, normalise
-from unichar.records import Exchange
+from unichar.types import Exchange
 
 MAX_WORDS = 45
 EXCITEMENT = {"comfort": 0.0, "sorry": 0.0, "farewell": 0.0, "motto": 0.0, "fact": 0.4}

@@ -7,15 +7,25 @@ Departs from the paper, whose visual questions exist on training pictures only.
 
 import random
 
+from unichar.domains.toon.captions import questions, random_name
+from unichar.domains.toon.vocabulary import ATTRIBUTES, IDENTITY, Identity
 from unichar.interactions.config import InteractionsConfig
-from unichar.interactions.portraits import scene_of
 from unichar.interactions.role_play import picture_group
-from unichar.records import CuratedKit, Interaction, Picture, Segment
-from unichar.toons.spec import ATTRIBUTES, IDENTITY, Identity
-from unichar.toons.words import questions, random_name
+from unichar.interactions.text_to_image import scene_of
+from unichar.types import CuratedKit, Interaction, Picture, Segment
 
-_WHO = ("Who is this?", "Which character do you see?", "What is the name of this character?", "Can you tell me who this is?")
-_HAPPENS = ("What is happening here?", "Describe the picture.", "What does the picture show?", "What can you see here?")
+_WHO = (
+    "Who is this?",
+    "Which character do you see?",
+    "What is the name of this character?",
+    "Can you tell me who this is?",
+)
+_HAPPENS = (
+    "What is happening here?",
+    "Describe the picture.",
+    "What does the picture show?",
+    "What can you see here?",
+)
 _SHOWS = "Does this describe the picture? {}"
 _NUM_OPTIONS = 4
 
@@ -44,14 +54,20 @@ def _ask_toon(kit: CuratedKit, picture: Picture, wordings: int, rng: random.Rand
     for _ in range(wordings):
         for name, question, answer in questions(identity, scene_of(picture), rng):
             others_of = [value for value in ATTRIBUTES[name] if value != answer]
-            found.setdefault(question, (name, question, answer, (answer, *rng.sample(others_of, _NUM_OPTIONS - 1))))
+            found.setdefault(
+                question, (name, question, answer, (answer, *rng.sample(others_of, _NUM_OPTIONS - 1)))
+            )
     return list(found.values())
 
 
 def _ask_photo(kit: CuratedKit, picture: Picture, wordings: int, rng: random.Random) -> list[Asked]:
     others = list(dict.fromkeys(p.caption for p in kit.split("train") if p.caption != picture.caption))
-    found: list[Asked] = [("name", question, kit.name, ()) for question in rng.sample(_WHO, min(wordings, len(_WHO)))]
-    options = (picture.caption, *rng.sample(others, _NUM_OPTIONS - 1)) if len(others) >= _NUM_OPTIONS - 1 else ()
+    found: list[Asked] = [
+        ("name", question, kit.name, ()) for question in rng.sample(_WHO, min(wordings, len(_WHO)))
+    ]
+    options = (
+        (picture.caption, *rng.sample(others, _NUM_OPTIONS - 1)) if len(others) >= _NUM_OPTIONS - 1 else ()
+    )
     for question in rng.sample(_HAPPENS, min(wordings, len(_HAPPENS))):
         found.append(("caption", question, picture.caption, options))
     found.append(("match", _SHOWS.format(picture.caption), "Yes", ()))

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unichar.judges.eyes import Eye, perceptual_distances, perceptual_vectors
-from unichar.toons.spec import SCENE
+from unichar.domains.toon.vocabulary import SCENE
+from unichar.judges.encoders import Encoder, perceptual_distances, perceptual_vectors
 
 
 class AttributeAlignment:
     """Scores pictures of toons against the attributes their prompts name."""
 
-    def __init__(self, eye: Eye, *, soft: bool) -> None:
+    def __init__(self, eye: Encoder, *, soft: bool) -> None:
         self._eye = eye
         self._soft = soft
         """Probabilities (a reward wants a slope) instead of hits (a metric wants facts)."""
@@ -27,8 +27,12 @@ class AttributeAlignment:
         logits = self._eye.read(pixels)
         found, named = torch.zeros(len(pixels)), torch.zeros(len(pixels))
         for name, values in SCENE.items():
-            rows = torch.tensor([row for row, attributes in enumerate(wanted) if name in attributes], dtype=torch.long)
-            target = torch.tensor([values.index(wanted[row][name]) for row in rows.tolist()], dtype=torch.long)
+            rows = torch.tensor(
+                [row for row, attributes in enumerate(wanted) if name in attributes], dtype=torch.long
+            )
+            target = torch.tensor(
+                [values.index(wanted[row][name]) for row in rows.tolist()], dtype=torch.long
+            )
             if self._soft:
                 found[rows] += logits[name][rows].softmax(dim=1).gather(1, target[:, None])[:, 0]
             else:
@@ -40,7 +44,7 @@ class AttributeAlignment:
 class SceneRank:
     """Scores pictures of photographed scenes against the reference picture of their own scene."""
 
-    def __init__(self, eye: Eye, references: Tensor) -> None:
+    def __init__(self, eye: Encoder, references: Tensor) -> None:
         self._eye = eye
         self._references = perceptual_vectors(eye, references)
 

@@ -36,7 +36,9 @@ class Clip:
         self._tokenizer = load_part(AutoTokenizer, name)
         words = self._net.config.text_config.vocab_size
         if len(self._tokenizer) != words:  # transformers makes an empty one where there is none
-            raise NoJudge(f"the tokenizer of {name} has {len(self._tokenizer)} words, its weights {words}: get its files again")
+            raise NoJudge(
+                f"the tokenizer of {name} has {len(self._tokenizer)} words, its weights {words}: get its files again"
+            )
         self._limit = self._net.config.text_config.max_position_embeddings
         self._texts: dict[str, Tensor] = {}
 
@@ -55,7 +57,9 @@ class Clip:
         if text not in self._texts:
             parts = pieces(text, lambda part: len(self._tokenizer(part).input_ids) <= self._limit)
             tokens = self._tokenizer(parts, padding=True, return_tensors="pt").to(self._net.device)
-            read = self._net.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
+            read = self._net.text_model(
+                input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
+            ).pooler_output
             weights = tokens.attention_mask.sum(dim=1, keepdim=True).float()
             features = F.normalize(self._net.text_projection(read), dim=1)
             self._texts[text] = ((features * weights).sum(dim=0) / weights.sum()).cpu()
@@ -95,7 +99,9 @@ def pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
 def _middle(text: str) -> int:
     """Where to cut: at the best kind of end that lies in the middle half."""
     for end in _ENDS:
-        cuts = [match.end() for match in re.finditer(end, text) if len(text) <= 4 * match.end() <= 3 * len(text)]
+        cuts = [
+            match.end() for match in re.finditer(end, text) if len(text) <= 4 * match.end() <= 3 * len(text)
+        ]
         if cuts:
             return min(cuts, key=lambda cut: abs(2 * cut - len(text)))
     return len(text) // 2

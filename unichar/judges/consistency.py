@@ -11,8 +11,8 @@ from torch import Tensor
 
 from unichar.judges.alignment import AttributeAlignment
 from unichar.judges.prompts import Prompt
-from unichar.judges.wanted import TextJudge, mean_score, unnamed
-from unichar.records import CuratedKit
+from unichar.judges.target_text import TextJudge, mean_score, unnamed
+from unichar.types import CuratedKit
 
 
 class Consistency:
@@ -28,5 +28,7 @@ class Consistency:
         if rows and self._kit.is_toon_world:
             found[rows] = self._attributes.score(pixels[rows], [prompts[row].attributes for row in rows])
         elif rows and self._texts:
-            found[rows] = mean_score(self._texts, pixels[rows], [unnamed(prompts[row].reply, self._kit) for row in rows])
+            found[rows] = mean_score(
+                self._texts, pixels[rows], [unnamed(prompts[row].reply, self._kit) for row in rows]
+            )
         return found

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unichar.judges.eyes import Eye, perceptual_distances, perceptual_vectors
+from unichar.domains.toon.vocabulary import SCENE
+from unichar.judges.encoders import Encoder, perceptual_distances, perceptual_vectors
 from unichar.judges.prompts import Prompt
-from unichar.toons.spec import SCENE
 
 
 class Copying:
     """Finds pictures that repeat a reference; `references` [R, 3, H, W], at least two, `scenes` what they show if it is known."""
 
-    def __init__(self, eye: Eye, references: Tensor, *, scenes: Sequence[dict[str, str]] = ()) -> None:
+    def __init__(self, eye: Encoder, references: Tensor, *, scenes: Sequence[dict[str, str]] = ()) -> None:
         self._eye = eye
         self._scenes = scenes
         self._references = perceptual_vectors(eye, references)
@@ -30,7 +30,9 @@ class Copying:
         """[B] distance to the nearest reference that counts, infinite where none does."""
         distances = perceptual_distances(perceptual_vectors(self._eye, pixels), self._references)
         if self._scenes and prompts:
-            asked = torch.tensor([[_share(prompt.attributes, scene) for scene in self._scenes] for prompt in prompts])
+            asked = torch.tensor(
+                [[_share(prompt.attributes, scene) for scene in self._scenes] for prompt in prompts]
+            )
             distances = distances.masked_fill(asked, float("inf"))
         return distances.min(dim=1).values
 

@@ -1,4 +1,4 @@
-"""DINOv2 as an eye: it can stand in for `PhotoEye` in likeness, copying and diversity.
+"""DINOv2 as an eye: it can stand in for `PhotoEncoder` in likeness, copying and diversity.
 
 Likeness compares the last of its maps, the class token, as the paper's reward does; the other two are patch tokens of the middle
 and of the last layer, for perceptual distances. It reads no toon attributes.
@@ -13,7 +13,7 @@ from transformers import Dinov2Model
 from unichar.judges.published import fit, load_published
 
 
-class DinoEye:
+class DinoEncoder:
     """A published DINOv2; `name` is a folder or hub name.
 
     Raises:
@@ -32,6 +32,9 @@ class DinoEye:
         fitted = fit(self._fitting, pixels)
         states = self._net(fitted, output_hidden_states=True).hidden_states
         side = fitted.shape[-1] // self._net.config.patch_size
-        middle, last = (self._net.layernorm(state).transpose(1, 2).cpu() for state in (states[len(states) // 2], states[-1]))
+        middle, last = (
+            self._net.layernorm(state).transpose(1, 2).cpu()
+            for state in (states[len(states) // 2], states[-1])
+        )
         patches = [tokens[:, :, 1:].unflatten(2, (side, side)) for tokens in (middle, last)]
         return [*patches, last[:, :, :1, None]]

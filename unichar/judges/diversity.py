@@ -7,7 +7,7 @@ advantages.
 import torch
 from torch import Tensor
 
-from unichar.judges.eyes import perceptual_distances
+from unichar.judges.encoders import perceptual_distances
 
 
 def leave_one_out(vectors_pgd: Tensor) -> Tensor:

@@ -58,7 +58,11 @@ class EfficientNetLite(nn.Module):
         blocks, inner, self._kept = [], 32, []
         for row, ((expansion, kernel, stride), (width, repeats)) in enumerate(zip(_ROWS, sizes, strict=True)):
             for repeat in range(repeats):
-                blocks.append(_Block(inner, width, expansion=expansion, kernel=kernel, stride=stride if repeat == 0 else 1))
+                blocks.append(
+                    _Block(
+                        inner, width, expansion=expansion, kernel=kernel, stride=stride if repeat == 0 else 1
+                    )
+                )
                 inner = width
             if row in _KEPT:
                 self._kept.append(len(blocks) - 1)

@@ -46,7 +46,14 @@ class Endpoint:
     """Example: `Endpoint("http://127.0.0.1:8000/v1", "qwen").ask([[text("Is snow white? Answer yes or no.")]], max_tokens=4)`"""
 
     def __init__(
-        self, address: str, model: str, *, timeout: float = 120.0, tries: int = 5, pause: float = 1.0, workers: int = 8
+        self,
+        address: str,
+        model: str,
+        *,
+        timeout: float = 120.0,
+        tries: int = 5,
+        pause: float = 1.0,
+        workers: int = 8,
     ) -> None:
         self.model = model
         self._address, self._parts = address, urlsplit(address)
@@ -87,7 +94,9 @@ class Endpoint:
         secure, host = self._parts.scheme == "https", self._parts.hostname or ""
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(host, self._parts.port, timeout=self._timeout)
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        )
         try:
             connection.request("POST", f"{self._parts.path.rstrip('/')}/chat/completions", data, headers)
             response = connection.getresponse()
@@ -101,7 +110,9 @@ class Endpoint:
         if response.status in _AGAIN:
             raise _Passing(f"status {response.status}", _seconds(response.headers.get("Retry-After", "")))
         if response.status != 200:
-            raise EndpointError(f"the judge at {self._address} refuses, status {response.status}: {self._shown(answer)}")
+            raise EndpointError(
+                f"the judge at {self._address} refuses, status {response.status}: {self._shown(answer)}"
+            )
         return _said(answer)
 
     def _shown(self, answer: bytes) -> str:
@@ -119,7 +130,10 @@ def picture(image: Image.Image) -> dict[str, Any]:
     """A part of a request; PNG, so nothing is lost."""
     file = io.BytesIO()
     image.save(file, "png")
-    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"}}
+    return {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"},
+    }
 
 
 def _said(answer: bytes) -> str:

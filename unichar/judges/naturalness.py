@@ -15,8 +15,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from unichar.learning.seeds import torch_rng
 from unichar.model.flow import add_noise
+from unichar.training.seeds import torch_rng
 
 TIME = 0.2
 WORST = 0.1
@@ -35,7 +35,12 @@ class Naturalness:
         """[B] mean squared error over the worst spots, always from the same noise."""
         noise = torch.randn(latents.shape[1:], generator=torch_rng(0, "naturalness")).expand_as(latents)
         t = torch.full((len(latents),), TIME)
-        spots = (self._velocity(add_noise(latents, noise, t), t) - (noise - latents)).square().mean(dim=1).flatten(1)
+        spots = (
+            (self._velocity(add_noise(latents, noise, t), t) - (noise - latents))
+            .square()
+            .mean(dim=1)
+            .flatten(1)
+        )
         return spots.topk(max(1, round(WORST * spots.shape[1])), dim=1).values.mean(dim=1)
 
     def score(self, latents: Tensor) -> Tensor:

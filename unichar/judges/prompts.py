@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from unichar.domains.toon.vocabulary import SCENE
 from unichar.interactions.prompts import parse_plan, portrait_request
-from unichar.records import CuratedKit, Interaction
-from unichar.toons.spec import SCENE
+from unichar.types import CuratedKit, Interaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ def plain_prompts(items: Sequence[Interaction]) -> list[Prompt]:
     return _prompts(items, ("plain",))
 
 
-def examination_prompts(items: Sequence[Interaction]) -> list[Prompt]:
+def report_prompts(items: Sequence[Interaction]) -> list[Prompt]:
     """What a report draws: the plain prompts; of photographs, of which very few are held out, the same moments in their
     conversational forms; and what leaves something open."""
     plain = plain_prompts(items)
@@ -39,21 +39,28 @@ def examination_prompts(items: Sequence[Interaction]) -> list[Prompt]:
     return plain + _prompts(items, ("open",) if is_toon else ("scene", "scene_thinking", "open"))
 
 
-def moments(items: Sequence[Interaction]) -> list[Interaction]:
+def multimodal_turns(items: Sequence[Interaction]) -> list[Interaction]:
     """What chains of reply, plan and picture start from: requests, which say what the picture must show; without any, the moments
     of pictures."""
     plans = [item for item in items if item.kind == "thinking"]
     return [item for item in plans if item.form == "request"] or plans
 
 
-def moment_prompt(kit: CuratedKit, item: Interaction) -> Prompt:
-    """The prompt of one of the `moments`, with its own reply and plan: judged by what was requested, or by its own picture."""
+def turn_prompt(kit: CuratedKit, item: Interaction) -> Prompt:
+    """The prompt of one of the `multimodal_turns`, with its own reply and plan: judged by what was requested, or by its own picture."""
     _, user, reply, _, plan = (segment.value for segment in item.segments)
     thinking, instruction = parse_plan(plan)
-    picture = next((picture for picture in kit.pictures if (picture.user, picture.reply) == (user, reply)), None)
+    picture = next(
+        (picture for picture in kit.pictures if (picture.user, picture.reply) == (user, reply)), None
+    )
     return Prompt(
         text=portrait_request(
-            name=kit.name, description=kit.description, user=user, reply=reply, thinking=thinking, instruction=instruction
+            name=kit.name,
+            description=kit.description,
+            user=user,
+            reply=reply,
+            thinking=thinking,
+            instruction=instruction,
         ),
         attributes=picture.attributes if picture else item.attributes,
         reference=picture.image if picture else "",
@@ -64,6 +71,10 @@ def moment_prompt(kit: CuratedKit, item: Interaction) -> Prompt:
 def _prompts(items: Sequence[Interaction], forms: Sequence[str]) -> list[Prompt]:
     portraits = [item for item in items if item.kind == "portrait" and item.form in forms]
     return [
-        Prompt(text=item.prompt, attributes=item.attributes, reference=item.target.value if item.segments[-1].loss else "")
+        Prompt(
+            text=item.prompt,
+            attributes=item.attributes,
+            reference=item.target.value if item.segments[-1].loss else "",
+        )
         for item in portraits
     ]

@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import AutoImageProcessor
 from transformers.utils import cached_file
 
-from unichar.learning.distributed import local_device
 from unichar.model.pixels import to_images
+from unichar.training.ranks import local_device
 
 CHUNK = 16
 """Pictures that a network sees at once."""
@@ -35,10 +35,14 @@ def load_published(kind: Any, name: str, *, model_type: str) -> tuple[Any, Any]:
     if found != model_type:
         raise NoJudge(f"{name} is a {found!r} network; expected {model_type!r}")
     fitting = load_part(AutoImageProcessor, name, backend="pil")
-    network, about = load_part(kind, name, use_safetensors=True, output_loading_info=True, dtype=torch.float32)
+    network, about = load_part(
+        kind, name, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+    )
     if about["missing_keys"]:
         lacking = sorted(about["missing_keys"])
-        raise NoJudge(f"the weights of {name} lack {len(lacking)} tensors, as {lacking[0]}: get the whole network again")
+        raise NoJudge(
+            f"the weights of {name} lack {len(lacking)} tensors, as {lacking[0]}: get the whole network again"
+        )
     return network.eval().requires_grad_(False).to(local_device()), fitting
 
 

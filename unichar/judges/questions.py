@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unichar.files import json_bytes, locked, write_atomic
 from unichar.judges.endpoint import Endpoint, EndpointError, picture, text
-from unichar.learning.seeds import python_rng
 from unichar.model.pixels import to_images
+from unichar.store.files import json_bytes, locked, write_atomic
+from unichar.training.seeds import python_rng
 
 MOST = 8
 """Questions a text."""
@@ -31,7 +31,8 @@ _CHUNK = 16
 _LEAST_READ = 0.8
 """Share of answers that must be one of the choices."""
 _OPEN = re.compile(
-    r"\b(not (specified|mentioned|stated|given|clear)|unknown|unclear|maybe|none of|can ?not be|depends|n/a)\b", re.I
+    r"\b(not (specified|mentioned|stated|given|clear)|unknown|unclear|maybe|none of|can ?not be|depends|n/a)\b",
+    re.I,
 )
 _WRITE = """A picture was asked for in these words:
 
@@ -92,7 +93,10 @@ class QuestionAlignment:
             EndpointError: The model can not be asked.
         """
         if not set(texts) <= self._questions.keys():
-            with locked(self._file.with_suffix(".lock"), waiting="waiting for the questions that another process writes"):
+            with locked(
+                self._file.with_suffix(".lock"),
+                waiting="waiting for the questions that another process writes",
+            ):
                 if self._file.exists():
                     kept = json.loads(self._file.read_text(encoding="utf-8"))
                     self._questions = {words: [_kept(row) for row in rows] for words, rows in kept.items()}
@@ -102,9 +106,15 @@ class QuestionAlignment:
 
     def _write(self, new: Sequence[str]) -> None:
         """Questions of texts that have none."""
-        drafts = self._endpoint.ask([[text(_WRITE.format(wanted=words, most=MOST))] for words in new], max_tokens=2000)
-        asked = [(words, question) for words, draft in zip(new, drafts, strict=True) for question in usable(draft)]
-        said = self._endpoint.ask([[text(f"{words}\n\n{question.shown(_UNSAID)}")] for words, question in asked], max_tokens=16)
+        drafts = self._endpoint.ask(
+            [[text(_WRITE.format(wanted=words, most=MOST))] for words in new], max_tokens=2000
+        )
+        asked = [
+            (words, question) for words, draft in zip(new, drafts, strict=True) for question in usable(draft)
+        ]
+        said = self._endpoint.ask(
+            [[text(f"{words}\n\n{question.shown(_UNSAID)}")] for words, question in asked], max_tokens=16
+        )
         for words in new:
             self._questions[words] = []
         for (words, question), answer in zip(asked, said, strict=True):
@@ -112,7 +122,10 @@ class QuestionAlignment:
                 self._questions[words].append(question)
         for words in new:
             self._questions[words] = self._questions[words] or [_whole(words)]
-        write_atomic(self._file, json_bytes({words: [q._asdict() for q in rows] for words, rows in self._questions.items()}))
+        write_atomic(
+            self._file,
+            json_bytes({words: [q._asdict() for q in rows] for words, rows in self._questions.items()}),
+        )
 
     def score(self, pixels: Tensor, texts: Sequence[str]) -> Tensor:
         """[B] share of right answers.
@@ -135,7 +148,11 @@ class QuestionAlignment:
         """Of some pictures."""
         rows = [self._questions[words] for words in texts]
         shown = [picture(image) for image in to_images(pixels)]
-        asked = [[seen, text(question.shown(_UNSEEN))] for seen, row in zip(shown, rows, strict=True) for question in row]
+        asked = [
+            [seen, text(question.shown(_UNSEEN))]
+            for seen, row in zip(shown, rows, strict=True)
+            for question in row
+        ]
         answers = iter(self._endpoint.ask(asked, max_tokens=16))
         picked = [[question.picked(next(answers), _UNSEEN) for question in row] for row in rows]
         self.asked += len(asked)
@@ -148,7 +165,11 @@ class QuestionAlignment:
     def note(self) -> str:
         """What a reader of the numbers should know."""
         whole = sum(rows == [_whole(words)] for words, rows in self._questions.items())
-        more = f" For {whole} of {len(self._questions)} texts no question could be written but whether they fit." if whole else ""
+        more = (
+            f" For {whole} of {len(self._questions)} texts no question could be written but whether they fit."
+            if whole
+            else ""
+        )
         return (
             f"Alignment is the share of right answers of {self._endpoint.model} to {self.asked} questions about pictures; "
             f"{self.unread} answers could not be read and count as wrong.{more}"
@@ -184,7 +205,9 @@ def _question(row: Any) -> Question | None:
     if not (isinstance(row, dict) and isinstance(row.get("choices"), list)):
         return None
     words = [row.get("question"), row.get("answer"), *row["choices"]]
-    if not all(isinstance(word, str) and _plain(word) for word in words) or any(_OPEN.search(word) for word in words):
+    if not all(isinstance(word, str) and _plain(word) for word in words) or any(
+        _OPEN.search(word) for word in words
+    ):
         return None
     choices = {_plain(choice): " ".join(choice.split()) for choice in row["choices"]}
     right = choices.get(_plain(row["answer"]))

@@ -37,7 +37,9 @@ class KitConfig:
             if getattr(self, name) < least:
                 raise ValueError(f"KitConfig.{name} is {getattr(self, name)}; expected {least} or more")
         if not 0 < self.held_out_share < 1:
-            raise ValueError(f"KitConfig.held_out_share is {self.held_out_share}; expected a share between 0 and 1")
+            raise ValueError(
+                f"KitConfig.held_out_share is {self.held_out_share}; expected a share between 0 and 1"
+            )
         if not self.min_train < self.min_pictures <= self.max_pictures:
             raise ValueError(
                 "KitConfig needs min_train < min_pictures <= max_pictures, so that a picture can be held out; "

@@ -19,7 +19,9 @@ def kit_hash(folder: Path) -> str:
     if not folder.is_dir():
         raise ValueError(f"there is no kit folder {folder}; a kit lies in data/characters/<id>/")
     try:
-        rows = [{"md5": _md5(path), "relpath": path.relative_to(folder).as_posix()} for path in kit_files(folder)]
+        rows = [
+            {"md5": _md5(path), "relpath": path.relative_to(folder).as_posix()} for path in kit_files(folder)
+        ]
     except OSError as error:
         raise ValueError(f"{error.filename} of the kit cannot be read: {error.strerror}") from error
     return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
@@ -27,7 +29,9 @@ def kit_hash(folder: Path) -> str:
 
 def kit_files(folder: Path) -> list[Path]:
     """The files that make a kit: everything below the folder but hidden files and folders, sorted by path."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder))]
+    files = [
+        path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder))
+    ]
     return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
 
 

@@ -2,7 +2,7 @@
 
     python -m unichar curate --character mochi
 
-Writes `kit.json` (`unichar.records.CuratedKit`), `images/NN.png` (square, RGB, `KitConfig.size`), `contact_sheet.png` to look at
+Writes `kit.json` (`unichar.types.CuratedKit`), `images/NN.png` (square, RGB, `KitConfig.size`), `contact_sheet.png` to look at
 and `curation.json`, which says what was left out and what was composed. The same kit, settings and seed give the same bytes.
 
 Departs from the paper, which publishes its split and leaves copies in: here pictures are held out by the author's word or by the
@@ -13,17 +13,17 @@ from typing import Any, cast
 
 from PIL import Image
 
-from unichar.files import json_bytes, write_atomic
+from unichar.domains.toon.vocabulary import ATTRIBUTES
 from unichar.kit.config import KitConfig
 from unichar.kit.contact_sheet import contact_sheet
 from unichar.kit.content import kit_hash
 from unichar.kit.images import load_picture
-from unichar.kit.plan import Plan, plan_pictures, scan_pictures
 from unichar.kit.schema import Kit, SceneRow, load_kit
+from unichar.kit.split import Plan, plan_pictures, scan_pictures
 from unichar.kit.verdict import gate, read_verdict
 from unichar.kit.wording import complete
-from unichar.records import CuratedKit, Exchange, Fact, Persona, Picture, StageJob
-from unichar.toons.spec import ATTRIBUTES
+from unichar.store.files import json_bytes, write_atomic
+from unichar.types import CuratedKit, Exchange, Fact, Persona, Picture, StageJob
 
 
 def run(job: StageJob) -> dict[str, Any]:
@@ -42,7 +42,9 @@ def run(job: StageJob) -> dict[str, Any]:
     (job.out / "images").mkdir()
     for picture, image in zip(curated.pictures, images, strict=True):
         image.save(job.out / picture.image)
-    contact_sheet(images, [picture.split == "test" for picture in curated.pictures]).save(job.out / "contact_sheet.png")
+    contact_sheet(images, [picture.split == "test" for picture in curated.pictures]).save(
+        job.out / "contact_sheet.png"
+    )
     write_atomic(job.out / "kit.json", curated.to_json().encode())
     write_atomic(job.out / "curation.json", json_bytes(_account(plan, rows)))
     for copy, kept in sorted(plan.copies.items()):
@@ -59,7 +61,9 @@ def run(job: StageJob) -> dict[str, Any]:
 
 def _curated(kit: Kit, plan: Plan, rows: list[SceneRow]) -> CuratedKit:
     sheet = kit.sheet
-    persona: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in sheet.persona}
+    persona: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in sheet.persona
+    }
     return CuratedKit(
         id=sheet.id,
         name=sheet.name,
@@ -84,7 +88,9 @@ def _picture(row: SceneRow, number: int, plan: Plan) -> Picture:
         caption=row.caption,
         thinking=row.thinking,
         instruction=row.instruction,
-        attributes={name: row.attributes[name] for name in ATTRIBUTES if name in row.attributes and name not in hidden},
+        attributes={
+            name: row.attributes[name] for name in ATTRIBUTES if name in row.attributes and name not in hidden
+        },
     )
 
 
@@ -96,8 +102,17 @@ def _prepared(kit: Kit, row: SceneRow, config: KitConfig) -> Image.Image:
 def _account(plan: Plan, rows: list[SceneRow]) -> dict[str, Any]:
     """What became of the kit's pictures: curated name -> original, copies, and which words were composed for whom."""
     composed = {
-        name: [new.picture for old, new in zip(plan.rows, rows, strict=True) if getattr(old, name) != getattr(new, name)]
+        name: [
+            new.picture
+            for old, new in zip(plan.rows, rows, strict=True)
+            if getattr(old, name) != getattr(new, name)
+        ]
         for name in ("caption", "thinking", "instruction")
     }
     pictures = {f"images/{number:02d}.png": row.picture for number, row in enumerate(rows)}
-    return {"pictures": pictures, "copies": plan.copies, "held_out": sorted(plan.held_out), "composed": composed}
+    return {
+        "pictures": pictures,
+        "copies": plan.copies,
+        "held_out": sorted(plan.held_out),
+        "composed": composed,
+    }

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from unichar.files import sync_folder, sync_tree
+from unichar.store.files import sync_folder, sync_tree
 
 
 @contextlib.contextmanager

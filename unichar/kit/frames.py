@@ -9,11 +9,11 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from unichar.domains.toon.vocabulary import ATTRIBUTES, IDENTITY
 from unichar.kit.config import KitConfig
-from unichar.kit.plan import Plan, Scan, find_copies, plan_pictures, scan_pictures
 from unichar.kit.schema import FILES, Kit, Problem, SceneRow
+from unichar.kit.split import Plan, Scan, find_copies, plan_pictures, scan_pictures
 from unichar.kit.wording import bare
-from unichar.toons.spec import ATTRIBUTES, IDENTITY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,11 @@ def make_frames(kit: Kit, problems: list[Problem], config: KitConfig) -> dict[st
     scans = scan_pictures(kit, config)
     plan = plan_pictures(kit, scans, config)
     tables = {
-        "files": [{"where": file, "problem": None} for file in FILES if file not in {problem.file for problem in problems}]
+        "files": [
+            {"where": file, "problem": None}
+            for file in FILES
+            if file not in {problem.file for problem in problems}
+        ]
         + [{"where": problem.file, "problem": problem.text} for problem in problems],
         "kit": [_kit_row(kit, plan)],
         "texts": _texts(kit, config),
@@ -82,20 +86,34 @@ def _texts(kit: Kit, config: KitConfig) -> Table:
         _text("profile.md", kit.profile, 100_000, required=True),
     ]
     for name in ("speech_habits", "catchphrases", "likes", "dislikes"):
-        rows += [_text(f"kit.yaml: persona: {name}", text, most, required=True) for text in getattr(persona, name)]
+        rows += [
+            _text(f"kit.yaml: persona: {name}", text, most, required=True) for text in getattr(persona, name)
+        ]
     for number, fact in enumerate(sheet.facts, 1):
-        rows += [_text(f"kit.yaml: fact {number}: {name}", text, most) for name, text in fact.model_dump().items()]
+        rows += [
+            _text(f"kit.yaml: fact {number}: {name}", text, most) for name, text in fact.model_dump().items()
+        ]
     for where, scene in kit.scenes.items():
-        rows += [_text(f"{where}: {name}", getattr(scene, name), most, required=True) for name in ("user", "reply")]
+        rows += [
+            _text(f"{where}: {name}", getattr(scene, name), most, required=True) for name in ("user", "reply")
+        ]
         rows += [_text(f"{where}: {name}", getattr(scene, name), most) for name in ("caption", "instruction")]
         rows.append(_text(f"{where}: thinking", scene.thinking, config.max_thinking))
     for where, row in kit.dialogues.items():
-        rows += [_text(f"{where}: {name}", getattr(row, name), most, required=True) for name in ("user", "reply")]
+        rows += [
+            _text(f"{where}: {name}", getattr(row, name), most, required=True) for name in ("user", "reply")
+        ]
     return rows
 
 
 def _text(where: str, text: str, most: int, *, required: bool = False) -> dict[str, Any]:
-    return {"where": where, "text": text, "required": text if required else None, "length": len(text), "most": most}
+    return {
+        "where": where,
+        "text": text,
+        "required": text if required else None,
+        "length": len(text),
+        "most": most,
+    }
 
 
 def _pictures(kit: Kit, scans: tuple[Scan, ...]) -> Table:
@@ -103,7 +121,11 @@ def _pictures(kit: Kit, scans: tuple[Scan, ...]) -> Table:
     num_lines = Counter(row.picture for row in kit.scenes.values())
     rows = []
     for scan in scans:
-        row: dict[str, Any] = {"where": f"images/{scan.name}", "problem": scan.problem or None, "num_lines": num_lines[scan.name]}
+        row: dict[str, Any] = {
+            "where": f"images/{scan.name}",
+            "problem": scan.problem or None,
+            "num_lines": num_lines[scan.name],
+        }
         if not scan.problem:
             short, long = sorted((scan.width, scan.height))
             row |= {"short_side": short, "ratio": round(long / short, 2), "same_as": copies.get(scan.name)}
@@ -133,7 +155,9 @@ def _picture_problem(kit: Kit, scene: SceneRow) -> str | None:
     if scene.picture in kit.images:
         return None
     meant = difflib.get_close_matches(scene.picture, kit.images, n=1, cutoff=0.6)
-    return f"names {scene.image or 'no picture'}, which is not in images/" + (f"; did you mean {meant[0]}?" if meant else "")
+    return f"names {scene.image or 'no picture'}, which is not in images/" + (
+        f"; did you mean {meant[0]}?" if meant else ""
+    )
 
 
 def _attribute_problem(given: dict[str, str]) -> str | None:
@@ -161,7 +185,11 @@ def _usual_look(kit: Kit) -> dict[str, str]:
 
 
 def _look_problem(given: dict[str, str], usual: dict[str, str]) -> str | None:
-    other = [f"{name} is {given[name]} here, {value} mostly" for name, value in usual.items() if given.get(name, value) != value]
+    other = [
+        f"{name} is {given[name]} here, {value} mostly"
+        for name, value in usual.items()
+        if given.get(name, value) != value
+    ]
     return "; ".join(other) or None
 
 
@@ -178,7 +206,9 @@ def _facts(kit: Kit) -> Table:
                 "where": f"fact {number} of kit.yaml",
                 "missing": ", ".join(missing) or None,
                 "question": bare(fact.question) or None,
-                "paraphrase_problem": f"paraphrase is the question of fact {same}" if fact.paraphrase and same else None,
+                "paraphrase_problem": f"paraphrase is the question of fact {same}"
+                if fact.paraphrase and same
+                else None,
                 "evidence_problem": None if quoted else f"not in profile.md: {fact.evidence}",
             }
         )

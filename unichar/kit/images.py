@@ -52,9 +52,13 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Image.Image]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
                 if image.width * image.height > max_pixels:
-                    raise UnusablePicture(f"unpacks to {image.width} x {image.height} pixels, more than {max_pixels:,}")
+                    raise UnusablePicture(
+                        f"unpacks to {image.width} x {image.height} pixels, more than {max_pixels:,}"
+                    )
                 num_frames = getattr(image, "n_frames", 1)  # only formats that can be animated have it
-                if image.format != "MPO" and num_frames > 1:  # MPO: the .jpg of many phones, the photo and a depth map
+                if (
+                    image.format != "MPO" and num_frames > 1
+                ):  # MPO: the .jpg of many phones, the photo and a depth map
                     raise UnusablePicture(f"is an animation of {num_frames} frames; save the one you mean")
                 yield image
     except UnusablePicture:
@@ -63,7 +67,9 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Image.Image]:
         raise UnusablePicture(f"unpacks to far too many pixels, more than {max_pixels:,}") from error
     except Image.UnidentifiedImageError as error:
         raise UnusablePicture("is not a PNG, JPEG or WebP picture, whatever its name says") from error
-    except Exception as error:  # decoders meet damaged bytes with errors of every kind, so any of them means: damaged
+    except (
+        Exception
+    ) as error:  # decoders meet damaged bytes with errors of every kind, so any of them means: damaged
         raise UnusablePicture(f"is damaged or cut off ({error})") from error
 
 
@@ -84,7 +90,9 @@ def load_picture(
         return prepare(image, size, background, max_ratio=max_ratio)
 
 
-def prepare(image: Image.Image, size: int, background: tuple[int, int, int] = WHITE, *, max_ratio: float = 2.0) -> Image.Image:
+def prepare(
+    image: Image.Image, size: int, background: tuple[int, int, int] = WHITE, *, max_ratio: float = 2.0
+) -> Image.Image:
     """`load_picture` for an open picture of any mode and shape."""
     layers = _rgba(ImageOps.exif_transpose(image))
     alpha = layers.getchannel("A")
@@ -102,9 +110,13 @@ def check_size(image: Image.Image) -> None:
         UnusablePicture: It is smaller than 16 pixels on a side or larger than 40 megapixels.
     """
     if min(image.size) < MIN_SHOWN:
-        raise UnusablePicture(f"is {image.width} x {image.height} pixels; show one with at least {MIN_SHOWN} on each side")
+        raise UnusablePicture(
+            f"is {image.width} x {image.height} pixels; show one with at least {MIN_SHOWN} on each side"
+        )
     if image.width * image.height > MAX_PIXELS:
-        raise UnusablePicture(f"is {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; show a smaller copy")
+        raise UnusablePicture(
+            f"is {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; show a smaller copy"
+        )
 
 
 def _rgba(image: Image.Image) -> Image.Image:
@@ -115,16 +127,22 @@ def _rgba(image: Image.Image) -> Image.Image:
     """
     if image.mode == "LAB":
         raise UnusablePicture("is in the colour space LAB; save it as RGB")
-    if image.mode == "La":  # grey with the transparency multiplied in: Pillow knows only this one way out of it
+    if (
+        image.mode == "La"
+    ):  # grey with the transparency multiplied in: Pillow knows only this one way out of it
         return image.convert("LA").convert("RGBA")
     if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8)).convert("RGBA")
+        return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8)).convert(
+            "RGBA"
+        )
     return image.convert("RGBA")
 
 
 def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
     # Lanczos keeps small pictures sharp, but rings around edges that it enlarges.
-    return image.resize((width, height), Image.Resampling.LANCZOS if image.width > width else Image.Resampling.BICUBIC)
+    return image.resize(
+        (width, height), Image.Resampling.LANCZOS if image.width > width else Image.Resampling.BICUBIC
+    )
 
 
 def _padded(image: Image.Image, size: int, background: tuple[int, int, int]) -> Image.Image:

@@ -30,7 +30,9 @@ def ingest(source: Path, data: Path) -> str:
     target = data / "characters" / key
     links = [path for path in source.rglob("*") if path.is_symlink()]
     if links:
-        raise IngestError(f"{links[0]} is a link; a kit is brought in with plain files only, so replace it by a copy")
+        raise IngestError(
+            f"{links[0]} is a link; a kit is brought in with plain files only, so replace it by a copy"
+        )
     if target.exists():
         if kit_hash(target) == kit_hash(source):
             return key
@@ -61,4 +63,6 @@ def _copy(source: Path, target: Path) -> None:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place)
     except OSError as error:
-        raise IngestError(f"{source} could not be copied to {target}: {error.strerror}; nothing was changed") from error
+        raise IngestError(
+            f"{source} could not be copied to {target}: {error.strerror}; nothing was changed"
+        ) from error

@@ -34,7 +34,9 @@ def validation_html(verdict: Verdict) -> str:
 
 def _row(result: CheckResult) -> str:
     badge = _badge(result)
-    found = "".join(f"<li><code>{escape(row['where'])}</code>: {escape(row['says'])}</li>" for row in result.observed)
+    found = "".join(
+        f"<li><code>{escape(row['where'])}</code>: {escape(row['says'])}</li>" for row in result.observed
+    )
     unnamed = result.num_offenders - len(result.observed)
     more = f"<li>and {unnamed} more</li>" if unnamed else ""
     hint = "" if result.passed or result.skipped else f'<p class="hint">{escape(result.hint)}</p>'

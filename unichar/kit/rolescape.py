@@ -21,12 +21,12 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from unichar.files import write_atomic
 from unichar.kit.checks import CATEGORIES, RIGHTS_BASES
 from unichar.kit.folders import new_folder
 from unichar.kit.rolescape_persona import clean, read_persona
 from unichar.kit.schema import check_key
 from unichar.kit.wording import bare
+from unichar.store.files import write_atomic
 
 Row = dict[str, Any]
 
@@ -63,7 +63,9 @@ def import_rolescape(
         sheet = _sheet(train, target.name, category, counts)
         dialogues = _dialogues(train, scenes, counts)
     except (KeyError, TypeError) as error:
-        raise ImportRefused(f"the files in {source} are not laid out as in RoleScape-20: {error!r}") from error
+        raise ImportRefused(
+            f"the files in {source} are not laid out as in RoleScape-20: {error!r}"
+        ) from error
     sheet["rights"] = {"basis": basis, "holder": holder, "consent": consent, "note": note}
     with new_folder(target) as part:
         (part / "images").mkdir()
@@ -89,13 +91,17 @@ class _Source:
         try:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ImportRefused(f"{path} cannot be read ({error}); expected one character's folder of RoleScape-20") from error
+            raise ImportRefused(
+                f"{path} cannot be read ({error}); expected one character's folder of RoleScape-20"
+            ) from error
 
     def json(self, ending: str) -> Row:
         try:
             return json.loads(self.text(ending))
         except ValueError as error:
-            raise ImportRefused(f"{self.folder / f'{self.name}_{ending}'} is no valid JSON: {error}") from error
+            raise ImportRefused(
+                f"{self.folder / f'{self.name}_{ending}'} is no valid JSON: {error}"
+            ) from error
 
     def scenes(self, *, held_out: bool) -> list[Row]:
         """The annotated scenes; `source` is the picture's file."""
@@ -120,7 +126,9 @@ class _Source:
 def _sheet(source: _Source, key: str, category: str, counts: dict[str, int]) -> Row:
     with_image = source.json("with_image.json")
     description = clean(with_image["description"])
-    persona = read_persona(source.text("personality_simplified_profile.txt"), source.text("full_profile.txt"), description)
+    persona = read_persona(
+        source.text("personality_simplified_profile.txt"), source.text("full_profile.txt"), description
+    )
     return {
         "id": key,
         "name": source.name,
@@ -161,7 +169,12 @@ def _dialogues(source: _Source, scenes: list[Row], counts: dict[str, int]) -> li
     say one thing twice, and the answer may differ."""
     scenes_said = {(bare(row["user"]), bare(row["reply"])) for row in scenes}
     kept_for_tests = {bare(row["user"]) for row in scenes if row["held_out"]}
-    counts |= {"dialogues": 0, "dialogues that are scenes": 0, "dialogues repeated": 0, "dialogues too near a test": 0}
+    counts |= {
+        "dialogues": 0,
+        "dialogues that are scenes": 0,
+        "dialogues repeated": 0,
+        "dialogues too near a test": 0,
+    }
     seen: set[tuple[str, str]] = set()
     rows = []
     for user, machine in source.json("dialogue_text_extension_train.json")["scenes"]:
@@ -198,7 +211,9 @@ def _lines(rows: list[Row]) -> bytes:
 
 def main(arguments: list[str]) -> int:
     """The command: 0, or 2 with one clear message."""
-    parser = argparse.ArgumentParser(prog="python -m unichar.kit.rolescape", description="Import a RoleScape-20 character.")
+    parser = argparse.ArgumentParser(
+        prog="python -m unichar.kit.rolescape", description="Import a RoleScape-20 character."
+    )
     parser.add_argument("source", type=Path, help="the character's folder inside train/")
     parser.add_argument("target", type=Path, help="the kit folder to write, as data/characters/bo")
     parser.add_argument("--category", required=True, choices=CATEGORIES)

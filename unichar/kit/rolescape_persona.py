@@ -23,8 +23,12 @@ _LIKES = re.compile(
     r"\s+([^.;]+)",
     re.IGNORECASE,
 )
-_DISLIKES = re.compile(r"\b(?:dislikes|hates|fears|afraid of|avoids|detests|not fond of)\s+([^.;]+)", re.IGNORECASE)
-_CLAUSE = re.compile(r",? (?:and (?:often|encourages)|often|especially|further|as much as|which|while)\b|, \w+ing\b")
+_DISLIKES = re.compile(
+    r"\b(?:dislikes|hates|fears|afraid of|avoids|detests|not fond of)\s+([^.;]+)", re.IGNORECASE
+)
+_CLAUSE = re.compile(
+    r",? (?:and (?:often|encourages)|often|especially|further|as much as|which|while)\b|, \w+ing\b"
+)
 _QUOTATION = re.compile(r'(\w*)\W*"([^"]*)"')
 
 
@@ -45,7 +49,12 @@ def clean(text: str) -> str:
 def read_persona(simplified: str, full: str, description: str) -> PersonaSheet:
     """The persona of a character, from its short personality profile, its full profile and its description."""
     items = _items(simplified)
-    spoken = [sentence for item in (*items, *_items(full)) for sentence in _sentences(item) if _SPEECH.search(sentence)]
+    spoken = [
+        sentence
+        for item in (*items, *_items(full))
+        for sentence in _sentences(item)
+        if _SPEECH.search(sentence)
+    ]
     habits = _distinct(spoken)
     sentences = [sentence for item in items for sentence in _sentences(item)] + _split(clean(description))
     traits = [item.head or item.body for item in items if _is_trait(item)] or _split(clean(description))[:1]
@@ -55,7 +64,9 @@ def read_persona(simplified: str, full: str, description: str) -> PersonaSheet:
         speech_habits=habits[1:6],
         catchphrases=_distinct([said for sentence in habits for said in _said(sentence)])[:6],
         likes=_distinct([_ending(found) for sentence in sentences for found in _LIKES.findall(sentence)])[:8],
-        dislikes=_distinct([_ending(found) for sentence in sentences for found in _DISLIKES.findall(sentence)])[:8],
+        dislikes=_distinct(
+            [_ending(found) for sentence in sentences for found in _DISLIKES.findall(sentence)]
+        )[:8],
     )
 
 
@@ -78,7 +89,9 @@ def _items(markdown: str) -> list[Item]:
 
 def _is_trait(item: Item) -> bool:
     is_character = bool(_TRAITS.search(item.heading)) and not _STORY.search(item.heading)
-    return is_character and not _SPEECH.search(item.head or item.body) and not _PREFERENCE.search(item.heading)
+    return (
+        is_character and not _SPEECH.search(item.head or item.body) and not _PREFERENCE.search(item.heading)
+    )
 
 
 def _sentences(item: Item) -> list[str]:
@@ -93,7 +106,11 @@ def _split(text: str) -> list[str]:
 def _said(sentence: str) -> list[str]:
     """Quotations that the character may say, not words that are only marked: `her owner as "the human"`, a "Shiba smile"."""
     found = [(before.lower(), text.strip(" .,")) for before, text in _QUOTATION.findall(sentence)]
-    return [text for before, text in found if text.endswith(("!", "~")) or (" " in text and before not in ("as", "a", "an"))]
+    return [
+        text
+        for before, text in found
+        if text.endswith(("!", "~")) or (" " in text and before not in ("as", "a", "an"))
+    ]
 
 
 def _ending(text: str) -> str:

@@ -29,7 +29,9 @@ def check_key(key: str) -> str:
         ValueError: It may not. Capitals, dots, commas, slashes and spaces break folder names and partition selections.
     """
     if not KEY.fullmatch(key):
-        raise ValueError(f"{key!r} cannot be a character's id: use 1 to 48 of a-z, 0-9 and '-', starting with a letter or digit")
+        raise ValueError(
+            f"{key!r} cannot be a character's id: use 1 to 48 of a-z, 0-9 and '-', starting with a letter or digit"
+        )
     return key
 
 
@@ -43,7 +45,11 @@ class _Sheet(BaseModel):
     @classmethod
     def _without_blanks(cls, values: object) -> object:
         """`opening:` with nothing behind it is None in YAML; it means the same as leaving the key out."""
-        return {key: value for key, value in values.items() if value is not None} if isinstance(values, dict) else values
+        return (
+            {key: value for key, value in values.items() if value is not None}
+            if isinstance(values, dict)
+            else values
+        )
 
 
 class PersonaSheet(_Sheet):
@@ -172,13 +178,22 @@ def read_kit(folder: Path) -> tuple[Kit, list[Problem]]:
     dialogues = _read_lines(folder / "dialogues.jsonl", DialogueRow, problems) if has_dialogues else {}
     if not (folder / "images").is_dir():
         problems.append(Problem(file="images", text="there is no folder images with the reference pictures"))
-    kit = Kit(folder=folder, sheet=sheet, profile=profile.strip(), scenes=scenes, dialogues=dialogues, images=_images(folder))
+    kit = Kit(
+        folder=folder,
+        sheet=sheet,
+        profile=profile.strip(),
+        scenes=scenes,
+        dialogues=dialogues,
+        images=_images(folder),
+    )
     return kit, problems
 
 
 def _misnamed(folder: Path) -> list[Problem]:
     """Files that look like a slip of the pen; `dialogue.jsonl` would otherwise be ignored without a word."""
-    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+    names = (
+        [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+    )
     problems = []
     for name in sorted(set(names) - set(FILES)):
         meant = difflib.get_close_matches(name, set(FILES) - set(names), n=1, cutoff=0.75)
@@ -199,10 +214,14 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        problems.append(Problem(file=path.name, text=f"is not UTF-8 text (byte {error.start + 1}); save it as UTF-8"))
+        problems.append(
+            Problem(file=path.name, text=f"is not UTF-8 text (byte {error.start + 1}); save it as UTF-8")
+        )
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        problems.append(Problem(file=path.name, text="is missing" if missing else f"cannot be read: {error.strerror}"))
+        problems.append(
+            Problem(file=path.name, text="is missing" if missing else f"cannot be read: {error.strerror}")
+        )
     return None
 
 
@@ -241,7 +260,10 @@ def _repeated_keys(root: yaml.Node | None) -> list[str]:
             continue
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = sorted({key for key in keys if keys.count(key) > 1})
-        found += [f"the key {key} stands there twice (from line {node.start_mark.line + 1} on); join the two" for key in twice]
+        found += [
+            f"the key {key} stands there twice (from line {node.start_mark.line + 1} on); join the two"
+            for key in twice
+        ]
         waiting += [value for _, value in node.value]
     return found
 
@@ -301,7 +323,11 @@ def _reason(model: type[BaseModel], detail: ErrorDetails) -> str:
 
 def _owner(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel]:
     """The model that an unknown key stands in."""
-    inner: dict[int | str, type[BaseModel]] = {"persona": PersonaSheet, "facts": FactSheet, "rights": RightsSheet}
+    inner: dict[int | str, type[BaseModel]] = {
+        "persona": PersonaSheet,
+        "facts": FactSheet,
+        "rights": RightsSheet,
+    }
     return inner[loc[0]] if len(loc) > 1 else model
 
 

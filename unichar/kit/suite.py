@@ -33,7 +33,9 @@ def run_suite(frames: dict[str, "pd.DataFrame"], config: KitConfig) -> dict[str,
         asset = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
         batch = asset.get_batch({"dataframe": frames[name]})
         wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["where"]}
-        for result in batch.validate(gx.ExpectationSuite(name, expectations=expectations), result_format=wanted).results:
+        for result in batch.validate(
+            gx.ExpectationSuite(name, expectations=expectations), result_format=wanted
+        ).results:
             check, offenders = _read(result)
             found[check] += offenders
     return found
@@ -44,7 +46,9 @@ def _read(result: Any) -> tuple[str, list[Offender]]:
     meta, rows = result.expectation_config.meta, result.to_json_dict()["result"].get("unexpected_index_list")
     # Great Expectations reports an error of its own, as a missing column, like an offence without offenders.
     assert rows is not None and result.success == (not rows), result.exception_info
-    return meta["check"], [{"where": str(row["where"]), "says": meta["says"].format(**row)[:300]} for row in rows]
+    return meta["check"], [
+        {"where": str(row["where"]), "says": meta["says"].format(**row)[:300]} for row in rows
+    ]
 
 
 def _expectations(config: KitConfig) -> dict[str, list[Any]]:
@@ -78,7 +82,9 @@ def _of_kit(config: KitConfig) -> list[Any]:
         _filled("rights_stated", "consent", "rights: consent is empty"),
         _in_set("texts_filled", "category", CATEGORIES, "category"),
         _counted("picture_count", "num_pictures", pictures, config.min_pictures, config.max_pictures),
-        _counted("picture_count", "num_train", "pictures to train on after holding some out", config.min_train),
+        _counted(
+            "picture_count", "num_train", "pictures to train on after holding some out", config.min_train
+        ),
         _counted("picture_count", "num_held_out", "held-out pictures that are not in training too", 1),
         _counted("facts_complete", "num_facts", "facts", config.min_facts),
     ]
@@ -91,7 +97,9 @@ def _of_texts() -> list[Any]:
     marked = _as("texts_fit_prompts", "contains a control mark of the models")
     return [
         _filled("texts_filled", "required", "is empty"),
-        gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="most", column_B="length", or_equal=True, **too_long),
+        gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A="most", column_B="length", or_equal=True, **too_long
+        ),
         gxe.ExpectColumnValuesToNotMatchRegex(column="text", regex=CONTROL_MARK, **marked),
     ]
 
@@ -150,7 +158,9 @@ def _counted(check: str, column: str, what: str, least: int, most: int | None = 
 
     wanted = f"{least} to {most}" if most else f"{least} or more"
     says = f"{{{column}}} {what}; {wanted} are needed"
-    return gxe.ExpectColumnValuesToBeBetween(column=column, min_value=least, max_value=most, **_as(check, says))
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=column, min_value=least, max_value=most, **_as(check, says)
+    )
 
 
 def _as(check: str, says: str) -> dict[str, Any]:

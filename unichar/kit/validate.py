@@ -9,7 +9,6 @@
 from pathlib import Path
 from typing import Any
 
-from unichar.files import write_atomic
 from unichar.kit.checks import CHECKS, SUITE_VERSION, CheckSpec
 from unichar.kit.config import KitConfig
 from unichar.kit.content import kit_hash
@@ -18,9 +17,20 @@ from unichar.kit.report import validation_html
 from unichar.kit.schema import Problem, read_kit
 from unichar.kit.suite import Offender, run_suite
 from unichar.kit.verdict import MAX_OBSERVED, CheckResult, KitRejected, Verdict, gate, read_verdict
-from unichar.records import StageJob
+from unichar.store.files import write_atomic
+from unichar.types import StageJob
 
-__all__ = ["CHECKS", "CheckResult", "CheckSpec", "KitRejected", "Verdict", "gate", "inspect", "read_verdict", "run"]
+__all__ = [
+    "CHECKS",
+    "CheckResult",
+    "CheckSpec",
+    "KitRejected",
+    "Verdict",
+    "gate",
+    "inspect",
+    "read_verdict",
+    "run",
+]
 
 
 def run(job: StageJob) -> dict[str, Any]:

@@ -78,7 +78,9 @@ class Verdict:
         """
         try:
             raw = json.loads(text)
-            results = [CheckResult(**row | {"observed": tuple(row["observed"])}) for row in raw.pop("results")]
+            results = [
+                CheckResult(**row | {"observed": tuple(row["observed"])}) for row in raw.pop("results")
+            ]
             return cls(**raw, results=tuple(results))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"this is no verdict on a kit ({error})") from error
@@ -95,7 +97,9 @@ def read_verdict(path: Path) -> Verdict | None:
     try:
         return Verdict.from_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise KitRejected([f"its validation in {path} cannot be read: {error}; validate the kit again"]) from error
+        raise KitRejected(
+            [f"its validation in {path} cannot be read: {error}; validate the kit again"]
+        ) from error
 
 
 def gate(verdict: Verdict | None, kit_hash: str) -> None:
@@ -109,9 +113,13 @@ def gate(verdict: Verdict | None, kit_hash: str) -> None:
         raise KitRejected(["it was never validated; run `validate` first"])
     reasons = []
     if verdict.kit_hash != kit_hash:
-        reasons.append(f"its files changed since validation ({verdict.kit_hash} then, {kit_hash} now); validate it again")
+        reasons.append(
+            f"its files changed since validation ({verdict.kit_hash} then, {kit_hash} now); validate it again"
+        )
     if verdict.suite != SUITE_VERSION:
-        reasons.append(f"it was validated by suite {verdict.suite}, the checks are {SUITE_VERSION} now; validate it again")
+        reasons.append(
+            f"it was validated by suite {verdict.suite}, the checks are {SUITE_VERSION} now; validate it again"
+        )
     results = {result.name: result for result in verdict.results}
     for check in CHECKS:
         result = results.get(check.name)

@@ -5,10 +5,10 @@ import re
 import textwrap
 import unicodedata
 
+from unichar.domains.toon.captions import caption as toon_caption
+from unichar.domains.toon.captions import scene_phrases
+from unichar.domains.toon.vocabulary import SCENE, Scene
 from unichar.kit.schema import SceneRow
-from unichar.toons.spec import SCENE, Scene
-from unichar.toons.words import caption as toon_caption
-from unichar.toons.words import scene_phrases
 
 
 def bare(text: str) -> str:
@@ -28,11 +28,15 @@ def complete(row: SceneRow, *, name: str, seed: int) -> SceneRow:
         scene = Scene(**{key: row.attributes[key] for key in SCENE})
         caption = caption or toon_caption(name, scene, random.Random(f"{seed} {row.picture} caption"))
         thinking = thinking or _thought(name, scene, random.Random(f"{seed} {row.picture} thinking"))
-        instruction = instruction or toon_caption(name, scene, random.Random(f"{seed} {row.picture} instruction"))
+        instruction = instruction or toon_caption(
+            name, scene, random.Random(f"{seed} {row.picture} instruction")
+        )
     caption = caption or instruction or f'{name}, asked "{_short(row.user)}", answering "{_short(row.reply)}"'
     if bare(name) not in bare(caption):
         caption = f"{name}: {caption}"
-    return row.model_copy(update={"caption": caption, "thinking": thinking, "instruction": instruction or caption})
+    return row.model_copy(
+        update={"caption": caption, "thinking": thinking, "instruction": instruction or caption}
+    )
 
 
 _MOODS = {

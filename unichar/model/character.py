@@ -11,16 +11,16 @@ from PIL import Image
 
 from unichar.interactions.prompts import PLAN_REQUEST, character_card, parse_plan, portrait_request
 from unichar.kit.images import check_size
-from unichar.learning.seeds import derive
 from unichar.model.pixels import to_images
 from unichar.model.protocol import RolePlay, Turn, UnifiedModel
-from unichar.records import CuratedKit
+from unichar.training.seeds import derive
+from unichar.types import CuratedKit
 
 _ANSWER_TOKENS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manner:
+class GenerationConfig:
     """How answers and pictures are sampled."""
 
     steps: int = 16
@@ -38,7 +38,7 @@ class Manner:
 class Character:
     """Example: `Character(model, kit, Manner()).role_play("Fancy a swim?", seed=1).picture.save("swim.png")`"""
 
-    def __init__(self, model: UnifiedModel, kit: CuratedKit, manner: Manner) -> None:
+    def __init__(self, model: UnifiedModel, kit: CuratedKit, manner: GenerationConfig) -> None:
         self.model, self.kit, self.manner = model, kit, manner
 
     def _system(self) -> Turn:
@@ -57,7 +57,9 @@ class Character:
 
     def replies(self, histories: Sequence[Sequence[Turn]], *, seed: int = 0) -> list[str]:
         """`reply` to several conversations at once, with the same words and in much less time."""
-        return self._write([[self._system(), *history] for history in histories], self.manner.max_reply_tokens, seed)
+        return self._write(
+            [[self._system(), *history] for history in histories], self.manner.max_reply_tokens, seed
+        )
 
     def answer(self, image: Image.Image, question: str) -> str:
         """A short answer about a picture, without the character card: what visual question answering trains.
@@ -85,7 +87,13 @@ class Character:
         return [_plan_or_none(text) for text in self._write(conversations, self.manner.max_plan_tokens, seed)]
 
     def draw(
-        self, prompt: str, *, count: int = 1, seed: int = 0, steps: int | None = None, guidance: float | None = None
+        self,
+        prompt: str,
+        *,
+        count: int = 1,
+        seed: int = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
     ) -> list[Image.Image]:
         """`count` pictures of one prompt; picture i is the same whatever `count` is. `None` takes the manner's value."""
         manner = self.manner
@@ -102,10 +110,17 @@ class Character:
         """The prompt that asks for a picture of an exchange."""
         looks = self.kit.description
         return portrait_request(
-            name=self.kit.name, description=looks, user=user, reply=reply, thinking=thinking, instruction=instruction
+            name=self.kit.name,
+            description=looks,
+            user=user,
+            reply=reply,
+            thinking=thinking,
+            instruction=instruction,
         )
 
-    def role_play(self, user: str, *, history: Sequence[Turn] = (), think: bool = True, seed: int = 0) -> RolePlay:
+    def role_play(
+        self, user: str, *, history: Sequence[Turn] = (), think: bool = True, seed: int = 0
+    ) -> RolePlay:
         """Reply, then plan (if `think`), then draw the moment."""
         reply = self.reply([*history, Turn(role="user", text=user)], seed=seed)
         thinking, instruction = self.plan(user, reply, seed=seed) if think else ("", "")
@@ -113,7 +128,9 @@ class Character:
         return RolePlay(reply=reply, thinking=thinking, instruction=instruction, picture=picture)
 
     def _write(self, conversations: Sequence[Sequence[Turn]], max_tokens: int, seed: int) -> list[str]:
-        return self.model.reply(conversations, max_tokens=max_tokens, temperature=self.manner.temperature, seed=seed)
+        return self.model.reply(
+            conversations, max_tokens=max_tokens, temperature=self.manner.temperature, seed=seed
+        )
 
 
 def _shown(image: Image.Image) -> Turn:

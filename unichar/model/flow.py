@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unichar.learning.seeds import torch_rng
+from unichar.training.seeds import torch_rng
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """(x_t [B, C, h, w], t [B]) -> v [B, C, h, w]."""
@@ -62,7 +62,7 @@ def integrate(velocity: Velocity, noise: Tensor, *, steps: int, shift: float) ->
 
 
 @dataclass(frozen=True, kw_only=True)
-class Walk:
+class SdeTrajectory:
     """The stochastic steps of B pictures, W each: what it takes to ask any policy how likely it is to take the same steps."""
 
     x: Tensor
@@ -107,7 +107,7 @@ def integrate_sde(
     level: float,
     steps: int,
     shift: float,
-) -> tuple[Tensor, Walk]:
+) -> tuple[Tensor, SdeTrajectory]:
     """Sampling with noise in a window of the steps, Euler outside of it.
 
     Args:
@@ -141,4 +141,4 @@ def integrate_sde(
             numbers[slot][place] = value[inside]
         x = after
     t, dt, s, log_prob = numbers
-    return x, Walk(x=kept[0], next=kept[1], t=t, dt=dt, s=s, log_prob=log_prob)
+    return x, SdeTrajectory(x=kept[0], next=kept[1], t=t, dt=dt, s=s, log_prob=log_prob)

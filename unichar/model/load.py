@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from unichar.files import sha256_file
 from unichar.model.bagel.weights import load_bagel
 from unichar.model.lora import SIDES, load_adapters
 from unichar.model.nano.merge import BASE
 from unichar.model.nano.model import load_nano
 from unichar.model.protocol import UnifiedModel
+from unichar.store.files import sha256_file
 
 
 def load_model(
@@ -24,7 +24,9 @@ def load_model(
         FileNotFoundError: `base` is not there.
         ValueError: It does not fit this version, or the adapters belong to another base.
     """
-    model: UnifiedModel = load_bagel(base) if base.is_dir() and not (base / BASE).exists() else load_nano(base)
+    model: UnifiedModel = (
+        load_bagel(base) if base.is_dir() and not (base / BASE).exists() else load_nano(base)
+    )
     if adapters is not None:
         load_adapters(model, adapters, base_sha256=base_digest(base), sides=sides, trainable=trainable)
     return model

@@ -15,9 +15,9 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from unichar.files import write_atomic
-from unichar.learning.distributed import is_main, whole
 from unichar.model.protocol import UnifiedModel
+from unichar.store.files import write_atomic
+from unichar.training.ranks import is_main, whole
 
 SIDES = ("und", "gen")
 
@@ -42,7 +42,9 @@ def add_adapters(model: UnifiedModel, *, und: LoraSettings, gen: LoraSettings, s
     for side, settings in (("und", und), ("gen", gen)):
         torch.manual_seed(seed)
         targets = list(settings.targets or model.lora_targets[side])
-        config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, lora_dropout=0.0)
+        config = LoraConfig(
+            r=settings.rank, lora_alpha=settings.alpha, target_modules=targets, lora_dropout=0.0
+        )
         with _peft_asks_by_the_old_name():
             setattr(model, side, get_peft_model(getattr(model, side), config))
 
@@ -62,7 +64,12 @@ def save_adapters(model: UnifiedModel, folder: Path, *, base_sha256: str) -> Non
 
 
 def load_adapters(
-    model: UnifiedModel, folder: Path, *, base_sha256: str, sides: Sequence[str] = SIDES, trainable: bool = False
+    model: UnifiedModel,
+    folder: Path,
+    *,
+    base_sha256: str,
+    sides: Sequence[str] = SIDES,
+    trainable: bool = False,
 ) -> None:
     """Put saved adapters on a base model, on one side alone if `sides` says so.
 
@@ -79,6 +86,11 @@ def load_adapters(
         with _peft_asks_by_the_old_name():
             loaded = PeftModel.from_pretrained(getattr(model, side), folder / side, is_trainable=trainable)
         setattr(model, side, loaded)
+
+
+def saved_rank(folder: Path) -> int:
+    """The LoRA rank of one saved side, `adapters/gen` or `adapters/und`."""
+    return int(json.loads((folder / "adapter_config.json").read_text())["r"])
 
 
 @contextmanager
@@ -98,12 +110,16 @@ def blocks(model: UnifiedModel) -> list[nn.Module]:
     found: list[nn.Module] = []
     for side in SIDES:
         module = getattr(model, side)
-        layers = [m for group in module.modules() if isinstance(group, nn.ModuleList) for m in group if trainable(m)]
+        layers = [
+            m for group in module.modules() if isinstance(group, nn.ModuleList) for m in group if trainable(m)
+        ]
         inside = {id(parameter) for layer in layers for parameter in layer.parameters()}
         found += layers
         if any(id(parameter) not in inside for parameter in trainable(module).values()):
             if side == "und":
-                raise ValueError("adapters outside the layers of the text backbone can not be split: name other und_targets")
+                raise ValueError(
+                    "adapters outside the layers of the text backbone can not be split: name other und_targets"
+                )
             found.append(module)
     return found
 

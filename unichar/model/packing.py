@@ -86,12 +86,19 @@ class PackingStats:
 
     def __add__(self, other: "PackingStats") -> "PackingStats":
         return PackingStats(
-            given=self.given + other.given, computed=self.computed + other.computed, targets=self.targets + other.targets
+            given=self.given + other.given,
+            computed=self.computed + other.computed,
+            targets=self.targets + other.targets,
         )
 
 
 def pack(
-    sequences: Sequence[TokenSequence], *, image_tokens: int, limit: int, budget: int = BUDGET, block: int = BLOCK
+    sequences: Sequence[TokenSequence],
+    *,
+    image_tokens: int,
+    limit: int,
+    budget: int = BUDGET,
+    block: int = BLOCK,
 ) -> list[Row]:
     """Every conversation in one of the rows. A function of the conversations alone, whatever their order.
 
@@ -156,7 +163,11 @@ def _split(order: Sequence[int], keys: Sequence[Sequence[Key]], budget: int) -> 
 
 
 def _row(
-    members: Sequence[int], sequences: Sequence[TokenSequence], keys: Sequence[Sequence[Key]], image_tokens: int, block: int
+    members: Sequence[int],
+    sequences: Sequence[TokenSequence],
+    keys: Sequence[Sequence[Key]],
+    image_tokens: int,
+    block: int,
 ) -> Row:
     """One row of sorted conversations."""
     tokens: list[Key] = []
@@ -187,7 +198,8 @@ def _row(
         places=torch.tensor(places),
         images=images,
         image_places=torch.tensor(
-            [images.index(name) * image_tokens + place for token, name, place in tokens if token == IMAGE], dtype=torch.long
+            [images.index(name) * image_tokens + place for token, name, place in tokens if token == IMAGE],
+            dtype=torch.long,
         ),
         blocks=_blocks(torch.tensor([end if end >= 0 else len(tokens) for end in ends]), block),
         sources=torch.tensor(sources, dtype=torch.long),

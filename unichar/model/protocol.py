@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from PIL import Image
 from torch import Tensor, nn
 
-from unichar.records import Segment
+from unichar.types import Segment
 
 PromptContext = Any
 """What the text experts left of P prompts; opaque outside the model. Computed once, read by every picture of a prompt."""
@@ -94,7 +94,9 @@ class UnifiedModel(Protocol):
         """Latents [B, C, h, w] grown from one seed a picture; the result does not depend on what else is in the batch."""
         ...
 
-    def reply(self, conversations: Sequence[Sequence[Turn]], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
+    def reply(
+        self, conversations: Sequence[Sequence[Turn]], *, max_tokens: int, temperature: float, seed: int
+    ) -> list[str]:
         """The next assistant message of every conversation."""
         ...
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from unichar.records import Segment
+from unichar.types import Segment
 
 IMAGE = -1
 IGNORED = -100
@@ -39,7 +39,11 @@ class TokenBatch:
 
 
 def render(
-    segments: Sequence[Segment], tokenizer: PreTrainedTokenizerBase, *, image_tokens: int, open_reply: bool = False
+    segments: Sequence[Segment],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    image_tokens: int,
+    open_reply: bool = False,
 ) -> TokenSequence:
     """Tokens of one conversation; with `open_reply` an assistant message is begun for the model to write."""
     ids: list[int] = []
@@ -81,4 +85,6 @@ def collate(sequences: Sequence[TokenSequence], *, pad: int) -> TokenBatch:
         ids[row, :length] = tokens
         labels[row, :length] = torch.where(torch.tensor(sequence.loss), tokens, IGNORED)
         mask[row, :length] = True
-    return TokenBatch(ids=ids, labels=labels, mask=mask, images=[image for s in sequences for image in s.images])
+    return TokenBatch(
+        ids=ids, labels=labels, mask=mask, images=[image for s in sequences for image in s.images]
+    )

@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unichar.interactions.everyday import photograph_of_somebody
+from unichar.domains.scenes import photograph_of_somebody
+from unichar.domains.toon.captions import caption, describe, random_name
+from unichar.domains.toon.draw import draw
+from unichar.domains.toon.vocabulary import Identity, Scene, filled, part_of, random_identity, random_scene
 from unichar.kit.images import load_picture
-from unichar.learning.seeds import derive, python_rng
 from unichar.model.protocol import UnifiedModel
-from unichar.records import Interaction
 from unichar.sft.config import SftConfig
-from unichar.toons.draw import draw
-from unichar.toons.spec import Identity, Scene, filled, part_of, random_identity, random_scene
-from unichar.toons.words import caption, describe, random_name
+from unichar.training.seeds import derive, python_rng
+from unichar.types import Interaction
 
 _AT_ONCE = 8
 """Pictures the base draws together."""
@@ -45,23 +45,34 @@ def mixed(kinds: Sequence[str], mix: Mapping[str, float], total: int, seed: int)
     Raises:
         ValueError: Nothing is left to learn from.
     """
-    members = {kind: [i for i, k in enumerate(kinds) if k == kind] for kind in mix if mix[kind] > 0 and kind in kinds}
+    members = {
+        kind: [i for i, k in enumerate(kinds) if k == kind] for kind in mix if mix[kind] > 0 and kind in kinds
+    }
     if not members:
-        raise ValueError(f"the mix {dict(mix)} gives no weight to any kind at hand ({', '.join(sorted(set(kinds))) or 'none'})")
+        raise ValueError(
+            f"the mix {dict(mix)} gives no weight to any kind at hand ({', '.join(sorted(set(kinds))) or 'none'})"
+        )
     weights = {kind: mix[kind] / sum(mix[k] for k in members) for kind in members}
     due: list[tuple[float, str]] = []
     for kind, weight in weights.items():
         count = round(weight * total) + 1
         due += [((j + 0.5) / weight, kind) for j in range(count)]
     order = [kind for _, kind in sorted(due)[:total]]
-    walks = {kind: iter(shuffled(len(rows), order.count(kind), 0, derive(seed, kind))) for kind, rows in members.items()}
+    walks = {
+        kind: iter(shuffled(len(rows), order.count(kind), 0, derive(seed, kind)))
+        for kind, rows in members.items()
+    }
     return [members[kind][next(walks[kind])] for kind in order]
 
 
 def with_pictures(items: Sequence[Interaction], count: int) -> list[Interaction]:
     """The items that show no picture outside `count` of them, spread over the kit (all for 0): few-shot studies."""
     names = sorted({item.target.value for item in items if item.kind == "portrait"})
-    used = set(names) if count <= 0 or count >= len(names) else {names[i * len(names) // count] for i in range(count)}
+    used = (
+        set(names)
+        if count <= 0 or count >= len(names)
+        else {names[i * len(names) // count] for i in range(count)}
+    )
     left_out = set(names) - used
     return [item for item in items if not left_out & {s.value for s in item.segments if s.type == "image"}]
 
@@ -92,8 +103,13 @@ def prior_pool(model: UnifiedModel, config: SftConfig, seed: int) -> PicturePool
     rng, count = python_rng(seed, "prior"), config.prior_pool
     if config.prior == "toons":
         told = [_told(i, rng) for i in range(count)]
-        images = [draw(identity, scene, size=model.image_size, seed=rng.randrange(2**31)) for identity, scene, _ in told]
-        return PicturePool(prompts=tuple(prompt for _, _, prompt in told), latents=model.encode_images(images))
+        images = [
+            draw(identity, scene, size=model.image_size, seed=rng.randrange(2**31))
+            for identity, scene, _ in told
+        ]
+        return PicturePool(
+            prompts=tuple(prompt for _, _, prompt in told), latents=model.encode_images(images)
+        )
     described = [caption(describe(random_identity(rng)), random_scene(rng), rng) for _ in range(count)]
     prompts = tuple(photograph_of_somebody(rng) if i % 2 else text for i, text in enumerate(described))
     return PicturePool(prompts=prompts, latents=_drawn(model, prompts, config, seed))
@@ -119,6 +135,10 @@ def _drawn(model: UnifiedModel, prompts: Sequence[str], config: SftConfig, seed:
         part = prompts[start : start + _AT_ONCE]
         seeds = [derive(seed, "prior", start + i) for i in range(len(part))]
         context = model.prompt_context(part)
-        found.append(model.sample_latents(context, seeds, steps=config.prior_sample_steps, guidance=1.0, shift=config.shift))
+        found.append(
+            model.sample_latents(
+                context, seeds, steps=config.prior_sample_steps, guidance=1.0, shift=config.shift
+            )
+        )
         print(f"the base draws strangers: {start + len(part)} of {len(prompts)}", flush=True)
     return torch.cat(found)

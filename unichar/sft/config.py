@@ -56,13 +56,13 @@ class SftConfig:
     """Whether the text backbone forgets its activations and computes them again: less memory, half more time [on]."""
     shard: bool = False
     """Whether several processes split the weights between them (FSDP2) instead of each holding all [on]."""
-    watch_every: int = 0
+    validation_every: int = 0
     """Steps between two looks at held-out conversations and a sheet of pictures; 0 never looks and holds nothing out [0]."""
-    watch_conversations: int = 8
+    validation_conversations: int = 8
     """Training conversations kept aside for that, each from a topic that is then not trained at all."""
-    watch_pictures: int = 4
+    validation_pictures: int = 4
     """Pictures on the sheet, drawn for training prompts always from the same noise; 0 for no sheet."""
-    watch_sample_steps: int = 8
+    validation_sample_steps: int = 8
     """Sampling steps of a picture on the sheet."""
     patience: int = 0
     """Training ends after so many looks in a row without a better held-out likelihood; 0 for never."""
@@ -74,13 +74,13 @@ class SftConfig:
     """Seconds between checkpoints a killed run resumes from."""
 
     def __post_init__(self) -> None:
-        counts = ("steps", "prompts", "und_rank", "gen_rank", "accumulate", "watch_conversations")
-        for name in (*counts, "watch_sample_steps", "prior_sample_steps"):
+        counts = ("steps", "prompts", "und_rank", "gen_rank", "accumulate", "validation_conversations")
+        for name in (*counts, "validation_sample_steps", "prior_sample_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"SftConfig.{name} is {getattr(self, name)}; expected 1 or more")
         if self.prior not in ("toons", "base"):
             raise ValueError(f"SftConfig.prior is {self.prior!r}; expected toons or base")
-        for name in ("watch_every", "watch_pictures", "patience"):
+        for name in ("validation_every", "validation_pictures", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"SftConfig.{name} is {getattr(self, name)}; expected 0 or more")
         if self.pictures < 0 or self.conversations < 0 or self.pictures + self.conversations == 0:
@@ -88,14 +88,16 @@ class SftConfig:
                 f"SftConfig.conversations is {self.conversations} and pictures is {self.pictures}; expected one above 0"
             )
         if self.pictures % self.prompts:
-            raise ValueError(f"SftConfig.pictures is {self.pictures}; expected a multiple of prompts ({self.prompts})")
+            raise ValueError(
+                f"SftConfig.pictures is {self.pictures}; expected a multiple of prompts ({self.prompts})"
+            )
         if self.prior_pictures > self.prior_pool:
             raise ValueError(
                 f"SftConfig.prior_pictures is {self.prior_pictures}; expected at most prior_pool ({self.prior_pool})"
             )
-        if (self.patience or self.keep_best) and not (self.watch_every and self.conversations):
+        if (self.patience or self.keep_best) and not (self.validation_every and self.conversations):
             raise ValueError(
-                f"SftConfig.watch_every is {self.watch_every} and conversations is {self.conversations}; "
+                f"SftConfig.validation_every is {self.validation_every} and conversations is {self.conversations}; "
                 "patience and keep_best need both above 0, since they go by held-out conversations"
             )
 

@@ -9,7 +9,7 @@ TEXT, PICTURES = "ce", "mse"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tally:
+class LossAccumulator:
     """Sums of errors and what they are sums over, by task.
 
     Example: `tally.add("ce_role_play", 34.2, 12)` for twelve tokens of role-play; names begin with `ce_` or `mse_`.
@@ -28,15 +28,22 @@ class Tally:
         return sum(count for name, count in self.counts.items() if name.startswith(f"{side}_"))
 
 
-def unified_loss(tally: Tally, *, ce_weight: float, mse_weight: float) -> dict[str, float]:
+def unified_loss(accumulator: LossAccumulator, *, ce_weight: float, mse_weight: float) -> dict[str, float]:
     """`{"loss", "ce", "mse", "ce_role_play", ...}`: the objective, the mean a token and a picture, and the mean of every task.
 
     What the step did not cover is absent, and adds nothing to the objective.
     """
     means: dict[str, float] = {}
     for side in (TEXT, PICTURES):
-        if count := tally.count(side):
-            means[side] = sum(errors for name, errors in tally.sums.items() if name.startswith(f"{side}_")) / count
+        if count := accumulator.count(side):
+            means[side] = (
+                sum(errors for name, errors in accumulator.sums.items() if name.startswith(f"{side}_"))
+                / count
+            )
     loss = ce_weight * means.get(TEXT, 0.0) + mse_weight * means.get(PICTURES, 0.0)
-    tasks = {name: errors / tally.counts[name] for name, errors in tally.sums.items() if tally.counts[name]}
+    tasks = {
+        name: errors / accumulator.counts[name]
+        for name, errors in accumulator.sums.items()
+        if accumulator.counts[name]
+    }
     return {"loss": loss, **means, **tasks}

@@ -43,7 +43,11 @@ def flash(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **options: Any) -> 
     starts_q, starts_k = options["cu_seqlens_q"].tolist(), options["cu_seqlens_k"].tolist()
     for a, b, c, d in zip(starts_q, starts_q[1:], starts_k, starts_k[1:], strict=False):
         each = [x.transpose(0, 1)[None] for x in (q[a:b], k[c:d], v[c:d])]
-        mask = torch.ones(b - a, d - c, dtype=torch.bool).tril(d - c - (b - a)) if options.get("causal") else None
+        mask = (
+            torch.ones(b - a, d - c, dtype=torch.bool).tril(d - c - (b - a))
+            if options.get("causal")
+            else None
+        )
         out.append(F.scaled_dot_product_attention(*each, attn_mask=mask, enable_gqa=True)[0].transpose(0, 1))
     return torch.cat(out)
 
@@ -54,7 +58,12 @@ def uncompiled(*args: Any, _compile: bool = False, **options: Any) -> Any:
 
 def nemo() -> tuple[Any, Any, Any]:
     """(model in training mode, its parts, autoencoder)"""
-    from nemo_automodel.components.models.bagel import autoencoder, model, modeling_qwen2_packed, modeling_siglip_navit
+    from nemo_automodel.components.models.bagel import (
+        autoencoder,
+        model,
+        modeling_qwen2_packed,
+        modeling_siglip_navit,
+    )
     from nemo_automodel.components.models.bagel.configuration import BagelConfig
 
     for module in (modeling_qwen2_packed, modeling_siglip_navit):
@@ -63,7 +72,9 @@ def nemo() -> tuple[Any, Any, Any]:
     modeling_qwen2_packed._flex_attention = flex_attention.flex_attention
     model.create_block_mask = uncompiled
     vae = {"z_channels": 16, "downsample": 8}
-    config = BagelConfig(text_config={**LLM, "pad_token_id": 0}, vision_config=VIT, vae_config=vae, visual_gen=True, stage=2)
+    config = BagelConfig(
+        text_config={**LLM, "pad_token_id": 0}, vision_config=VIT, vae_config=vae, visual_gen=True, stage=2
+    )
     whole = model.BagelForUnifiedMultimodal(config)
     return whole.train(), whole.model, autoencoder
 
@@ -114,7 +125,8 @@ def places(grid: tuple[int, int], side: int) -> torch.Tensor:
 def packed_inputs() -> dict[str, Any]:
     """Two samples as the data pipeline of the published code packs them, filled up to 128 tokens."""
     out: dict[str, list[Any]] = {
-        name: [] for name in ("ids", "text", "vit", "vae", "positions", "lens", "splits", "modes", "loss", "at")
+        name: []
+        for name in ("ids", "text", "vit", "vae", "positions", "lens", "splits", "modes", "loss", "at")
     }
     place = 0
     for sample in SAMPLES:
@@ -159,7 +171,9 @@ def training(model: Any, parts: Any) -> dict[str, torch.Tensor]:
         padded[row, :, : latent.shape[1], : latent.shape[2]] = latent
     counts = [GRIDS[name][0] * GRIDS[name][1] for name in drawn]
     raw = [float("-inf"), *(torch.logit(torch.tensor(t)).item() for t in TIMES)]
-    noise = torch.cat([picture(f"noise of {name}", count, 64) for name, count in zip(drawn, counts, strict=True)])
+    noise = torch.cat(
+        [picture(f"noise of {name}", count, 64) for name, count in zip(drawn, counts, strict=True)]
+    )
     hidden = []
     hook = parts.language_model.register_forward_hook(lambda module, args, result: hidden.append(result))
     real, torch.randn_like = torch.randn_like, lambda _: noise
@@ -181,7 +195,9 @@ def training(model: Any, parts: Any) -> dict[str, torch.Tensor]:
                 patchified_vae_latent_shapes=[GRIDS[name] for name in drawn],
                 packed_latent_position_ids=torch.cat([places(GRIDS[name], 64) for name in drawn]),
                 packed_vae_token_indexes=made["vae"],
-                packed_timesteps=torch.cat([torch.full((count,), t) for count, t in zip(counts, raw, strict=True)]),
+                packed_timesteps=torch.cat(
+                    [torch.full((count,), t) for count, t in zip(counts, raw, strict=True)]
+                ),
                 mse_loss_indexes=made["loss"],
                 ce_loss_indexes=made["text"],
                 packed_label_ids=made["ids"],
@@ -251,7 +267,9 @@ def inference(model: Any) -> dict[str, torch.Tensor]:
 
     def looked_at(context: Any) -> Any:
         cache, lens, ropes = context
-        made, lens, ropes = model.prepare_vae_images(lens, ropes, [None], lambda _: torch.zeros(3, 32, 48), ids)
+        made, lens, ropes = model.prepare_vae_images(
+            lens, ropes, [None], lambda _: torch.zeros(3, 32, 48), ids
+        )
         return model.forward_cache_update_vae(painter, cache, **made), lens, ropes
 
     def draw(full: Any, no_text: Any, no_image: Any, shape: tuple[int, int], **options: Any) -> torch.Tensor:
@@ -261,22 +279,38 @@ def inference(model: Any) -> dict[str, torch.Tensor]:
             for key, value in model.prepare_vae_latent_cfg(lens, ropes, [shape]).items():
                 made[key.replace("cfg_", f"cfg_{name}_")] = value
             made[f"cfg_{name}_past_key_values"] = cache
-        return model.generate_image(past_key_values=full[0], num_timesteps=7, timestep_shift=3.0, **made, **options)[0]
+        return model.generate_image(
+            past_key_values=full[0], num_timesteps=7, timestep_shift=3.0, **made, **options
+        )[0]
 
     out = {}
     before = seen(looked_at(nothing()))
     full, no_image = text(seen(looked_at(nothing())), 0), text(nothing(), 0)
     for kind in ("global", "channel", "text_channel"):
         out[f"edit_{kind}"] = draw(
-            full, before, no_image, (48, 32), cfg_text_scale=4.0, cfg_img_scale=2.0, cfg_renorm_type=kind, cfg_interval=[0.4, 1.0]
+            full,
+            before,
+            no_image,
+            (48, 32),
+            cfg_text_scale=4.0,
+            cfg_img_scale=2.0,
+            cfg_renorm_type=kind,
+            cfg_interval=[0.4, 1.0],
         )
     out["drawing"] = draw(
-        text(nothing(), 0), nothing(), text(nothing(), 0), (48, 32), cfg_text_scale=4.0, cfg_interval=[0.0, 1.0]
+        text(nothing(), 0),
+        nothing(),
+        text(nothing(), 0),
+        (48, 32),
+        cfg_text_scale=4.0,
+        cfg_interval=[0.0, 1.0],
     )
     out["unguided"] = draw(text(nothing(), 0), nothing(), text(nothing(), 0), (48, 32))
     cache, lens, ropes = text(seen(nothing()), 1)
     start = model.prepare_start_tokens(lens, ropes, ids)
-    out["answer"] = model.generate_text(past_key_values=cache, max_length=9, end_token_id=None, **start)[1:, 0]
+    out["answer"] = model.generate_text(past_key_values=cache, max_length=9, end_token_id=None, **start)[
+        1:, 0
+    ]
     return out
 
 
@@ -308,7 +342,9 @@ def main(source: str) -> None:
     if source == "original":
         answers |= inference(model) | sizes()
     FIXTURES.mkdir(exist_ok=True)
-    save_file({name: value.contiguous() for name, value in answers.items()}, FIXTURES / f"{source}.safetensors")
+    save_file(
+        {name: value.contiguous() for name, value in answers.items()}, FIXTURES / f"{source}.safetensors"
+    )
     for name, value in answers.items():
         print(name, tuple(value.shape), value.float().std().item())
 

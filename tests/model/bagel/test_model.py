@@ -12,7 +12,7 @@ from unichar.model.bagel.model import BagelModel
 from unichar.model.bagel.weights import load_bagel
 from unichar.model.lora import LoraSettings, add_adapters, trainable
 from unichar.model.protocol import Turn
-from unichar.records import Segment
+from unichar.types import Segment
 
 PROMPTS = ["A teal fox at the beach.", "A fox.", "A red cat in the city, laughing, with a cup."]
 WHO = Turn(role="system", text="You are Bramble.")
@@ -45,7 +45,10 @@ def velocity(model: BagelModel, prompts: list[str], each: int = 1) -> torch.Tens
 
 
 def talk(*turns: tuple[str, bool], picture: str = "") -> list[Segment]:
-    segments = [Segment(type="text", value=text, role="assistant" if loss else "user", loss=loss) for text, loss in turns]
+    segments = [
+        Segment(type="text", value=text, role="assistant" if loss else "user", loss=loss)
+        for text, loss in turns
+    ]
     return [Segment(type="image", value=picture, role="user"), *segments] if picture else segments
 
 
@@ -63,7 +66,9 @@ def test_a_prompt_is_read_alike_in_any_company(bagel):
     for row, context in enumerate(alone):
         mine = together.select(row)
         assert all(
-            torch.equal(a, b) for one, two in zip(mine.past, context.past, strict=True) for a, b in zip(one, two, strict=True)
+            torch.equal(a, b)
+            for one, two in zip(mine.past, context.past, strict=True)
+            for a, b in zip(one, two, strict=True)
         )
         assert torch.equal(mine.position, context.position)
     assert together.mask[3].sum() == 0 and together.position[3] == 0
@@ -76,7 +81,9 @@ def test_pictures_of_several_prompts_at_once(bagel):
     assert together.shape == (6, 16, 8, 8)
     for row, prompt in enumerate(PROMPTS):
         mine = slice(2 * row, 2 * row + 2)
-        assert torch.allclose(together[mine], bagel.velocity(noise[mine], t[mine], bagel.prompt_context([prompt])), atol=1e-5)
+        assert torch.allclose(
+            together[mine], bagel.velocity(noise[mine], t[mine], bagel.prompt_context([prompt])), atol=1e-5
+        )
 
 
 def test_pictures_that_can_not_be_shared_out_are_refused(bagel):
@@ -188,7 +195,9 @@ def test_pictures_do_not_hear_the_voice(tuned, bagel):
 
 def test_what_is_too_long_is_named(tmp_path):
     small = load_bagel(make_bagel(tmp_path / "small", max_position_embeddings=40))
-    with pytest.raises(ValueError, match=r"starting 'Once upon a time.*' has \d+ tokens, BAGEL reads at most 40: shorten it"):
+    with pytest.raises(
+        ValueError, match=r"starting 'Once upon a time.*' has \d+ tokens, BAGEL reads at most 40: shorten it"
+    ):
         small.prompt_context(["Once upon a time, " * 20])
     with pytest.raises(ValueError, match=r"has 4 tokens and its reply up to 50 more, BAGEL holds 40"):
         small.reply([[Turn(role="user", text="Hi there")]], max_tokens=50, temperature=0.0, seed=0)

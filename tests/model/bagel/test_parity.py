@@ -63,7 +63,12 @@ def latent(name: str) -> Tensor:
 def seen_pixels() -> Tensor:
     """The picture whose patches are `picture("seen", 12, 588)`."""
     rows, columns = GRIDS["seen"]
-    return picture("seen", 12, 588).view(rows, columns, 14, 14, 3).permute(4, 0, 2, 1, 3).reshape(3, 14 * rows, 14 * columns)
+    return (
+        picture("seen", 12, 588)
+        .view(rows, columns, 14, 14, 3)
+        .permute(4, 0, 2, 1, 3)
+        .reshape(3, 14 * rows, 14 * columns)
+    )
 
 
 @torch.no_grad()
@@ -78,7 +83,10 @@ def run_packed(bagel: BagelModel) -> tuple[Tensor, Tensor]:
     words = bagel.und.embed_tokens(packed.ids.clamp(min=0))
     words = words.masked_scatter((packed.ids == PATCH)[:, None], bagel.eyes(seen_pixels()))
     (und, gen), _ = decode(
-        [bagel.und, bagel.gen], [words[None], torch.cat(parts, dim=1)], packed.positions[None], mask=packed.mask[None, None]
+        [bagel.und, bagel.gen],
+        [words[None], torch.cat(parts, dim=1)],
+        packed.positions[None],
+        mask=packed.mask[None, None],
     )
     noisy = gen[0, GRIDS["clean"][0] * GRIDS["clean"][1] :]
     return bagel.und.lm_head(und[0][packed.ids != PATCH]), bagel.gen.llm2vae(noisy)
@@ -133,7 +141,11 @@ def edit_contexts(bagel: BagelModel):
     text = Element(kind="text", ids=tuple(IDS[0]))
     pictures = [Element(kind="clean", tokens=6), Element(kind="seen", tokens=12)]
     given = {"seen": [picture("seen pixels", 3, 56, 42)], "latents": [picture("clean", 16, 4, 6)]}
-    return bagel.read_context([*pictures, text], **given), bagel.read_context(pictures, **given), bagel.read_context([text])
+    return (
+        bagel.read_context([*pictures, text], **given),
+        bagel.read_context(pictures, **given),
+        bagel.read_context([text]),
+    )
 
 
 @pytest.mark.parametrize("renorm", ["global", "channel", "text_channel"])
@@ -156,7 +168,9 @@ def test_a_drawing_from_words(bagel, original):
     noise = to_latents(picture("start", 6, 64)[None], (3, 2))
     for name, text in (("drawing", 4.0), ("unguided", 1.0)):
         guidance = Guidance(text=text, interval=(0.0, 1.0))
-        drawn = bagel.draw(noise, context, without_text=bagel.read_context([]), guidance=guidance, steps=6, shift=3.0)
+        drawn = bagel.draw(
+            noise, context, without_text=bagel.read_context([]), guidance=guidance, steps=6, shift=3.0
+        )
         check(original, name, to_tokens(drawn)[0])
 
 
@@ -165,7 +179,9 @@ def test_several_pictures_at_once_are_bounded_one_by_one(bagel, original):
     context = bagel.read_context([Element(kind="text", ids=tuple(IDS[0]))])
     noise = to_latents(torch.stack([picture("start", 6, 64), 3 * picture("another", 6, 64)]), (3, 2))
     guidance = Guidance(text=4.0, interval=(0.0, 1.0))
-    drawn = bagel.draw(noise, context, without_text=bagel.read_context([]), guidance=guidance, steps=6, shift=3.0)
+    drawn = bagel.draw(
+        noise, context, without_text=bagel.read_context([]), guidance=guidance, steps=6, shift=3.0
+    )
     check(original, "drawing", to_tokens(drawn)[0])
 
 

@@ -1,7 +1,7 @@
 """A BAGEL split over two processes answers and learns as a whole one does."""
 
 from factories_bagel import make_bagel
-from factories_learning import TESTS, launch
+from factories_training import TESTS, launch
 
 SCRIPT = """
 import sys
@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from factories_model import disturb
 
-from unichar.learning.distributed import join, rank, shard, whole
+from unichar.training.ranks import join, rank, shard, whole
 from unichar.model.bagel.weights import load_bagel
 from unichar.model.lora import LoraSettings, add_adapters, blocks, trainable
-from unichar.records import Segment
+from unichar.types import Segment
 
 folder = Path(sys.argv[1])
 talk = [Segment(type="text", value="Hello", role="user"), Segment(type="text", value="I am me.", role="assistant", loss=True)]

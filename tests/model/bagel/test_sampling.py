@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from unichar.learning.seeds import torch_rng
 from unichar.model.bagel.sampling import Guidance, guided, sample
+from unichar.training.seeds import torch_rng
 
 
 def draws(count: int) -> list[torch.Tensor]:
@@ -48,7 +48,14 @@ def test_guidance_acts_inside_its_interval_only():
 
 def test_steps_are_eulers():
     noise = torch.ones(1, 2, 64)
-    out = sample(noise, lambda x, t: x * 0 + 3, steps=4, shift=3.0, guidance=Guidance(text=1.0), without_text=lambda x, t: x)
+    out = sample(
+        noise,
+        lambda x, t: x * 0 + 3,
+        steps=4,
+        shift=3.0,
+        guidance=Guidance(text=1.0),
+        without_text=lambda x, t: x,
+    )
     assert torch.allclose(out, noise - 3)
 
 

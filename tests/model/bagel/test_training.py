@@ -9,9 +9,9 @@ from factories_interactions import nia_the_photographer
 from factories_model import BASE, TINY, make_inputs, make_job
 
 from unichar.grpo import train as grpo
-from unichar.learning.state import load_tensors
 from unichar.model.load import load_model
 from unichar.sft import train as sft
+from unichar.training.state import load_tensors
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,9 @@ def test_reinforced_the_same_at_once_and_in_parts(algorithm, trained, tmp_path, 
     monkeypatch.setenv("UNICHAR_JUDGES", str(BASE))  # the report's eye is no part of BAGEL
     inputs, found = job.inputs | {"sft_checkpoint": job.out}, []
     for parts in (1, 3):
-        config = replace(TINY["grpo"], rounds=1, algorithm=algorithm, window=1, clip_range=0.1, lr=1e-4, accumulate=parts)
+        config = replace(
+            TINY["grpo"], rounds=1, algorithm=algorithm, window=1, clip_range=0.1, lr=1e-4, accumulate=parts
+        )
         folder = tmp_path / str(parts)
         summary = grpo.run(make_job("grpo", folder, inputs, base=job.base, character="nia", config=config))
         assert (summary["pictures"], summary["optimizer_steps"]) == (4, 2)

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 from factories_bagel import make_bagel
-from factories_learning import TESTS
 from factories_model import disturb
+from factories_training import TESTS
 from peft.tuners.lora import LoraLayer
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from unichar.learning.state import save_tensors
 from unichar.model.bagel.generation import sincos_table
 from unichar.model.bagel.saving import save_bagel
 from unichar.model.bagel.weights import load_bagel
 from unichar.model.lora import LoraSettings, add_adapters
+from unichar.training.state import save_tensors
 
 CPU = torch.device("cpu")
 
@@ -50,7 +50,9 @@ def rewrite(path: Path, change) -> None:
 
 
 def states_match(a, b) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 def test_a_folder_as_published(folder):
@@ -61,7 +63,8 @@ def test_a_folder_as_published(folder):
     name = "language_model.model.layers.2.mlp_moe_gen.up_proj.weight"
     assert torch.equal(model.gen.layers[2].mlp.up_proj.weight, stored[name].float())
     assert torch.equal(
-        model.und.layers[0].self_attn.q_norm.weight, stored["language_model.model.layers.0.self_attn.q_norm.weight"].float()
+        model.und.layers[0].self_attn.q_norm.weight,
+        stored["language_model.model.layers.0.self_attn.q_norm.weight"].float(),
     )
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
@@ -72,7 +75,9 @@ def test_the_type_is_a_choice(folder):
 
 
 def test_shards_with_an_index(folder, tmp_path):
-    assert states_match(load_bagel(make_bagel(tmp_path / "sharded", shards=3), device=CPU), load_bagel(folder, device=CPU))
+    assert states_match(
+        load_bagel(make_bagel(tmp_path / "sharded", shards=3), device=CPU), load_bagel(folder, device=CPU)
+    )
 
 
 def test_tables_that_are_missing_are_computed(tmp_path):
@@ -86,7 +91,9 @@ def test_the_size_of_pictures(folder, copy):
     rewrite(copy / "config.json", lambda about: about | {"image_size": 48})
     assert load_bagel(copy, device=CPU).image_size == 48
     for size in (40, -16, 80):
-        with pytest.raises(ValueError, match=rf"image_size is {size}, expected a multiple of 16 from 16 to 64"):
+        with pytest.raises(
+            ValueError, match=rf"image_size is {size}, expected a multiple of 16 from 16 to 64"
+        ):
             load_bagel(folder, device=CPU, image_size=size)
 
 
@@ -95,7 +102,10 @@ def test_the_size_of_pictures(folder, copy):
     [
         (lambda t: t.pop("llm2vae.bias") is None, r"1 tensors differ: llm2vae\.bias \(missing\)"),
         (lambda t: t.update(extra=torch.zeros(1)), r"1 tensors differ: extra \(unknown\)"),
-        (lambda t: t.update({"llm2vae.bias": torch.zeros(3)}), r"1 tensors differ: llm2vae\.bias \(3,\), expected \(64,\)"),
+        (
+            lambda t: t.update({"llm2vae.bias": torch.zeros(3)}),
+            r"1 tensors differ: llm2vae\.bias \(3,\), expected \(64,\)",
+        ),
         (
             lambda t: {k: v for k, v in t.items() if "moe_gen" not in k},
             r"43 tensors differ: language_model\.model\.layers\.0\.input_layernorm_moe_gen\.weight \(missing\)(, [^,]*){7}$",
@@ -112,9 +122,21 @@ def test_tensors_that_do_not_fit_are_named(copy, spoil, message):
     ("file", "change", "message"),
     [
         ("llm_config.json", {"rope_theta": None}, r"llm_config\.json: rope_theta is None, expected a number"),
-        ("llm_config.json", {"num_hidden_layers": 2.5}, r"num_hidden_layers is 2\.5, expected a whole number"),
-        ("llm_config.json", {"num_key_value_heads": 3}, r"num_attention_heads is 4, expected a multiple of 3"),
-        ("vit_config.json", {"image_size": 100}, r"vit_config\.json: image_size is 100, expected a multiple of 14"),
+        (
+            "llm_config.json",
+            {"num_hidden_layers": 2.5},
+            r"num_hidden_layers is 2\.5, expected a whole number",
+        ),
+        (
+            "llm_config.json",
+            {"num_key_value_heads": 3},
+            r"num_attention_heads is 4, expected a multiple of 3",
+        ),
+        (
+            "vit_config.json",
+            {"image_size": 100},
+            r"vit_config\.json: image_size is 100, expected a multiple of 14",
+        ),
         ("vit_config.json", {"hidden_size": 0}, r"hidden_size is 0, expected more than 0"),
         (
             "llm_config.json",
@@ -129,7 +151,9 @@ def test_configurations_that_can_not_be_are_named(copy, file, change, message):
         load_bagel(copy, device=CPU)
 
 
-@pytest.mark.parametrize("file", ["llm_config.json", "vit_config.json", "ema.safetensors", "ae.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize(
+    "file", ["llm_config.json", "vit_config.json", "ema.safetensors", "ae.safetensors", "tokenizer.json"]
+)
 def test_missing_and_damaged_files_are_named(copy, file):
     (copy / file).unlink()
     with pytest.raises(ValueError, match=rf"{file} is missing"):
@@ -211,7 +235,9 @@ def test_adapters_are_saved_merged(folder, tmp_path):
     with torch.no_grad():
         adapted = model.velocity(noise, t, context)
         # Markers of the merged model went through adapted text weights, which pictures of the other never see.
-        for own, other in zip(merged.und.parameters(), load_bagel(folder, device=CPU).und.parameters(), strict=True):
+        for own, other in zip(
+            merged.und.parameters(), load_bagel(folder, device=CPU).und.parameters(), strict=True
+        ):
             own.copy_(other)
         assert torch.allclose(merged.velocity(noise, t, plain), adapted, atol=1e-5)
     assert not torch.allclose(without, adapted, atol=1e-2)
@@ -238,7 +264,11 @@ def test_loading_takes_little_more_memory_than_the_weights(folder, tmp_path):
     sizes = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 14}
     large = make_bagel(tmp_path / "large", values=lambda name, shape: torch.zeros(shape), **sizes)
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(folder), str(large)], cwd=TESTS.parent, capture_output=True, text=True, check=True
+        [sys.executable, "-c", LOAD, str(folder), str(large)],
+        cwd=TESTS.parent,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     took, weights = map(int, done.stdout.split())
     assert weights > 300e3

@@ -49,21 +49,34 @@ def test_one_context_a_prompt_a_tensor_a_layer(model):
     context = read(model, PROMPTS)
     assert len(context.keys) == len(context.values) == len(model.config.attached)
     longest = context.mask.shape[1]
-    assert {t.shape for t in context.keys + context.values} == {(3, model.config.kv_heads, longest, model.config.head_dim)}
-    assert context.mask.sum(dim=1).tolist() == [len(model.tokenizer(text)["input_ids"]) + 2 for text in PROMPTS]
+    assert {t.shape for t in context.keys + context.values} == {
+        (3, model.config.kv_heads, longest, model.config.head_dim)
+    }
+    assert context.mask.sum(dim=1).tolist() == [
+        len(model.tokenizer(text)["input_ids"]) + 2 for text in PROMPTS
+    ]
 
 
 def test_a_prompt_reads_the_same_in_the_company_of_its_like(model):
-    like = [text for text in PROMPTS if padded_length(model.tokenizer, text) == padded_length(model.tokenizer, PROMPTS[0])]
+    like = [
+        text
+        for text in PROMPTS
+        if padded_length(model.tokenizer, text) == padded_length(model.tokenizer, PROMPTS[0])
+    ]
     together = read(model, like)
     for row, prompt in enumerate(like):
         alone, among = read(model, [prompt]), together.select(torch.tensor([row]))
-        assert all(torch.equal(a, b) for a, b in zip(alone.keys + alone.values, among.keys + among.values, strict=True))
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(alone.keys + alone.values, among.keys + among.values, strict=True)
+        )
 
 
 def test_the_end_of_a_prompt_does_not_reach_back(model):
     """Causal: what a caption says first is read before it says the rest."""
-    short, long = (read(model, [text]) for text in ("Mochi, sad, at the", "Mochi, sad, at the beach with a ball"))
+    short, long = (
+        read(model, [text]) for text in ("Mochi, sad, at the", "Mochi, sad, at the beach with a ball")
+    )
     seen = short.mask.shape[1] - 1
     for a, b in zip(short.keys + short.values, long.keys + long.values, strict=True):
         assert (a[:, :, :seen] - b[:, :, :seen]).norm() < 0.02 * a[:, :, :seen].norm()
@@ -71,7 +84,10 @@ def test_the_end_of_a_prompt_does_not_reach_back(model):
 
 def test_a_prompt_can_not_end_itself(model):
     sly = read(model, ["Mochi<|im_end|> and more"])
-    assert sly.mask.shape[1] == len(model.tokenizer("Mochi<|im_end|> and more", split_special_tokens=True)["input_ids"]) + 2
+    assert (
+        sly.mask.shape[1]
+        == len(model.tokenizer("Mochi<|im_end|> and more", split_special_tokens=True)["input_ids"]) + 2
+    )
 
 
 def test_an_endless_prompt_is_refused(model):

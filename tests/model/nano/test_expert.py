@@ -6,10 +6,17 @@ from factories_model import PROMPTS
 from transformers import AutoConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
-from unichar.learning.seeds import torch_rng
 from unichar.model.nano.backbone import backbone_folder
 from unichar.model.nano.config import NanoConfig
-from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts, pad_context, timestep_features, unrotate
+from unichar.model.nano.expert import (
+    GenerationExpert,
+    TextContext,
+    join_contexts,
+    pad_context,
+    timestep_features,
+    unrotate,
+)
+from unichar.training.seeds import torch_rng
 
 CONFIG = NanoConfig(expert_width=64, expert_heads=6, expert_mlp=96, every=10)
 LENGTHS = (7, 3, 5)
@@ -34,7 +41,9 @@ def context() -> TextContext:
     shape = (len(LENGTHS), CONFIG.kv_heads, max(LENGTHS), CONFIG.head_dim)
     keys = tuple(random(*shape, name=f"k{i}") for i in CONFIG.attached)
     values = tuple(random(*shape, name=f"v{i}") for i in CONFIG.attached)
-    return TextContext(keys, values, torch.tensor([[i < length for i in range(max(LENGTHS))] for length in LENGTHS]))
+    return TextContext(
+        keys, values, torch.tensor([[i < length for i in range(max(LENGTHS))] for length in LENGTHS])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +66,8 @@ def test_a_picture_depends_on_no_other_picture(expert, context, pictures):
     crowd = x.clone()
     crowd[[0, 1, 2, 4, 5]] = 50 * random(5, *x.shape[1:], name="crowd")
     assert torch.allclose(
-        expert(crowd, t.flip(0).index_fill(0, torch.tensor(3), float(t[3])), context)[3], expert(x, t, context)[3]
+        expert(crowd, t.flip(0).index_fill(0, torch.tensor(3), float(t[3])), context)[3],
+        expert(x, t, context)[3],
     )
 
 
@@ -75,7 +85,10 @@ def test_padding_of_the_context_is_not_seen(expert, context, pictures):
 def test_time_and_prompt_matter(expert, context, pictures):
     x, t = pictures
     v = expert(x, t, context)
-    other_prompts, other_times = expert(x, t, context.select(torch.tensor([1, 2, 0]))), expert(x, 1 - t, context)
+    other_prompts, other_times = (
+        expert(x, t, context.select(torch.tensor([1, 2, 0]))),
+        expert(x, 1 - t, context),
+    )
     assert ((other_prompts - v).abs().amax(dim=(1, 2, 3)) > 1e-3).all()
     assert ((other_times - v).abs().amax(dim=(1, 2, 3)) > 1e-3).all()
 

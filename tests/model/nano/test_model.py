@@ -5,17 +5,17 @@ import random
 
 import pytest
 import torch
-from factories_model import BASE, PROMPTS, disturb, make_album, make_strangers, sketch
+from factories_model import BASE, PROMPTS, disturb, make_album, make_prior_images, sketch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from unichar.domains.toon.captions import caption, describe
+from unichar.domains.toon.vocabulary import random_identity, random_scene
 from unichar.model.lora import LoraSettings, add_adapters
 from unichar.model.nano import model as nano
 from unichar.model.nano.model import load_nano
 from unichar.model.protocol import Turn
-from unichar.records import Segment
-from unichar.toons.spec import random_identity, random_scene
-from unichar.toons.words import caption, describe
+from unichar.types import Segment
 
 
 def said(text: str, role: str = "user", *, loss: bool = False) -> Segment:
@@ -48,7 +48,7 @@ def tuned():
 def stored():
     """(tensors of the parts that draw and see, metadata) of the base."""
     with safe_open(str(BASE), framework="pt") as file:
-        names = [name for name in file.keys() if name.split(".")[0] in ("vae", "vision", "connector", "expert")]  # noqa: SIM118
+        names = [n for n in list(file.keys()) if n.split(".")[0] in ("vae", "vision", "connector", "expert")]
         return {name: file.get_tensor(name) for name in names}, file.metadata()
 
 
@@ -138,14 +138,20 @@ def test_pictures_of_another_size_are_not_encoded(model):
 def test_prompt_and_guidance_decide_what_grows(model):
     one, other = (model.prompt_context([prompt]) for prompt in PROMPTS[:2])
     plain = model.sample_latents(one, [1], steps=2, guidance=1.0, shift=2.0)
-    assert not torch.allclose(plain, model.sample_latents(other, [1], steps=2, guidance=1.0, shift=2.0), atol=0.05)
-    assert not torch.allclose(plain, model.sample_latents(one, [1], steps=2, guidance=3.0, shift=2.0), atol=0.05)
+    assert not torch.allclose(
+        plain, model.sample_latents(other, [1], steps=2, guidance=1.0, shift=2.0), atol=0.05
+    )
+    assert not torch.allclose(
+        plain, model.sample_latents(one, [1], steps=2, guidance=3.0, shift=2.0), atol=0.05
+    )
 
 
 def test_a_trained_base_draws_the_place_that_was_asked_for(model):
     """The least that any trained base gives: night is dark and snow is bright."""
     prompts = ("A cartoon of a red bear, at night under the stars", "A cartoon of a red bear, in the snow")
-    latents = model.sample_latents(model.prompt_context(prompts), [0, 1, 0, 1], steps=6, guidance=2.0, shift=2.0)
+    latents = model.sample_latents(
+        model.prompt_context(prompts), [0, 1, 0, 1], steps=6, guidance=2.0, shift=2.0
+    )
     night, snow = model.decode_latents(latents).view(2, -1).mean(dim=1)
     assert night + 0.3 < snow
 
@@ -163,11 +169,16 @@ def test_a_prompt_reads_the_same_in_any_company(model):
     for row, prompt in enumerate(prompts):
         model._contexts.clear()
         alone, among = model.prompt_context([prompt]), together.select(torch.tensor([row]))
-        assert all(torch.equal(a, b) for a, b in zip(alone.keys + alone.values, among.keys + among.values, strict=True)), prompt
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(alone.keys + alone.values, among.keys + among.values, strict=True)
+        ), prompt
 
 
 def test_prompts_are_read_without_text_adapters(model, tuned):
-    for before, after in zip(model.prompt_context(PROMPTS).keys, tuned.prompt_context(PROMPTS).keys, strict=True):
+    for before, after in zip(
+        model.prompt_context(PROMPTS).keys, tuned.prompt_context(PROMPTS).keys, strict=True
+    ):
         assert torch.equal(before, after)
 
 
@@ -210,26 +221,34 @@ def test_picture_adapters_change_pictures(model, tuned):
 
 def test_one_loss_a_learned_token_one_tensor_a_conversation(model, tmp_path):
     losses = model.text_losses(CHATS, tmp_path)
-    expected = [len(model.tokenizer(chat[-1].value)["input_ids"]) + 1 for chat in CHATS]  # and the end of the message
+    expected = [
+        len(model.tokenizer(chat[-1].value)["input_ids"]) + 1 for chat in CHATS
+    ]  # and the end of the message
     assert [len(loss) for loss in losses] == expected
     assert all((loss > 0).all() for loss in losses)
 
 
 def test_company_does_not_change_a_conversations_loss(model, tmp_path):
-    for image, name in zip(make_strangers(2), ("a.png", "b.png"), strict=True):
+    for image, name in zip(make_prior_images(2), ("a.png", "b.png"), strict=True):
         image.save(tmp_path / name)
     answer = said("A bear.", "assistant", loss=True)
-    chats = [*CHATS, [shown("a.png"), said("Who?"), answer], [shown("b.png"), shown("a.png"), said("And here?"), answer]]
+    chats = [
+        *CHATS,
+        [shown("a.png"), said("Who?"), answer],
+        [shown("b.png"), shown("a.png"), said("And here?"), answer],
+    ]
     together = model.text_losses(chats, tmp_path)
     for chat, loss in zip(chats, together, strict=True):
         assert torch.allclose(model.text_losses([chat], tmp_path)[0], loss, atol=0.15, rtol=0.05)
 
 
 def test_the_picture_in_a_question_is_looked_at(model, tmp_path):
-    for image, name in zip(make_strangers(2), ("a.png", "b.png"), strict=True):
+    for image, name in zip(make_prior_images(2), ("a.png", "b.png"), strict=True):
         image.save(tmp_path / name)
     question, answer = said("What do you see?"), said("A bear.", "assistant", loss=True)
-    one, other = (model.text_losses([[shown(name), question, answer]], tmp_path)[0] for name in ("a.png", "b.png"))
+    one, other = (
+        model.text_losses([[shown(name), question, answer]], tmp_path)[0] for name in ("a.png", "b.png")
+    )
     assert not torch.allclose(one, other, atol=0.01)
 
 
@@ -247,7 +266,12 @@ def test_gradients_reach_the_adapters_and_nothing_else(tuned, tmp_path):
 
 
 def ask(model, *texts: str, temperature: float = 1.0, seed: int = 0, tokens: int = 5) -> list[str]:
-    return model.reply([[Turn(role="user", text=text)] for text in texts], max_tokens=tokens, temperature=temperature, seed=seed)
+    return model.reply(
+        [[Turn(role="user", text=text)] for text in texts],
+        max_tokens=tokens,
+        temperature=temperature,
+        seed=seed,
+    )
 
 
 def test_a_seed_decides_the_words(model):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from factories_model import make_strangers
+from factories_model import make_prior_images
 
 from unichar.model.nano.vae import Vae, vae_loss
 from unichar.model.pixels import to_images, to_pixels
@@ -10,7 +10,7 @@ from unichar.model.pixels import to_images, to_pixels
 
 @pytest.fixture(scope="module")
 def images():
-    return make_strangers(6)
+    return make_prior_images(6)
 
 
 def test_a_picture_is_eight_channels_of_an_eighth_of_its_side(model, images):
@@ -50,7 +50,7 @@ def test_many_latents_decode_as_few_do(model, images):
 def test_shift_and_scale_cancel():
     """Latents in the units of training, pixels as without them."""
     vae = Vae((8, 8, 16)).eval()
-    pixels = to_pixels(make_strangers(1))
+    pixels = to_pixels(make_prior_images(1))
     with torch.no_grad():
         before = vae.decode(vae.encode(pixels))
         vae.shift.fill_(0.7)
@@ -59,7 +59,7 @@ def test_shift_and_scale_cancel():
 
 
 def test_the_loss_is_smallest_for_the_picture_itself():
-    pixels = to_pixels(make_strangers(2))
+    pixels = to_pixels(make_prior_images(2))
     latent = torch.zeros(2, 8, 16, 16)
     best, numbers = vae_loss(pixels, pixels, latent, latent)
     assert best == 0 and numbers == {"mse": 0.0}

@@ -5,9 +5,9 @@ import torch
 from factories_interactions import BRAMBLE_LOOK
 from factories_model import make_album
 
+from unichar.domains.toon.vocabulary import ATTRIBUTES, attributes
 from unichar.model.nano.vision import NUM_TOKENS
 from unichar.model.pixels import to_pixels
-from unichar.toons.spec import ATTRIBUTES, attributes
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,9 @@ def test_shapes(model, album):
     assert model.connector(features).shape == (3, NUM_TOKENS, model.config.backbone_width)
     assert [maps.shape for maps in model.maps(pixels)] == [(3, model.config.vision_width, 8, 8)]
     logits = model.read(pixels)
-    assert {name: tuple(values.shape) for name, values in logits.items()} == {n: (3, len(v)) for n, v in ATTRIBUTES.items()}
+    assert {name: tuple(values.shape) for name, values in logits.items()} == {
+        n: (3, len(v)) for n, v in ATTRIBUTES.items()
+    }
 
 
 def test_maps_keep_the_place_of_things(model, album):
@@ -37,5 +39,7 @@ def test_maps_keep_the_place_of_things(model, album):
 def test_a_trained_tower_reads_most_of_a_new_picture(model, album):
     logits = model.read(to_pixels(album.images))
     for name in ("species", "color", "outfit", "background", "prop", "expression"):
-        wanted = torch.tensor([ATTRIBUTES[name].index(attributes(BRAMBLE_LOOK, scene)[name]) for scene in album.scenes])
+        wanted = torch.tensor(
+            [ATTRIBUTES[name].index(attributes(BRAMBLE_LOOK, scene)[name]) for scene in album.scenes]
+        )
         assert (logits[name].argmax(dim=1) == wanted).float().mean() >= 0.7, name

@@ -11,7 +11,13 @@ from unichar.model.nano.model import load_nano
 from unichar.model.nano.writing import Desk, check_context, write
 from unichar.model.protocol import Turn
 
-TEXTS = ("Hello!", "What is a lighthouse?", "Tell me a tale of the sea, with a storm in it. " * 2, "Why?", "Count to ten.")
+TEXTS = (
+    "Hello!",
+    "What is a lighthouse?",
+    "Tell me a tale of the sea, with a storm in it. " * 2,
+    "Why?",
+    "Count to ten.",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,10 @@ def greedy(logits):
 @pytest.fixture(scope="module")
 def alone(tuned):
     """Each text's reply when nothing else is asked."""
-    return [tuned.reply([[Turn(role="user", text=text)]], max_tokens=6, temperature=1.0, seed=3)[0] for text in TEXTS]
+    return [
+        tuned.reply([[Turn(role="user", text=text)]], max_tokens=6, temperature=1.0, seed=3)[0]
+        for text in TEXTS
+    ]
 
 
 @pytest.mark.parametrize("rows", [2, 16])
@@ -76,7 +85,9 @@ def test_what_is_kept_changes_nothing(tuned):
     for count, logits in enumerate(kept):
         words = llama.get_input_embeddings()(torch.tensor(tokens[:count], dtype=torch.long))
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            hidden = llama.model(inputs_embeds=torch.cat([prompt, words])[None], use_cache=False).last_hidden_state
+            hidden = llama.model(
+                inputs_embeds=torch.cat([prompt, words])[None], use_cache=False
+            ).last_hidden_state
             anew = llama.lm_head(hidden[0, -1]).float()
         assert (anew.softmax(-1) - logits.softmax(-1)).abs().max() < 0.1  # bf16 keeps three digits
 
@@ -98,7 +109,9 @@ def test_nothing_to_write(model):
 def test_a_conversation_over_the_context_is_one_message(model):
     limit = model._llama().config.max_position_embeddings
     check_context(model._llama(), limit - 10, 10)
-    with pytest.raises(ValueError, match=rf"has {limit} tokens and its reply up to 10 more, the model holds {limit}: shorten"):
+    with pytest.raises(
+        ValueError, match=rf"has {limit} tokens and its reply up to 10 more, the model holds {limit}: shorten"
+    ):
         check_context(model._llama(), limit, 10)
     with pytest.raises(ValueError, match="shorten the history"):
         model.reply([[Turn(role="user", text="round and " * limit)]], max_tokens=3, temperature=0.0, seed=0)
@@ -121,5 +134,8 @@ def test_a_desk_keeps_what_the_backbone_would_keep(model):
         llama.model(inputs_embeds=prompt[None], past_key_values=cache, use_cache=True)
         llama.model(input_ids=torch.tensor([[17]]), past_key_values=cache, use_cache=True)
     for index, layer in enumerate(cache.layers):
-        for ours, theirs in ((desk.keys[index][:3], layer.keys[0]), (desk.values[index][:3], layer.values[0])):
+        for ours, theirs in (
+            (desk.keys[index][:3], layer.keys[0]),
+            (desk.values[index][:3], layer.values[0]),
+        ):
             assert (ours - theirs).abs().max() <= 0.05 * theirs.abs().max()

@@ -113,7 +113,8 @@ class Encoder(nn.Module):
         before = [width, *widths[:-1]]
         self.conv_in = _conv(3, width)
         self.down = nn.ModuleList(
-            Stage(before[i], out, BLOCKS, ("downsample", Downsample(out)) if i < 3 else None) for i, out in enumerate(widths)
+            Stage(before[i], out, BLOCKS, ("downsample", Downsample(out)) if i < 3 else None)
+            for i, out in enumerate(widths)
         )
         self.mid = Middle(widths[-1])
         self.norm_out, self.conv_out = _norm(widths[-1]), _conv(widths[-1], 2 * LATENT_CHANNELS)
@@ -135,7 +136,8 @@ class Decoder(nn.Module):
         self.conv_in = _conv(LATENT_CHANNELS, widths[-1])
         self.mid = Middle(widths[-1])
         self.up = nn.ModuleList(
-            Stage(before[i], out, BLOCKS + 1, ("upsample", Upsample(out)) if i > 0 else None) for i, out in enumerate(widths)
+            Stage(before[i], out, BLOCKS + 1, ("upsample", Upsample(out)) if i > 0 else None)
+            for i, out in enumerate(widths)
         )
         self.norm_out, self.conv_out = _norm(width), _conv(width, 3)
 

@@ -32,9 +32,14 @@ class TextConfig:
 
     def __post_init__(self) -> None:
         _positive("llm_config.json", self)
-        for field, parts in (("hidden_size", self.num_attention_heads), ("num_attention_heads", self.num_key_value_heads)):
+        for field, parts in (
+            ("hidden_size", self.num_attention_heads),
+            ("num_attention_heads", self.num_key_value_heads),
+        ):
             _multiple("llm_config.json", field, getattr(self, field), parts)
-        _multiple("llm_config.json", "hidden_size", self.hidden_size, 4)  # sines and cosines of rows and of columns
+        _multiple(
+            "llm_config.json", "hidden_size", self.hidden_size, 4
+        )  # sines and cosines of rows and of columns
         _multiple("llm_config.json", "hidden_size / num_attention_heads", self.head_size, 2)
 
     @property
@@ -60,7 +65,9 @@ class VisionConfig:
         _multiple("vit_config.json", "hidden_size", self.hidden_size, self.num_attention_heads)
         _multiple("vit_config.json", "image_size", self.image_size, self.patch_size)
         if self.num_hidden_layers < 2:
-            raise ValueError(f"vit_config.json: num_hidden_layers is {self.num_hidden_layers}, expected 2 or more")
+            raise ValueError(
+                f"vit_config.json: num_hidden_layers is {self.num_hidden_layers}, expected 2 or more"
+            )
 
     @property
     def used_layers(self) -> int:
@@ -106,7 +113,9 @@ def read_json(path: Path) -> dict[str, Any]:
         ValueError: The file is missing or holds something else.
     """
     if not path.exists():
-        raise ValueError(f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again")
+        raise ValueError(
+            f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again"
+        )
     try:
         value = json.loads(path.read_bytes())
     except ValueError as error:

@@ -8,9 +8,9 @@ from torch import Tensor
 from unichar.kit.images import load_picture
 from unichar.model.bagel.packing import Element
 from unichar.model.bagel.pictures import Sizing
-from unichar.model.bagel.words import Words
+from unichar.model.bagel.tokenizer import BagelTokenizer
 from unichar.model.protocol import Turn
-from unichar.records import Segment
+from unichar.types import Segment
 
 PACKED_TOKENS = 8192
 """Conversations of up to this many tokens in all go through the decoder together."""
@@ -19,13 +19,15 @@ PACKED_TOKENS = 8192
 def from_segments(segments: Sequence[Segment], folder: Path, size: int) -> list[Turn]:
     """An interaction with its pictures read from `folder`, as the square ones of `size` pixels that are also drawn."""
     return [
-        Turn(role=s.role, image=load_picture(folder / s.value, size)) if s.type == "image" else Turn(role=s.role, text=s.value)
+        Turn(role=s.role, image=load_picture(folder / s.value, size))
+        if s.type == "image"
+        else Turn(role=s.role, text=s.value)
         for s in segments
     ]
 
 
 def as_elements(
-    turns: Sequence[Turn], words: Words, sizing: Sizing, *, learned: Sequence[bool] | None = None
+    turns: Sequence[Turn], words: BagelTokenizer, sizing: Sizing, *, learned: Sequence[bool] | None = None
 ) -> tuple[list[Element], list[Tensor]]:
     """One element a turn, and the pixels [3, H, W] of its pictures; `learned` says of which turns the words are."""
     pictures = sum(turn.image is not None for turn in turns)

@@ -50,11 +50,16 @@ class Attention(nn.Module):
         self.q_proj = nn.Linear(width, width)
         self.k_proj, self.v_proj = nn.Linear(width, kv_width), nn.Linear(width, kv_width)
         self.o_proj = nn.Linear(width, width, bias=False)
-        self.q_norm, self.k_norm = RmsNorm(self.size, config.rms_norm_eps), RmsNorm(self.size, config.rms_norm_eps)
+        self.q_norm, self.k_norm = (
+            RmsNorm(self.size, config.rms_norm_eps),
+            RmsNorm(self.size, config.rms_norm_eps),
+        )
 
     def project(self, x_bnd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [B, H, N, E], keys and values [B, K, N, E], before rotation."""
-        q, k, v = (linear(x_bnd).unflatten(-1, (-1, self.size)) for linear in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            linear(x_bnd).unflatten(-1, (-1, self.size)) for linear in (self.q_proj, self.k_proj, self.v_proj)
+        )
         return self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2), v.transpose(1, 2)
 
 
@@ -158,7 +163,9 @@ def decode(
 
     for index in range(config.num_hidden_layers):
         if torch.is_grad_enabled() and experts[0].checkpointing:
-            k, v, *parts = checkpoint(run, index, *parts, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+            k, v, *parts = checkpoint(
+                run, index, *parts, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
+            )
         else:
             k, v, *parts = run(index, *parts)
         if keep:
@@ -166,7 +173,9 @@ def decode(
     return [expert.norm(part) for expert, part in zip(experts, parts, strict=True)], fresh
 
 
-def _attend(q_bhne: Tensor, k_bkne: Tensor, v_bkne: Tensor, mask: Tensor | None, past: KeysValues | None) -> Tensor:
+def _attend(
+    q_bhne: Tensor, k_bkne: Tensor, v_bkne: Tensor, mask: Tensor | None, past: KeysValues | None
+) -> Tensor:
     """[B, N, H * E]"""
     if past is not None:
         each = len(q_bhne) // len(past[0])

@@ -51,7 +51,9 @@ class TimestepEmbedder(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t_b: Tensor) -> Tensor:
-        frequencies = torch.exp(-math.log(10000) * torch.arange(128, dtype=torch.float32, device=t_b.device) / 128)
+        frequencies = torch.exp(
+            -math.log(10000) * torch.arange(128, dtype=torch.float32, device=t_b.device) / 128
+        )
         angles = t_b.float()[:, None] * frequencies
         features = torch.cat([angles.cos(), angles.sin()], dim=-1)
         return self.mlp(features.to(next(self.mlp.parameters()).dtype))

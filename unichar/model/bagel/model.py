@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from unichar.learning.seeds import torch_rng
 from unichar.model.bagel.autoencoder import Autoencoder
 from unichar.model.bagel.config import LATENT_CHANNELS, PIXELS, BagelConfig
 from unichar.model.bagel.context import Context, join
@@ -29,12 +28,13 @@ from unichar.model.bagel.packing import IGNORED, PATCH, Element, Packed, pack
 from unichar.model.bagel.pictures import Sizing, seen_in_replies, seen_in_training
 from unichar.model.bagel.sampling import Guidance, Velocity, sample
 from unichar.model.bagel.saving import save_bagel
+from unichar.model.bagel.tokenizer import BagelTokenizer
 from unichar.model.bagel.vision import Eyes
-from unichar.model.bagel.words import Words
 from unichar.model.pixels import check_sides, to_pixels
 from unichar.model.protocol import Turn
 from unichar.model.sides import inner, without_adapters
-from unichar.records import Segment
+from unichar.training.seeds import torch_rng
+from unichar.types import Segment
 
 NAME = "ByteDance-Seed/BAGEL-7B-MoT"
 _LAYER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -43,7 +43,7 @@ _LAYER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 class BagelModel(nn.Module):
     """See `unichar.model.protocol.UnifiedModel` for what the methods promise."""
 
-    def __init__(self, config: BagelConfig, words: Words, *, image_size: int) -> None:
+    def __init__(self, config: BagelConfig, words: BagelTokenizer, *, image_size: int) -> None:
         """
         Raises:
             ValueError: The decoder has no places for pictures of that size.
@@ -93,14 +93,20 @@ class BagelModel(nn.Module):
         check_sides(images, self.image_size, wants="expected")
         weight = self.vae.encoder.conv_in.weight
         encoded = [self.vae.encode(to_pixels([image]).to(weight.device, weight.dtype)) for image in images]
-        return _finite(torch.cat(encoded).float().cpu(), "the autoencoder (ae.safetensors) makes NaN of a picture")
+        return _finite(
+            torch.cat(encoded).float().cpu(), "the autoencoder (ae.safetensors) makes NaN of a picture"
+        )
 
     @torch.no_grad()
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Pixels [B, 3, H, W] in [-1, 1]."""
         weight = self.vae.decoder.conv_in.weight
-        decoded = [self.vae.decode(one.to(weight.device, weight.dtype)).float().cpu() for one in latents.split(1)]
-        return _finite(torch.cat(decoded), "the autoencoder (ae.safetensors) makes NaN of latents").clamp(-1, 1)
+        decoded = [
+            self.vae.decode(one.to(weight.device, weight.dtype)).float().cpu() for one in latents.split(1)
+        ]
+        return _finite(torch.cat(decoded), "the autoencoder (ae.safetensors) makes NaN of latents").clamp(
+            -1, 1
+        )
 
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
         """Not to be had.
@@ -108,7 +114,9 @@ class BagelModel(nn.Module):
         Raises:
             ValueError: Always.
         """
-        raise ValueError("BAGEL has no heads that read attributes of toons: judge with another eye, or train on photographs")
+        raise ValueError(
+            "BAGEL has no heads that read attributes of toons: judge with another eye, or train on photographs"
+        )
 
     @torch.no_grad()
     def maps(self, pixels: Tensor) -> list[Tensor]:
@@ -126,7 +134,10 @@ class BagelModel(nn.Module):
             ValueError: A prompt is longer than the decoder's context.
         """
         with self.base_text():
-            read = {prompt: self.read_context([self.words.text(prompt)] if prompt else []) for prompt in dict.fromkeys(prompts)}
+            read = {
+                prompt: self.read_context([self.words.text(prompt)] if prompt else [])
+                for prompt in dict.fromkeys(prompts)
+            }
         return join([read[prompt] for prompt in prompts])
 
     @torch.no_grad()
@@ -145,9 +156,13 @@ class BagelModel(nn.Module):
         """
         text = self.config.text
         if not elements:
-            none = torch.empty((1, text.num_key_value_heads, 0, text.head_size), dtype=self._type(), device=self.device)
+            none = torch.empty(
+                (1, text.num_key_value_heads, 0, text.head_size), dtype=self._type(), device=self.device
+            )
             here = torch.zeros(1, dtype=torch.long, device=self.device)
-            return Context(((none, none),) * text.num_hidden_layers, here.new_empty((1, 0), dtype=torch.bool), here)
+            return Context(
+                ((none, none),) * text.num_hidden_layers, here.new_empty((1, 0), dtype=torch.bool), here
+            )
         packed = pack([elements], self.words.markers)
         _, fresh = self._run(packed, seen, latents, keep=True)
         mask = torch.ones((1, len(packed.positions)), dtype=torch.bool, device=self.device)
@@ -171,7 +186,9 @@ class BagelModel(nn.Module):
         if seen:
             patches = torch.cat([self.eyes(pixels.to(self.device)) for pixels in seen])
             _finite(patches, "the vision tower (vit_model, connector) makes NaN of a picture")
-            embedded = embedded.masked_scatter((packed.ids == PATCH)[:, None].to(self.device), patches.to(embedded.dtype))
+            embedded = embedded.masked_scatter(
+                (packed.ids == PATCH)[:, None].to(self.device), patches.to(embedded.dtype)
+            )
         experts: list[Expert] = [und]
         parts = [embedded[None]]
         if latents:
@@ -205,7 +222,10 @@ class BagelModel(nn.Module):
         with self.base_text():
             hidden, _ = decode(
                 [und, gen],
-                [und.embed_tokens(ids).expand(rows, -1, -1), gen.embed(tokens.to(self.device), t.to(self.device), grid)],
+                [
+                    und.embed_tokens(ids).expand(rows, -1, -1),
+                    gen.embed(tokens.to(self.device), t.to(self.device), grid),
+                ],
                 positions,
                 mask=context.mask_for(rows, count + 2),
                 past=context.past,
@@ -219,7 +239,9 @@ class BagelModel(nn.Module):
         return torch.stack([torch.randn(shape, generator=torch_rng(seed, "noise")) for seed in seeds])
 
     @torch.no_grad()
-    def sample_latents(self, context: Context, seeds: Sequence[int], *, steps: int, guidance: float, shift: float) -> Tensor:
+    def sample_latents(
+        self, context: Context, seeds: Sequence[int], *, steps: int, guidance: float, shift: float
+    ) -> Tensor:
         """Latents [B, 16, h, w], drawn one after the other. `guidance` 1 runs the prompts alone, above also without a prompt.
 
         Raises:
@@ -271,9 +293,7 @@ class BagelModel(nn.Module):
             without_text=follow(without_text),
             without_image=follow(without_image) if without_image is not None else None,
         )
-        problem = (
-            "the generation expert (gen) draws NaN: its adapters diverged or are damaged; train them with a lower learning rate"
-        )
+        problem = "the generation expert (gen) draws NaN: its adapters diverged or are damaged; train them with a lower learning rate"
         return to_latents(_finite(tokens, problem), grid)
 
     def save_merged(self, folder: Path, *, base: Path) -> None:
@@ -301,14 +321,21 @@ class BagelModel(nn.Module):
         hidden, _ = self._run(packed, seen)
         wanted = packed.labels != IGNORED
         logits = self._experts()[0].lm_head(hidden[0][0][wanted.to(self.device)]).float()
-        return F.cross_entropy(_finite(logits, _NO_WORDS), packed.labels[wanted].to(self.device), reduction="none").cpu()
+        return F.cross_entropy(
+            _finite(logits, _NO_WORDS), packed.labels[wanted].to(self.device), reduction="none"
+        ).cpu()
 
     def _sizing(self, rule: Callable[[int, int], Sizing]) -> Sizing:
         return rule(self.config.vision.patch_size, self.config.vision.image_size)
 
     @torch.no_grad()
     def reply(
-        self, conversations: Sequence[Sequence[Turn]], *, max_tokens: int = 60, temperature: float = 0.0, seed: int = 0
+        self,
+        conversations: Sequence[Sequence[Turn]],
+        *,
+        max_tokens: int = 60,
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> list[str]:
         """The next message of each conversation, one after the other; greedy at temperature 0.
 
@@ -316,11 +343,15 @@ class BagelModel(nn.Module):
             ValueError: A conversation and its reply are longer than the decoder's context, or the decoder answers with NaN.
         """
         return [
-            self._write(turns, max_tokens, temperature, torch_rng(seed, "reply", *(turn.text for turn in turns)))
+            self._write(
+                turns, max_tokens, temperature, torch_rng(seed, "reply", *(turn.text for turn in turns))
+            )
             for turns in conversations
         ]
 
-    def _write(self, turns: Sequence[Turn], max_tokens: int, temperature: float, generator: torch.Generator) -> str:
+    def _write(
+        self, turns: Sequence[Turn], max_tokens: int, temperature: float, generator: torch.Generator
+    ) -> str:
         elements, seen = as_elements(turns, self.words, self._sizing(seen_in_replies))
         context, limit = self.read_context(elements, seen=seen), self.config.text.max_position_embeddings
         if context.mask.shape[1] + max_tokens > limit:
@@ -341,7 +372,9 @@ class BagelModel(nn.Module):
         und = self._experts()[0]
         for _ in range(most):
             token = torch.tensor([[written[-1] if written else self.words.markers.begin]], device=self.device)
-            (hidden,), fresh = decode([und], [und.embed_tokens(token)], context.position[:, None], past=context.past, keep=True)
+            (hidden,), fresh = decode(
+                [und], [und.embed_tokens(token)], context.position[:, None], past=context.past, keep=True
+            )
             context = context.extended(fresh, context.position + 1)
             yield _finite(und.lm_head(hidden)[0, 0].float().cpu(), _NO_WORDS)
 

@@ -103,14 +103,21 @@ def _tokens(element: Element, markers: Markers, position: int, conversation: int
 
     if element.kind == "text":
         labels = (*element.ids[1:], IGNORED) if element.learned else (IGNORED,) * len(element.ids)
-        return [token(id, label, position + i) for i, (id, label) in enumerate(zip(element.ids, labels, strict=True))]
+        return [
+            token(id, label, position + i)
+            for i, (id, label) in enumerate(zip(element.ids, labels, strict=True))
+        ]
     inside = [token(PATCH, drawn=element.kind != "seen") for _ in range(element.tokens)]
     return [token(markers.start_picture), *inside, token(markers.end_picture)]
 
 
 def _mask(rows: Sequence[_Token], place: Tensor) -> Tensor:
-    conversation, element = (torch.tensor([getattr(row, name) for row in rows]) for name in ("conversation", "element"))
-    is_text, is_noisy = (torch.tensor([row.kind == kind for row in rows], dtype=torch.bool) for kind in ("text", "noisy"))
+    conversation, element = (
+        torch.tensor([getattr(row, name) for row in rows]) for name in ("conversation", "element")
+    )
+    is_text, is_noisy = (
+        torch.tensor([row.kind == kind for row in rows], dtype=torch.bool) for kind in ("text", "noisy")
+    )
     same = element[:, None] == element
     reached = (place[:, None] >= place) | (same & ~is_text)
     return (conversation[:, None] == conversation) & reached & (same | ~is_noisy)

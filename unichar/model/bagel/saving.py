@@ -10,10 +10,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from unichar.files import json_bytes, write_atomic
-from unichar.learning.state import save_tensors
 from unichar.model.bagel.config import BagelConfig, read_json
 from unichar.model.bagel.names import AUTOENCODER, INDEX, SINGLE, merged, published
+from unichar.store.files import json_bytes, write_atomic
+from unichar.training.state import save_tensors
 
 SHARD = 5_000_000_000
 """Bytes of a written file, about."""
@@ -80,5 +80,7 @@ def _write_shards(model: nn.Module, folder: Path, shard_bytes: int) -> None:
     names = [SINGLE] if count == 1 else [f"model-{i + 1:05}-of-{count:05}.safetensors" for i in range(count)]
     for number, name in enumerate([*names, AUTOENCODER]):
         (folder / f"part-{number}").rename(folder / name)
-    weight_map = {tensor: name for name, tensors in zip([*names, AUTOENCODER], files, strict=True) for tensor in tensors}
+    weight_map = {
+        tensor: name for name, tensors in zip([*names, AUTOENCODER], files, strict=True) for tensor in tensors
+    }
     write_atomic(folder / INDEX, json_bytes({"metadata": {"total_size": total}, "weight_map": weight_map}))

@@ -84,7 +84,9 @@ class Embeddings(nn.Module):
         rows, columns = (length // self.patch for length in pixels_chw.shape[1:])
         weight = self.patch_embedding.weight
         patches = patchify(pixels_chw, self.patch).to(weight.device, weight.dtype)
-        return self.patch_embedding(patches) + self.position_embedding(grid_places(rows, columns, self.side, weight.device))
+        return self.patch_embedding(patches) + self.position_embedding(
+            grid_places(rows, columns, self.side, weight.device)
+        )
 
 
 class VisionTower(nn.Module):

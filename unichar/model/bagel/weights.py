@@ -19,12 +19,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from unichar.learning.distributed import local_device
-from unichar.model.bagel.config import read_config, read_json
+from unichar.model.bagel.config import BagelConfig, read_config, read_json
 from unichar.model.bagel.generation import sincos_table
 from unichar.model.bagel.model import BagelModel
 from unichar.model.bagel.names import AUTOENCODER, INDEX, SINGLE, TABLES, published
-from unichar.model.bagel.words import Words
+from unichar.model.bagel.tokenizer import BagelTokenizer
+from unichar.training.ranks import local_device
 
 AT_ONCE = 64 << 20
 """Bytes of a file that are mapped into memory together while it is read."""
@@ -34,7 +34,11 @@ Place = tuple[Path, tuple[int, ...], int]
 
 
 def load_bagel(
-    folder: Path, *, dtype: torch.dtype | None = None, device: torch.device | None = None, image_size: int | None = None
+    folder: Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+    image_size: int | None = None,
 ) -> BagelModel:
     """The BAGEL of a folder, everything frozen. The host holds little more than the part of it that stays there.
 
@@ -50,11 +54,10 @@ def load_bagel(
     device = device or local_device()
     dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
     stored = find_tensors(folder)
-    about = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
-    side = math.isqrt(stored[TABLES[0]][1][0]) if TABLES[0] in stored else int(about.get("max_latent_size", 64))
-    config = read_config(folder, autoencoder_width=stored["encoder.conv_in.weight"][1][0], latent_side=side)
-    words = Words(_tokenizer(folder), vocabulary=config.text.vocab_size)
-    size = image_size or int(about.get("image_size", min(1024, 16 * side)))
+    config, own_size = read_shape(folder, stored)
+    words = BagelTokenizer(_tokenizer(folder), vocabulary=config.text.vocab_size)
+    size = image_size or own_size
+
     with torch.device("meta"):
         model = BagelModel(config, words, image_size=size)
     own = {published(name): name for name in model.state_dict()}
@@ -67,10 +70,29 @@ def load_bagel(
     return model.eval().requires_grad_(False)
 
 
+def read_shape(folder: Path, stored: dict[str, Place]) -> tuple[BagelConfig, int]:
+    """(configuration, pixels on a side of drawn pictures) of a folder, from the heads of its files.
+
+    Raises:
+        ValueError: A configuration file is missing or damaged.
+    """
+    about = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
+    if TABLES[0] in stored:
+        side = math.isqrt(stored[TABLES[0]][1][0])
+    else:
+        side = int(about.get("max_latent_size", 64))
+
+    width = stored["encoder.conv_in.weight"][1][0]
+    config = read_config(folder, autoencoder_width=width, latent_side=side)
+    return config, int(about.get("image_size", min(1024, 16 * side)))
+
+
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     path = folder / "tokenizer.json"
     if not path.exists():
-        raise ValueError(f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again")
+        raise ValueError(
+            f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again"
+        )
     try:
         return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizer library has no errors of its own
@@ -94,13 +116,17 @@ def find_tensors(folder: Path) -> dict[str, Place]:
     for file in files:
         found |= _heads(folder / file)
     if "encoder.conv_in.weight" not in found:
-        raise ValueError(f"{folder / AUTOENCODER} has no encoder.conv_in.weight, so it is no FLUX autoencoder: download it again")
+        raise ValueError(
+            f"{folder / AUTOENCODER} has no encoder.conv_in.weight, so it is no FLUX autoencoder: download it again"
+        )
     return found
 
 
 def _heads(path: Path) -> dict[str, Place]:
     if not path.exists():
-        raise ValueError(f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again")
+        raise ValueError(
+            f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again"
+        )
     try:
         with safe_open(str(path), framework="pt") as file:
             heads = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
@@ -126,7 +152,9 @@ def _compare(wanted: Mapping[str, tuple[int, ...]], stored: Mapping[str, Place],
 
 def _read(stored: Mapping[str, Place]) -> Iterator[tuple[str, Tensor]]:
     """Every tensor. A file is closed and opened again now and then: what was read stays mapped as long as it is open."""
-    for path, names in groupby(sorted(stored, key=lambda name: str(stored[name][0])), key=lambda name: stored[name][0]):
+    for path, names in groupby(
+        sorted(stored, key=lambda name: str(stored[name][0])), key=lambda name: stored[name][0]
+    ):
         room, chunks = 0, list[list[str]]()
         for name in names:
             if stored[name][2] > room:

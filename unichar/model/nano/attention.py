@@ -58,7 +58,9 @@ class _BlockAttention(torch.autograd.Function):
             scores = torch.bmm(q_b, k_b.transpose(1, 2))
             scores.view(len(k), -1, *block.hidden.shape).masked_fill_(block.hidden, -torch.inf)
             weights.append(scores.softmax(-1))
-            out[block.start : block.end] = torch.bmm(weights[-1], v_b).view(len(q), -1, q.shape[-1]).transpose(0, 1)
+            out[block.start : block.end] = (
+                torch.bmm(weights[-1], v_b).view(len(q), -1, q.shape[-1]).transpose(0, 1)
+            )
         ctx.save_for_backward(q, k, v, *weights)
         ctx.blocks = blocks  # type: ignore[attr-defined]
         return out
@@ -67,7 +69,11 @@ class _BlockAttention(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         q, k, v, *weights = ctx.saved_tensors
         # In fp32, since a shared token's gradient is the sum over all blocks that see it.
-        d_q, d_k, d_v = torch.empty_like(q), torch.zeros_like(k, dtype=torch.float32), torch.zeros_like(v, dtype=torch.float32)
+        d_q, d_k, d_v = (
+            torch.empty_like(q),
+            torch.zeros_like(k, dtype=torch.float32),
+            torch.zeros_like(v, dtype=torch.float32),
+        )
         for block, weight in zip(ctx.blocks, weights, strict=True):
             q_b, k_b, v_b = _cut(q, k, v, block)
             d_out = grad[block.start : block.end].transpose(0, 1).reshape(q_b.shape)

@@ -33,9 +33,13 @@ class NanoConfig:
 
     def __post_init__(self) -> None:
         if self.image_size % 16:
-            raise ValueError(f"image_size is {self.image_size}, expected a multiple of 16 (8x VAE, 2x2 patches)")
+            raise ValueError(
+                f"image_size is {self.image_size}, expected a multiple of 16 (8x VAE, 2x2 patches)"
+            )
         if self.expert_heads % self.kv_heads:
-            raise ValueError(f"expert_heads is {self.expert_heads}, expected a multiple of kv_heads ({self.kv_heads})")
+            raise ValueError(
+                f"expert_heads is {self.expert_heads}, expected a multiple of kv_heads ({self.kv_heads})"
+            )
 
     @property
     def attached(self) -> tuple[int, ...]:
@@ -55,4 +59,6 @@ class NanoConfig:
     def from_json(cls, text: str) -> "NanoConfig":
         """The inverse of `to_json`."""
         raw = json.loads(text)
-        return cls(**{**raw, "vae_widths": tuple(raw["vae_widths"]), "decoder_blocks": tuple(raw["decoder_blocks"])})
+        return cls(
+            **{**raw, "vae_widths": tuple(raw["vae_widths"]), "decoder_blocks": tuple(raw["decoder_blocks"])}
+        )

@@ -83,7 +83,9 @@ class RmsNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = x.float()
-        return (y * torch.rsqrt(y.square().mean(-1, keepdim=True) + 1e-6)).to(x.dtype) * self.weight.to(x.dtype)
+        return (y * torch.rsqrt(y.square().mean(-1, keepdim=True) + 1e-6)).to(x.dtype) * self.weight.to(
+            x.dtype
+        )
 
 
 class ExpertLayer(nn.Module):
@@ -91,7 +93,12 @@ class ExpertLayer(nn.Module):
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
-        width, self.heads, self.kv, self.size = config.expert_width, config.expert_heads, config.kv_heads, config.head_dim
+        width, self.heads, self.kv, self.size = (
+            config.expert_width,
+            config.expert_heads,
+            config.kv_heads,
+            config.head_dim,
+        )
         kv_width = self.kv * self.size
         self.norm1, self.norm2 = RmsNorm(width), RmsNorm(width)
         self.q_proj = nn.Linear(width, self.heads * self.size, bias=False)
@@ -100,7 +107,11 @@ class ExpertLayer(nn.Module):
         self.o_proj = nn.Linear(self.heads * self.size, width, bias=False)
         self.text_k_proj = nn.Linear(kv_width, kv_width, bias=False)
         self.text_v_proj = nn.Linear(kv_width, kv_width, bias=False)
-        self.q_norm, self.k_norm, self.text_k_norm = RmsNorm(self.size), RmsNorm(self.size), RmsNorm(self.size)
+        self.q_norm, self.k_norm, self.text_k_norm = (
+            RmsNorm(self.size),
+            RmsNorm(self.size),
+            RmsNorm(self.size),
+        )
         self.text_v_norm = RmsNorm(kv_width)
         self.gate_proj = nn.Linear(width, config.expert_mlp, bias=False)
         self.up_proj = nn.Linear(width, config.expert_mlp, bias=False)
@@ -108,7 +119,9 @@ class ExpertLayer(nn.Module):
         self.modulation = nn.Parameter(torch.zeros(6, width))
 
     def forward(self, x_bnd: Tensor, time_b6d: Tensor, text: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        shift1, scale1, gate1, shift2, scale2, gate2 = (time_b6d + self.modulation).to(x_bnd.dtype).unsqueeze(2).unbind(1)
+        shift1, scale1, gate1, shift2, scale2, gate2 = (
+            (time_b6d + self.modulation).to(x_bnd.dtype).unsqueeze(2).unbind(1)
+        )
         h = self.norm1(x_bnd) * (1 + scale1) + shift1
         x_bnd = x_bnd + (1 + gate1) * self._attend(h, *text)
         h = self.norm2(x_bnd) * (1 + scale2) + shift2
@@ -118,7 +131,9 @@ class ExpertLayer(nn.Module):
         """Context keys and values as this layer sees them, each [P, K, L, E]."""
         p, k, length, e = keys_pkle.shape
         keys = self.text_k_proj(keys_pkle.transpose(1, 2).reshape(p, length, k * e)).view(p, length, k, e)
-        values = self.text_v_proj(self.text_v_norm(values_pkle.transpose(1, 2).reshape(p, length, k * e))).view(p, length, k, e)
+        values = self.text_v_proj(
+            self.text_v_norm(values_pkle.transpose(1, 2).reshape(p, length, k * e))
+        ).view(p, length, k, e)
         return self.text_k_norm(keys).transpose(1, 2), values.transpose(1, 2)
 
     def _attend(self, h_bnd: Tensor, keys_pkle: Tensor, values_pkle: Tensor, mask_pl: Tensor) -> Tensor:
@@ -131,13 +146,25 @@ class ExpertLayer(nn.Module):
         v = self.v_proj(h_bnd).view(b, n, self.kv, self.size).transpose(1, 2)
         text_k, text_v = self._text(keys_pkle, values_pkle)
         # Pictures of one prompt fold into the query axis, so the prompt's keys and values are never copied.
-        folded = q.view(p, b // p, self.kv, per_kv * n, self.size).transpose(1, 2).reshape(p, self.kv, -1, self.size)
+        folded = (
+            q.view(p, b // p, self.kv, per_kv * n, self.size)
+            .transpose(1, 2)
+            .reshape(p, self.kv, -1, self.size)
+        )
         text_scores = (folded @ text_k.transpose(2, 3)).masked_fill(~mask_pl[:, None, None], -1e4)
-        text_scores = text_scores.view(p, self.kv, b // p, per_kv * n, length).transpose(1, 2).reshape(b, self.kv, -1, length)
+        text_scores = (
+            text_scores.view(p, self.kv, b // p, per_kv * n, length)
+            .transpose(1, 2)
+            .reshape(b, self.kv, -1, length)
+        )
         weights = torch.cat([text_scores, q @ k.transpose(2, 3)], dim=-1).float().softmax(-1).to(v.dtype)
         text_weights = weights[..., :length].reshape(p, b // p, self.kv, per_kv * n, length).transpose(1, 2)
         from_text = text_weights.reshape(p, self.kv, -1, length) @ text_v
-        from_text = from_text.view(p, self.kv, b // p, per_kv * n, self.size).transpose(1, 2).reshape(b, self.kv, -1, self.size)
+        from_text = (
+            from_text.view(p, self.kv, b // p, per_kv * n, self.size)
+            .transpose(1, 2)
+            .reshape(b, self.kv, -1, self.size)
+        )
         mixed = from_text + weights[..., length:] @ v
         mixed = mixed.view(b, self.kv, per_kv, n, self.size).permute(0, 3, 1, 2, 4).reshape(b, n, -1)
         return self.o_proj(mixed)

@@ -15,7 +15,7 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from unichar.learning.state import load_tensors, save_tensors
+from unichar.training.state import load_tensors, save_tensors
 
 BASE, VOICE = "base.safetensors", "backbone"
 

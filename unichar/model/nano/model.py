@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from unichar.kit.images import load_picture, prepare
-from unichar.learning.seeds import torch_rng
 from unichar.model.flow import Velocity, integrate
 from unichar.model.nano.attention import attend_by_blocks
 from unichar.model.nano.backbone import encode_prompts, load_backbone, padded_length
@@ -35,7 +34,8 @@ from unichar.model.pixels import check_sides, to_pixels
 from unichar.model.protocol import Turn
 from unichar.model.sides import inner, without_adapters
 from unichar.model.tokens import IMAGE, TokenBatch, collate, render
-from unichar.records import Segment
+from unichar.training.seeds import torch_rng
+from unichar.types import Segment
 
 PARTS = ("vae", "vision", "connector", "expert")
 END = "<|im_end|>"
@@ -64,7 +64,10 @@ class NanoModel(nn.Module):
         self.image_size = config.image_size
         # The expert is adapted whole: its layers alone can not leave the drawn world for photographs.
         self.lora_targets: Mapping[str, tuple[str, ...]] = {"und": _LAYER, "gen": _LAYER + _AROUND}
-        self.adapter_bases: Mapping[str, str] = {"und": "HuggingFaceTB/SmolLM2-135M-Instruct", "gen": "unichar-nano"}
+        self.adapter_bases: Mapping[str, str] = {
+            "und": "HuggingFaceTB/SmolLM2-135M-Instruct",
+            "gen": "unichar-nano",
+        }
         self.tokenizer = tokenizer
         self.und: LlamaForCausalLM | PeftModel = und
         self.reader = reader
@@ -155,7 +158,9 @@ class NanoModel(nn.Module):
         return torch.stack([torch.randn(shape, generator=torch_rng(seed, "noise")) for seed in seeds])
 
     @torch.no_grad()
-    def sample_latents(self, context: TextContext, seeds: Sequence[int], *, steps: int, guidance: float, shift: float) -> Tensor:
+    def sample_latents(
+        self, context: TextContext, seeds: Sequence[int], *, steps: int, guidance: float, shift: float
+    ) -> Tensor:
         """Latents [B, C, h, w], one seed a picture. `guidance` 1 runs the prompts alone; above, an empty prompt as well.
 
         Raises:
@@ -214,7 +219,9 @@ class NanoModel(nn.Module):
         """Cross-entropy of every loss of a row, [N]."""
         llama = self._llama()
         with torch.autocast("cpu", torch.bfloat16):
-            embedded = llama.get_input_embeddings()(row.ids.clamp(min=0)).detach()  # checkpointing lets it ask for a gradient
+            embedded = llama.get_input_embeddings()(
+                row.ids.clamp(min=0)
+            ).detach()  # checkpointing lets it ask for a gradient
             if row.images:
                 pixels = to_pixels([load_picture(folder / name, self.image_size) for name in row.images])
                 tokens = self.connector(self.vision(pixels)).to(embedded.dtype).flatten(0, 1)
@@ -226,7 +233,9 @@ class NanoModel(nn.Module):
                 blocks=row.blocks,
                 use_cache=False,
             ).last_hidden_state
-            logits = llama.lm_head(hidden[0, row.sources])  # the vocabulary is wide: only where a loss asks for it, and once
+            logits = llama.lm_head(
+                hidden[0, row.sources]
+            )  # the vocabulary is wide: only where a loss asks for it, and once
         return -F.log_softmax(logits, dim=-1, dtype=torch.float32)[row.predicted, row.targets]
 
     @torch.no_grad()
@@ -241,17 +250,28 @@ class NanoModel(nn.Module):
         with torch.autocast("cpu", torch.bfloat16):
             hidden = (
                 self._llama()
-                .model(inputs_embeds=self._embed(batch, pixels), attention_mask=batch.mask.long(), use_cache=False)
+                .model(
+                    inputs_embeds=self._embed(batch, pixels),
+                    attention_mask=batch.mask.long(),
+                    use_cache=False,
+                )
                 .last_hidden_state
             )
             targets = batch.labels[:, 1:]
             wanted = targets >= 0
-            logits = self._llama().lm_head(hidden[:, :-1][wanted])  # the vocabulary is wide: only where a loss asks for it
+            logits = self._llama().lm_head(
+                hidden[:, :-1][wanted]
+            )  # the vocabulary is wide: only where a loss asks for it
         return F.cross_entropy(logits.float(), targets[wanted], reduction="none")
 
     @torch.no_grad()
     def reply(
-        self, conversations: Sequence[Sequence[Turn]], *, max_tokens: int = 60, temperature: float = 0.0, seed: int = 0
+        self,
+        conversations: Sequence[Sequence[Turn]],
+        *,
+        max_tokens: int = 60,
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> list[str]:
         """The next assistant message of each conversation; greedy at temperature 0.
 
@@ -265,7 +285,10 @@ class NanoModel(nn.Module):
         tokens = write(
             self._llama(),
             [self._opened(turns) for turns in conversations],
-            [_sampler(temperature, torch_rng(seed, "reply", *(turn.text for turn in turns))) for turns in conversations],
+            [
+                _sampler(temperature, torch_rng(seed, "reply", *(turn.text for turn in turns)))
+                for turns in conversations
+            ],
             max_tokens=max_tokens,
             stop=stop,
         )
@@ -326,7 +349,9 @@ def load_nano(path: Path) -> NanoModel:
         ValueError: Not a nano base, or tensors are missing, unknown or of another shape; the first eight are named.
     """
     if not path.exists():
-        raise FileNotFoundError(f"the base model {path} is missing: run `make data` (dvc pull), or `python -m unichar base`")
+        raise FileNotFoundError(
+            f"the base model {path} is missing: run `make data` (dvc pull), or `python -m unichar base`"
+        )
     config, stored = _read_base(path / BASE if path.is_dir() else path)
     plain, tokenizer = load_backbone()
     if path.is_dir():
@@ -340,20 +365,38 @@ def load_nano(path: Path) -> NanoModel:
         if own[name].shape != stored[name].shape:
             wrong.append(f"{name} {tuple(stored[name].shape)}, expected {tuple(own[name].shape)}")
     if wrong:
-        raise ValueError(f"{path} does not fit this version of nano, {len(wrong)} tensors differ: {', '.join(wrong[:8])}")
+        raise ValueError(
+            f"{path} does not fit this version of nano, {len(wrong)} tensors differ: {', '.join(wrong[:8])}"
+        )
     for name, tensor in own.items():
         tensor.copy_(stored[name])
     return model.eval().requires_grad_(False)
 
 
-def _read_base(path: Path) -> tuple[NanoConfig, dict[str, Tensor]]:
-    """The shape a base was trained in, and the tensors of the parts used here, as fp32."""
+def read_shape(path: Path) -> NanoConfig:
+    """The shape a base was trained in, from the head of its file.
+
+    Raises:
+        ValueError: The file is damaged or no nano base.
+    """
     try:
         with safe_open(str(path), framework="pt") as file:
-            about, names = file.metadata() or {}, [name for name in file.keys() if name.split(".")[0] in PARTS]  # noqa: SIM118
-            stored = {name: file.get_tensor(name).float() for name in names}
+            about = file.metadata() or {}
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged or no safetensors file ({error}): fetch the base again (`make data`)") from error
+        raise ValueError(
+            f"{path} is damaged or no safetensors file ({error}): fetch the base again (`make data`)"
+        ) from error
     if "config" not in about:
-        raise ValueError(f"{path} is no nano base, it does not say its shape: fetch the base again (`make data`)")
-    return NanoConfig.from_json(about["config"]), stored
+        raise ValueError(
+            f"{path} is no nano base, it does not say its shape: fetch the base again (`make data`)"
+        )
+
+    return NanoConfig.from_json(about["config"])
+
+
+def _read_base(path: Path) -> tuple[NanoConfig, dict[str, Tensor]]:
+    """The shape a base was trained in, and the tensors of the parts used here, as fp32."""
+    config = read_shape(path)
+    with safe_open(str(path), framework="pt") as file:
+        names = [name for name in list(file.keys()) if name.split(".")[0] in PARTS]
+        return config, {name: file.get_tensor(name).float() for name in names}

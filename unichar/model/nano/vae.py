@@ -38,7 +38,9 @@ class Vae(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, widths: tuple[int, int, int] = (48, 96, 160), decoder_blocks: tuple[int, int, int] = (2, 3, 4)) -> None:
+    def __init__(
+        self, widths: tuple[int, int, int] = (48, 96, 160), decoder_blocks: tuple[int, int, int] = (2, 3, 4)
+    ) -> None:
         super().__init__()
         a, b, c = widths
         at_half, at_quarter, at_eighth = decoder_blocks
@@ -89,7 +91,9 @@ class Vae(nn.Module):
         return self.decoder(raw).float()
 
 
-def vae_loss(pixels: Tensor, decoded: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Tensor, dict[str, float]]:
+def vae_loss(
+    pixels: Tensor, decoded: Tensor, mean: Tensor, logvar: Tensor
+) -> tuple[Tensor, dict[str, float]]:
     """L1 + 2 x L2 + edge loss + a small KL to the unit Gaussian.
 
     The edge loss compares horizontal and vertical differences, which keeps ink lines sharp; the KL (1e-3 of its mean over
@@ -117,4 +121,6 @@ def sharp_loss(pixels: Tensor, decoded: Tensor) -> tuple[Tensor, dict[str, float
 
 def _edges(error: Tensor) -> Tensor:
     """Mean error of the differences between neighbouring pixels, down and across."""
-    return (error[..., 1:, :] - error[..., :-1, :]).abs().mean() + (error[..., 1:] - error[..., :-1]).abs().mean()
+    return (error[..., 1:, :] - error[..., :-1, :]).abs().mean() + (
+        error[..., 1:] - error[..., :-1]
+    ).abs().mean()

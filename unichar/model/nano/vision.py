@@ -3,14 +3,14 @@
 Letters: B pictures, H/W pixels, D width. A picture becomes 16 tokens of the backbone.
 Convolutions before the transformer ("early convolutions") let it learn in minutes what patch embeddings learn in hours.
 The attribute heads give the tower something exact to learn from in the toon world; afterwards they serve as the reader
-that rewards prompt-following. Reports never use them: `unichar/judges/examiner.py` is another network.
+that rewards prompt-following. Reports never use them: `unichar/judges/attribute_classifier.py` is another network.
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unichar.domains.toon.vocabulary import ATTRIBUTES
 from unichar.model.nano.config import NanoConfig
-from unichar.toons.spec import ATTRIBUTES
 
 NUM_TOKENS = 16
 
@@ -28,7 +28,9 @@ class VisionLayer(nn.Module):
 
     def forward(self, x_bnd: Tensor) -> Tensor:
         b, n, d = x_bnd.shape
-        q, k, v = self.qkv(self.norm1(x_bnd)).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = (
+            self.qkv(self.norm1(x_bnd)).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        )
         weights = (q @ k.transpose(2, 3) * (d // self.heads) ** -0.5).softmax(-1)
         x_bnd = x_bnd + self.out((weights @ v).transpose(1, 2).reshape(b, n, d))
         return x_bnd + self.fc2(F.gelu(self.fc1(self.norm2(x_bnd))))
@@ -50,9 +52,13 @@ class VisionTower(nn.Module):
             nn.Conv2d(128, width, 3, stride=2, padding=1),
         )
         self.position = nn.Parameter(0.02 * _positions((config.image_size // 16) ** 2, width))
-        self.layers = nn.ModuleList(VisionLayer(width, config.vision_heads) for _ in range(config.vision_layers))
+        self.layers = nn.ModuleList(
+            VisionLayer(width, config.vision_heads) for _ in range(config.vision_layers)
+        )
         self.norm = nn.LayerNorm(width)
-        self.heads = nn.ModuleDict({name: nn.Linear(width, len(values)) for name, values in ATTRIBUTES.items()})
+        self.heads = nn.ModuleDict(
+            {name: nn.Linear(width, len(values)) for name, values in ATTRIBUTES.items()}
+        )
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.stem(pixels).flatten(2).transpose(1, 2) + self.position

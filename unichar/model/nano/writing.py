@@ -31,7 +31,12 @@ Choice = Callable[[Tensor], int]
 
 @torch.no_grad()
 def write(
-    llama: LlamaForCausalLM, prompts: Sequence[Tensor], choices: Sequence[Choice], *, max_tokens: int, stop: int
+    llama: LlamaForCausalLM,
+    prompts: Sequence[Tensor],
+    choices: Sequence[Choice],
+    *,
+    max_tokens: int,
+    stop: int,
 ) -> list[list[int]]:
     """The tokens that follow each prompt, without `stop`, at most `max_tokens`.
 
@@ -66,7 +71,9 @@ def write(
                 writers.append(writer)
         if writers:
             logits = desk.write([written[writer][-1] for writer in writers])
-            for row in reversed([row for row, writer in enumerate(writers) if not goes_on(writer, logits[row])]):
+            for row in reversed(
+                [row for row, writer in enumerate(writers) if not goes_on(writer, logits[row])]
+            ):
                 desk.move(len(writers) - 1, row)
                 writers[row] = writers[-1]
                 writers.pop()
@@ -114,7 +121,9 @@ class Desk:
         """Put a conversation into a row; logits [V] of what comes next."""
         cache = DynamicCache()
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = self.llama.model(inputs_embeds=prompt_ld[None], past_key_values=cache, use_cache=True).last_hidden_state
+            hidden = self.llama.model(
+                inputs_embeds=prompt_ld[None], past_key_values=cache, use_cache=True
+            ).last_hidden_state
             logits = self.llama.lm_head(hidden[:, -1])
         layers: list[Any] = list(cache.layers)
         for keys, values, layer in zip(self.keys, self.values, layers, strict=True):
@@ -145,7 +154,9 @@ class Desk:
             rotation = model.rotary_emb(x, places[:, None])
             layers: list[Any] = list(model.layers)
             for index, layer in enumerate(layers):
-                x = x + self._attend(index, layer.self_attn, layer.input_layernorm(x), rotation, places, beyond)
+                x = x + self._attend(
+                    index, layer.self_attn, layer.input_layernorm(x), rotation, places, beyond
+                )
                 x = x + layer.mlp(layer.post_attention_layernorm(x))
             logits = self.llama.lm_head(model.norm(x)[:, 0])
         self.lengths[:written] += 1

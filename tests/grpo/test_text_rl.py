@@ -1,0 +1,83 @@
+"""Reinforcing replies on a real model: only words change, kills change nothing, and it is off unless asked for."""
+
+import dataclasses
+
+import pytest
+import torch
+from factories_model import BASE, TINY, make_job
+
+from unichar.grpo.config import GrpoConfig
+from unichar.grpo.text_rl import TextRlTrainer, _answered
+from unichar.grpo.train import run
+from unichar.model.load import load_model
+from unichar.model.lora import trainable
+from unichar.training.curves import read_curve
+
+UND, GEN = (f"adapters/{side}/adapter_model.safetensors" for side in ("und", "gen"))
+WORDY = dataclasses.replace(
+    TINY["grpo"], rounds=1, text_rounds=2, text_prompts=2, text_group=2, text_tokens=6, text_lr=1e-3
+)
+
+
+@pytest.fixture(scope="module")
+def wordy(grpo_job, tmp_path_factory):
+    """A finished run with a round of pictures and two of words."""
+    job = make_job("grpo", tmp_path_factory.mktemp("wordy"), grpo_job.inputs, config=WORDY)
+    return job, run(job)
+
+
+def test_it_is_off_by_default(sft_job, grpo_job):
+    assert GrpoConfig().text_rounds == 0
+    assert (grpo_job.out / UND).read_bytes() == (sft_job.out / UND).read_bytes()
+    assert not (grpo_job.out / "curve_words.jsonl").exists()
+
+
+def test_words_change_and_every_part_is_on_a_curve(sft_job, wordy):
+    job, _ = wordy
+    assert (job.out / UND).read_bytes() != (sft_job.out / UND).read_bytes()
+    rows = read_curve(job.out / "curve_words.jsonl")
+    assert [row["step"] for row in rows] == [0, 1]
+    for row in rows:
+        assert row["text_reward"] == pytest.approx(
+            row["text_voice"] + row["text_facts"] + row["text_length"], rel=1e-4
+        )
+
+
+def test_a_run_killed_between_rounds_goes_on_to_the_very_same_words(wordy, tmp_path, monkeypatch):
+    job, _ = wordy
+    again = make_job("grpo", tmp_path, job.inputs, config=dataclasses.replace(WORDY, save_seconds=0.0))
+    rounds = TextRlTrainer.round
+
+    def die_in_the_second(self, index):
+        if index == 1:
+            raise KeyboardInterrupt
+        return rounds(self, index)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(TextRlTrainer, "round", die_in_the_second)
+        run(again)
+    run(again)
+    for name in (UND, GEN, "curve_words.jsonl"):
+        assert (again.out / name).read_bytes() == (job.out / name).read_bytes(), name
+
+
+def test_a_rewarded_reply_becomes_likelier(grpo_job, tmp_path):
+    model = load_model(BASE, grpo_job.inputs["sft_checkpoint"] / "adapters", trainable=True)
+    config = dataclasses.replace(WORDY, text_leash=0.0, text_lr=3e-4)
+    trainer = TextRlTrainer(
+        model, make_job("grpo", tmp_path, grpo_job.inputs, config=config), list(trainable(model.und).values())
+    )
+    item, replies = trainer.items[0], ["Hmph. Aye, sailor.", "I do not know."]
+
+    def likelihoods() -> list[float]:
+        with torch.no_grad():
+            losses = model.text_losses(
+                [_answered(item, reply) for reply in replies], grpo_job.inputs["curated_kit"]
+            )
+        return [-loss.mean().item() for loss in losses]
+
+    before = likelihoods()
+    for _ in range(3):
+        trainer._learn([item], [replies], torch.tensor([[1.0, -1.0]]))
+    after = likelihoods()
+    assert after[0] - before[0] > after[1] - before[1]

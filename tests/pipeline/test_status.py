@@ -1,0 +1,109 @@
+"""What status, dry runs and the doctor say."""
+
+import os
+import time
+
+import pytest
+from factories_pipeline import Toys, edit_kit, make_store
+
+from unichar.pipeline.status import characters, doctor, forecast, rows, status_table
+from unichar.stages import STAGES, VERBS
+from unichar.store.files import locked
+from unichar.store.store import Store
+
+
+def states(store: Store) -> dict[str, str]:
+    """Verb -> state of its output."""
+    return {row.stage.verb: row.state for row in rows("pip", store)}
+
+
+def told(store: Store, *, seed: int = 0, preset: str = "smoke") -> dict[str, str]:
+    """Verb -> what a dry run says."""
+    return {stage.verb: words for stage, words in forecast("pip", preset=preset, seed=seed, store=store)}
+
+
+def test_a_fresh_line_is_up_to_date(store: Store) -> None:
+    assert set(states(store).values()) == {"up to date"}
+    assert all(words.startswith("already there (") for words in told(store).values())
+    table = status_table(store)
+    assert table.startswith(f"pip  (champion: {store.current('pip', 'grpo_checkpoint').fingerprint})")
+    assert len(table.splitlines()) == 8
+
+
+def test_an_empty_line_says_how_to_begin(tmp_path) -> None:
+    assert status_table(Store(tmp_path, tmp_path / "data")).startswith("no characters yet: put a kit into")
+
+
+def test_a_character_without_outputs_and_outputs_without_a_kit_are_listed(store: Store) -> None:
+    make_store(store.home / "other", "tock")
+    (store.home / "other" / "data" / "characters" / "tock").rename(store.data / "characters" / "tock")
+    (store.data / "characters" / "pip").rename(store.home / "pip kit")
+    assert characters(store) == ["pip", "tock"]
+    assert states(store)["validate"].startswith("unknown: there is no kit for 'pip'")
+    assert {row.state for row in rows("tock", store)} == {"never made"}
+
+
+def test_stale_says_what_changed(store: Store, toys: Toys) -> None:
+    edit_kit(store, "pip", "dialogues.jsonl", "hopped home", "jumped home")
+    (store.data / "models" / "nano" / "base.safetensors").write_bytes(b"another")
+    found = states(store)
+    assert found["validate"] == found["curate"] == "stale: raw_kit changed"
+    assert found["synthesize"] == "up to date"  # nothing that it reads has changed yet
+    assert found["sft"] == "stale: another base model"
+
+
+def test_a_dry_run_tells_what_can_be_told(store: Store, toys: Toys) -> None:
+    before = sorted(store.runs.rglob("*"))
+    words = told(store, seed=4)
+    assert words["validate"] == words["curate"] == "would run: seed 0 -> 4"
+    assert words["synthesize"] == "would run, unless curated_kit came out as before"
+    (store.data / "models" / "nano" / "base.safetensors").write_bytes(b"another")
+    words = told(store)
+    assert words["sft"] == "would run: another base model"
+    assert words["evaluate"] == "would run, unless sft_checkpoint, grpo_checkpoint came out as before"
+    assert sorted(store.runs.rglob("*")) == before and toys.ran == []
+
+
+def test_a_dry_run_of_a_new_character_needs_its_kit(tmp_path) -> None:
+    store = make_store(tmp_path, "pip")
+    assert list(told(store)) == list(VERBS)
+    assert told(store)["validate"] == "would run: never made"
+    with pytest.raises(FileNotFoundError, match="no kit for 'tock'"):
+        forecast("tock", preset="smoke", seed=0, store=store)
+    assert not store.runs.exists()
+
+
+def test_the_doctor_removes_what_dead_runs_left_yesterday_and_nothing_else(store: Store) -> None:
+    folder = store.stage_folder("pip", "sft_checkpoint")
+    old, new, alive, work = (folder / name for name in (".tmp-k1-a", ".tmp-k2-b", ".tmp-k3-c", ".work-k1"))
+    for path in (old, new, alive, work):
+        path.mkdir()
+    (old / "weights").write_text("half")
+    file = folder / ".tmp-CURRENT.json-d"
+    file.write_text("{")
+    for path in (old, alive, work, file):
+        os.utime(path, (time.time() - 90_000,) * 2)
+    with locked(store.lock_file("pip", "sft_checkpoint", "k3"), waiting=""):
+        removed, problems = doctor(store)
+    assert removed == [file, old] and problems == []
+    assert new.exists() and alive.exists() and work.exists()
+
+
+def test_the_doctor_names_every_broken_output(store: Store) -> None:
+    weights = store.current("pip", "sft_checkpoint").folder / "adapters" / "weights.txt"
+    stat = weights.stat()
+    weights.write_text("sft 1")  # same size and, as after bit rot, same time
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    (store.current("pip", "interactions").folder / "manifest.json").unlink()
+    (store.current("pip", "release").folder.parent / "CURRENT.json").write_text("{")
+    _, problems = doctor(store)
+    assert len(problems) == 4
+    for part in (
+        "weights.txt was changed",
+        "has no manifest.json",
+        "has no interactions yet",
+        "CURRENT.json is damaged",
+    ):
+        assert any(part in problem for problem in problems), part
+    assert "broken: " in states(store)["release"]
+    assert len(status_table(store).splitlines()) == len(STAGES)

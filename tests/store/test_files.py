@@ -1,0 +1,92 @@
+"""Files that are whole or absent, and locks that a kill frees."""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from unichar.store.files import HashMemory, is_locked, json_bytes, list_files, locked, write_atomic
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from unichar.store.files import locked
+with locked(Path(sys.argv[1]), waiting="waiting"):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def hold(path: Path, seconds: float) -> subprocess.Popen[str]:
+    """A process that holds the lock now."""
+    command = [sys.executable, "-c", HOLDER, str(path), str(seconds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_file_that_could_not_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.json"
+    write_atomic(path, b"old")
+    path.with_name("c").mkdir()
+    with pytest.raises(OSError):
+        write_atomic(path.with_name("c"), b"a folder is in the way")
+    assert path.read_bytes() == b"old"
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["b.json", "c"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_json_is_the_same_bytes_for_the_same_value() -> None:
+    assert (
+        json_bytes({"b": 1, "a": "ü"})
+        == json_bytes({"a": "ü", "b": 1})
+        == b'{\n  "a": "\xc3\xbc",\n  "b": 1\n}\n'
+    )
+    with pytest.raises(ValueError):
+        json_bytes({"loss": float("inf")})
+
+
+def test_files_are_listed_by_path_and_links_refused(tmp_path: Path) -> None:
+    for name in ("b/c", "a", "b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert [path.relative_to(tmp_path).as_posix() for path in list_files(tmp_path)] == ["a", "b.txt", "b/c"]
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    with pytest.raises(ValueError, match="loop is a link"):
+        list_files(tmp_path)
+
+
+def test_many_may_remember_checksums_at_once(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) for number in range(8)]
+    for path in paths:
+        path.write_text(path.name)
+    memory = HashMemory(tmp_path / "memory.json")
+    with ThreadPoolExecutor(8) as pool:
+        first = list(pool.map(memory.sha256, paths))
+    assert first == [memory.sha256(path) for path in paths] and len(set(first)) == 8
+
+
+def test_a_second_process_waits_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "lock"
+    process = hold(path, 0.5)
+    assert is_locked(path)
+    began = time.monotonic()
+    with locked(path, waiting="another is running: waiting"):
+        assert time.monotonic() - began > 0.1
+    assert "another is running: waiting" in capsys.readouterr().out
+    process.wait()
+    assert not path.exists() and not is_locked(path)
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "lock"
+    process = hold(path, 60)
+    process.kill()
+    process.wait()
+    assert path.exists() and not is_locked(path)
+    with locked(path, waiting="waiting"):
+        pass
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,33 @@
+"""One process is the special case in which nothing happens; two are met in `tests/sft/test_processes.py`."""
+
+import torch
+
+from unichar.training import ranks as distributed
+
+
+def test_without_a_launcher_there_is_one_process(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    distributed.join()
+    assert (distributed.launched(), distributed.world(), distributed.rank(), distributed.is_main()) == (
+        1,
+        1,
+        0,
+        True,
+    )
+    assert distributed.total([1.5, 2]) == [1.5, 2]
+    assert distributed.any_of(True, False) == (True, False)
+    assert distributed.from_main(3.0) == 3.0 and distributed.broadcast_text("here") == "here"
+    distributed.wait_for_all()
+
+
+def test_alone_gradients_stay_as_they_are():
+    weights = [torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)]
+    weights[0].sum().backward()
+    distributed.sum_gradients(weights)
+    assert weights[0].grad.tolist() == [1, 1] and weights[1].grad is None
+
+
+def test_whole_tensors_are_assigned_as_they_are():
+    target = torch.zeros(3, requires_grad=True)
+    distributed.assign(target, torch.arange(3.0))
+    assert target.tolist() == [0, 1, 2] and distributed.whole(target) is target

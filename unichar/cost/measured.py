@@ -1,0 +1,47 @@
+"""What a finished training computed: the `flops` of its summary, counted from the real base, texts and steps.
+
+The pipeline calls it after `sft` and `grpo`, so that trainers need not know how costs are counted.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, LlamaConfig
+
+from unichar.cost.flops import Sizes
+from unichar.cost.grpo import round_flops
+from unichar.cost.sft import step_flops
+from unichar.cost.sizes import bagel_sizes, nano_sizes
+from unichar.cost.workload import measured_texts
+from unichar.model.bagel.weights import find_tensors, read_shape
+from unichar.model.lora import saved_rank
+from unichar.model.nano import model as nano
+from unichar.model.nano.backbone import backbone_folder
+from unichar.types import CuratedKit, StageJob, read_interactions
+
+
+def training_flops(verb: str, job: StageJob, summary: dict[str, Any]) -> dict[str, float]:
+    """`{"flops": operations}` of a finished `sft` or `grpo`; nothing for other stages."""
+    if verb not in ("sft", "grpo"):
+        return {}
+
+    sizes = base_sizes(job.base)
+    texts = measured_texts(read_interactions(job.inputs["interactions"] / "train.jsonl"))
+    kit = CuratedKit.read(job.inputs["curated_kit"])
+    config = job.config.for_kind(toons=kit.is_toon_world)
+    if verb == "sft":
+        return {"flops": summary["optimizer_steps"] * step_flops(sizes, texts, config)}
+
+    rank = saved_rank(job.inputs["sft_checkpoint"] / "adapters" / "gen")
+    return {"flops": summary["rounds"] * round_flops(sizes, texts, config, gen_rank=rank)}
+
+
+def base_sizes(base: Path) -> Sizes:
+    """The sizes of a base on disk: one file (nano) or a folder (BAGEL). Only heads and configurations are read."""
+    if base.is_dir():
+        config, image_size = read_shape(base, find_tensors(base))
+        return bagel_sizes(image_size, config)
+
+    backbone = AutoConfig.from_pretrained(backbone_folder())
+    assert isinstance(backbone, LlamaConfig)
+    return nano_sizes(nano.read_shape(base), backbone)

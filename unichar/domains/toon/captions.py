@@ -1,0 +1,146 @@
+"""The toon world in words: captions in several wordings, and a question with its answer for every attribute."""
+
+import dataclasses
+import random
+from collections.abc import Mapping
+
+from unichar.domains.toon.vocabulary import Identity, Scene, attributes
+
+_WORN = {
+    "nothing": "",
+    "hat": "a top hat",
+    "crown": "a golden crown",
+    "bow": "a pink bow",
+    "glasses": "round glasses",
+    "scarf": "a red scarf",
+    "headphones": "orange headphones",
+}
+_HELD = {
+    "cup": "a cup",
+    "book": "a book",
+    "flower": "a flower",
+    "balloon": "a red balloon",
+    "fish": "a fish",
+    "wand": "a magic wand",
+    "ball": "a ball",
+}
+_POSED = {
+    "standing": ("standing", "standing still", "arms down"),
+    "waving": ("waving", "waving hello", "one arm up"),
+    "cheering": ("cheering", "both arms up", "arms in the air"),
+    "posing": ("hands on hips", "posing", "striking a pose"),
+    "jumping": ("jumping", "jumping for joy", "in mid-jump"),
+}
+_FELT = {
+    "smiling": ("smiling", "with a smile", "looking happy"),
+    "sad": ("sad", "looking sad", "with a tear"),
+    "angry": ("angry", "looking angry", "gritting its teeth"),
+    "surprised": ("surprised", "looking surprised", "wide-eyed"),
+    "sleepy": ("sleepy", "eyes closed, sleepy", "falling asleep"),
+    "winking": ("winking", "with a wink", "giving a wink"),
+    "laughing": ("laughing", "laughing out loud", "with a big laugh"),
+}
+_PLACED = {
+    "studio": ("in front of a plain wall", "in a studio"),
+    "beach": ("at the beach", "in front of the sea"),
+    "forest": ("in the forest", "in front of fir trees"),
+    "city": ("in the city", "in front of skyscrapers"),
+    "snow": ("in the snow", "on a snowy hill"),
+    "night": ("at night under the stars", "under a night sky"),
+    "room": ("in a living room", "at home in a room"),
+    "garden": ("in a garden", "in front of a garden fence"),
+}
+_NAMES_A = ("Bo", "Ka", "Li", "Mo", "Nu", "Pi", "Ro", "Sa", "Ti", "Zu", "Fen", "Gar", "Hal", "Jun", "Vel")
+_NAMES_B = ("bi", "do", "ka", "lo", "mi", "na", "rin", "sha", "tu", "va", "zo", "dle", "nix")
+
+
+def random_name(rng: random.Random) -> str:
+    """A made-up name, so that the base learns to draw the scene of somebody it does not know."""
+    return rng.choice(_NAMES_A) + rng.choice(_NAMES_B)
+
+
+def describe(identity: Identity) -> str:
+    """`a teal cat with purple eyes in a dotted pink shirt, wearing a red scarf`"""
+    coat = (
+        f"a human with {identity.color} hair and {identity.skin} skin"
+        if identity.species == "human"
+        else _coat(identity)
+    )
+    joint = "," if identity.species == "human" else " with"
+    pattern = "" if identity.pattern == "plain" else f"{identity.pattern} "
+    worn = _WORN[identity.accessory]
+    return f"{coat}{joint} {identity.eyes} eyes in a {pattern}{identity.outfit} shirt" + (
+        f", wearing {worn}" if worn else ""
+    )
+
+
+def _coat(identity: Identity) -> str:
+    article = "an" if identity.color[0] in "aeiou" else "a"
+    return f"{article} {identity.color} {identity.species}"
+
+
+def scene_phrases(scene: Scene | Mapping[str, str], rng: random.Random) -> list[str]:
+    """A scene, or the named attributes of one, as phrases, each in a wording drawn by `rng`: expression, pose, prop (where there
+    is one), place."""
+    wanted = dataclasses.asdict(scene) if isinstance(scene, Scene) else scene
+    phrases = []
+    for name, words in (("expression", _FELT), ("pose", _POSED), ("prop", _HELD), ("background", _PLACED)):
+        value = wanted.get(name, "nothing")
+        if value != "nothing":
+            phrases.append(f"holding {_HELD[value]}" if name == "prop" else rng.choice(words[value]))
+    return phrases
+
+
+def caption(who: str, scene: Scene | Mapping[str, str], rng: random.Random) -> str:
+    """An exact caption in one of several wordings.
+
+    Args:
+        who: A name, or the text of `describe`.
+        scene: All of it, or the attributes that are asked for.
+        rng: Picks the wording; the content is always the same.
+    """
+    phrases = ", ".join(scene_phrases(scene, rng))
+    form = rng.randrange(4)
+    if form == 0:
+        return f"A picture of {who}, {phrases}."
+    if form == 1:
+        return f"{who[0].upper()}{who[1:]}, {phrases}."
+    if form == 2:
+        return f"Draw {who}: {phrases}."
+    return f"A cartoon of {who}, {phrases}"
+
+
+_QUESTIONS = {
+    "species": (
+        "What kind of creature is this?",
+        "Which species do you see?",
+        "Who is in the picture, what kind of being?",
+    ),
+    "color": (
+        "What is its main color?",
+        "Which color is its fur, hair or body?",
+        "What color is the character itself?",
+    ),
+    "eyes": ("What color are the eyes?", "Which eye color does it have?"),
+    "outfit": ("What color is the shirt?", "Which color are its clothes?"),
+    "pattern": ("What pattern is on the shirt?", "Are the clothes plain, striped, dotted or starred?"),
+    "accessory": ("What is it wearing besides the shirt?", "Which accessory does it wear?"),
+    "skin": ("What skin tone does it have?", "Is the skin light, tan, brown or dark?"),
+    "expression": ("How does it look or feel?", "What is the expression?", "What face is it making?"),
+    "pose": ("What is its pose?", "What is it doing with its body?"),
+    "prop": ("What is it holding?", "What is in its hand?"),
+    "background": ("Where is it?", "What is the background?", "What place is this?"),
+}
+
+
+def visible(identity: Identity, scene: Scene) -> dict[str, str]:
+    """The attributes one can really see: closed eyes have no colour, fur hides the skin."""
+    seen = attributes(identity, scene)
+    if scene.expression in ("sleepy", "laughing"):
+        del seen["eyes"]
+    return seen
+
+
+def questions(identity: Identity, scene: Scene, rng: random.Random) -> list[tuple[str, str, str]]:
+    """(attribute, question, one-word answer) for every visible attribute, wordings drawn by `rng`."""
+    return [(name, rng.choice(_QUESTIONS[name]), value) for name, value in visible(identity, scene).items()]

@@ -1,0 +1,135 @@
+"""The table of stages: one verb and one noun each. Commands, modules, assets and folders take their names from it.
+
+The store names folders by it and the pipeline runs by it, so it lies below both. Standard library only, no torch.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One row of the line: its verb is the command and the module's task, its noun is the product.
+
+    Example: `Stage(number=4, verb="sft", noun="sft_checkpoint", module="unichar.sft.train", own_process=True, ...)`
+    """
+
+    number: int
+    noun: str
+    """Dagster asset and run folder."""
+    verb: str = ""
+    """Command; empty for the kit, which a user brings."""
+    module: str = ""
+    """Has `run(job: StageJob) -> dict[str, number]`."""
+    own_process: bool = False
+    """Loads torch: needs the base model and the gate on the kit, and gets its own process under Dagster."""
+    needs: tuple[str, ...] = ()
+    """Nouns of the outputs it reads."""
+    packages: tuple[str, ...] = ()
+    """Packages (own files only) and modules whose source makes its code version; the model family's package is added."""
+    config: str = ""
+    """Field of `Preset` that holds its settings."""
+
+    @property
+    def folder(self) -> str:
+        """As `4_sft_checkpoint`."""
+        return f"{self.number}_{self.noun}"
+
+
+_GROUND = ("unichar.domains", "unichar.domains.toon", "unichar.types")
+_KIT = ("unichar.kit", *_GROUND)
+_LEARN = (
+    "unichar.training",
+    "unichar.model",
+    "unichar.interactions.prompts",
+    "unichar.kit.images",
+    *_GROUND,
+)
+
+STAGES: tuple[Stage, ...] = (
+    Stage(number=0, noun="raw_kit"),
+    Stage(
+        number=1,
+        noun="validated_kit",
+        verb="validate",
+        module="unichar.kit.validate",
+        needs=("raw_kit",),
+        packages=_KIT,
+        config="kit",
+    ),
+    Stage(
+        number=2,
+        noun="curated_kit",
+        verb="curate",
+        module="unichar.kit.curate",
+        needs=("raw_kit", "validated_kit"),
+        packages=_KIT,
+        config="kit",
+    ),
+    Stage(
+        number=3,
+        noun="interactions",
+        verb="synthesize",
+        module="unichar.interactions.synthesize",
+        needs=("curated_kit",),
+        packages=("unichar.interactions", "unichar.interactions.phrases", *_GROUND),
+        config="interactions",
+    ),
+    Stage(
+        number=4,
+        noun="sft_checkpoint",
+        verb="sft",
+        module="unichar.sft.train",
+        own_process=True,
+        needs=("validated_kit", "curated_kit", "interactions"),
+        packages=("unichar.sft", *_LEARN),
+        config="sft",
+    ),
+    Stage(
+        number=5,
+        noun="grpo_checkpoint",
+        verb="grpo",
+        module="unichar.grpo.train",
+        own_process=True,
+        needs=("validated_kit", "curated_kit", "interactions", "sft_checkpoint"),
+        packages=("unichar.grpo", "unichar.judges", *_LEARN),
+        config="grpo",
+    ),
+    Stage(
+        number=6,
+        noun="eval_report",
+        verb="evaluate",
+        module="unichar.evaluation.evaluate",
+        own_process=True,
+        needs=("raw_kit", "curated_kit", "interactions", "sft_checkpoint", "grpo_checkpoint"),
+        packages=(
+            "unichar.evaluation",
+            "unichar.judges",
+            "unichar.grpo.prompts",
+            "unichar.kit.schema",
+            *_LEARN,
+        ),
+        config="evaluation",
+    ),
+    Stage(
+        number=7,
+        noun="release",
+        verb="release",
+        module="unichar.release.gate",
+        needs=("raw_kit", "eval_report", "grpo_checkpoint"),
+        packages=("unichar.release.gate", "unichar.release.config", "unichar.kit.schema", "unichar.types"),
+        config="release",
+    ),
+)
+VERBS: tuple[str, ...] = tuple(stage.verb for stage in STAGES if stage.verb)
+
+
+def stage_of(name: str) -> Stage:
+    """The stage with this verb or noun.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for stage in STAGES:
+        if name and name in (stage.verb, stage.noun):
+            return stage
+    raise ValueError(f"there is no stage {name!r}; the stages are {', '.join(VERBS)}")

@@ -1,0 +1,293 @@
+"""Where every output lies and how it appears. Nobody else builds a path under `runs/`.
+
+    runs/<character>/<n>_<noun>/<fingerprint>/   config.json, summary.json, the product, manifest.json (written last)
+    runs/<character>/<n>_<noun>/CURRENT.json     which of them is in use
+    runs/<character>/CHAMPION.json               which release passed its gate last
+
+A folder without `manifest.json` does not exist for readers. Outputs are written beside their place, flushed, and renamed,
+so that a kill at any moment leaves the old output or the new one. With `UNICHAR_STORE=s3://bucket/prefix` every output is
+also kept there (`unichar.store.remote`), and the pointers there are the ones that count. Standard library only, no torch.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from unichar.stages import stage_of
+from unichar.store.files import HashMemory, json_bytes, sha256_file, sync_folder, write_atomic
+from unichar.store.fingerprint import fingerprint
+from unichar.store.manifest import MANIFEST, BrokenOutput, read_json, write_manifest
+from unichar.store.remote import Remote
+
+
+class MissingOutput(ValueError):
+    """An output that a stage needs was never made."""
+
+
+class StoreError(ValueError):
+    """The disk refused: full, read-only, no permission."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One published output of a stage."""
+
+    character: str
+    noun: str
+    folder: Path
+    fingerprint: str
+    summary: dict[str, Any]
+    """The stage's numbers, and `seconds`."""
+    manifest: dict[str, Any]
+    fresh: bool = False
+    """Whether the call that returned it has just made it."""
+
+    @property
+    def version(self) -> str:
+        """What the next stages see of it: the fingerprint of a trained product, the content of any other."""
+        return self.manifest["version"]
+
+
+class Store:
+    """The outputs of all characters on this machine, and their copies on S3 when there is a `remote`.
+
+    Example: `Store.from_env().current("mochi", "interactions").folder / "train.jsonl"`
+    """
+
+    def __init__(self, home: Path, data: Path, remote: Remote | None = None) -> None:
+        self.home = home
+        self.data = data
+        self.remote = remote
+
+    @classmethod
+    def from_env(cls) -> "Store":
+        """UNICHAR_HOME (holds `runs/`; the current folder), UNICHAR_DATA (`./data`), UNICHAR_STORE (s3://bucket/prefix or unset).
+
+        Raises:
+            ValueError: UNICHAR_STORE is no S3 address.
+        """
+        home = Path(os.environ.get("UNICHAR_HOME") or Path.cwd())
+        data = Path(os.environ.get("UNICHAR_DATA") or Path.cwd() / "data")
+        address = os.environ.get("UNICHAR_STORE")
+        return cls(home.resolve(), data.resolve(), Remote(address) if address else None)
+
+    @property
+    def runs(self) -> Path:
+        """`<home>/runs`."""
+        return self.home / "runs"
+
+    @cached_property
+    def hashes(self) -> HashMemory:
+        """Remembered checksums of large files."""
+        return HashMemory(self.runs / ".sha256.json")
+
+    def kit(self, character: str) -> Path:
+        """The user's folder of a character, which may not exist."""
+        return self.data / "characters" / character
+
+    def base(self, family: str) -> Path:
+        """The base model of a family: one file for nano; for BAGEL a folder, UNICHAR_BAGEL or `data/models/bagel`."""
+        if family == "nano":
+            return self.data / "models" / "nano" / "base.safetensors"
+        return Path(os.environ.get("UNICHAR_BAGEL") or self.data / "models" / "bagel")
+
+    def stage_folder(self, character: str, noun: str) -> Path:
+        """`runs/<character>/<n>_<noun>`."""
+        return self.runs / character / stage_of(noun).folder
+
+    def work_folder(self, character: str, noun: str, key: str) -> Path:
+        """Where a stage keeps what it resumes from; survives kills, removed after publishing."""
+        return self.stage_folder(character, noun) / f".work-{key}"
+
+    def lock_file(self, character: str, noun: str, key: str) -> Path:
+        """Held by the process that makes this output."""
+        return self.stage_folder(character, noun) / f".lock-{key}"
+
+    def current(self, character: str, noun: str) -> Output:
+        """The output in use: the one that S3 points to, when there is S3, else the one that CURRENT.json points to.
+
+        Raises:
+            MissingOutput: It was never made; the message says which command makes it.
+            BrokenOutput: The manifest is not the published one.
+        """
+        stage = stage_of(noun)
+        pointer = self._pointer(f"{character}/{stage.folder}/CURRENT.json")
+        output = self.find(character, noun, pointer["fingerprint"]) if pointer else None
+        if pointer is None or output is None:
+            command = f"python -m unichar {stage.verb} --character {character}"
+            raise MissingOutput(f"{character} has no {noun} yet: run `{command}` first")
+        if pointer["manifest_sha256"] == sha256_file(output.folder / MANIFEST):
+            return output
+        if not self.remote:
+            raise BrokenOutput(
+                f"{output.folder / MANIFEST} is not the one that was published; {_again(output)}"
+            )
+        return self._fetch(
+            character, noun, output.fingerprint, replace=True
+        )  # replaced on S3 by another machine
+
+    def find(self, character: str, noun: str, key: str) -> Output | None:
+        """A published output by its fingerprint, fetched from S3 if only that has it; None if nobody has it."""
+        if (self.stage_folder(character, noun) / key / MANIFEST).exists():
+            return self._open(character, noun, key)
+        if self.remote and self.remote.manifest(f"{character}/{stage_of(noun).folder}/{key}"):
+            return self._fetch(character, noun, key)
+        return None
+
+    def verify(self, output: Output, *, again: bool = False) -> None:
+        """Check every file of an output against its manifest; `again` reads files that were checked before too.
+
+        Raises:
+            BrokenOutput: A file is missing, or is not what was published.
+        """
+        for entry in output.manifest["files"]:
+            path = output.folder / entry["path"]
+            if not path.exists():
+                raise BrokenOutput(f"{path} is missing; {_again(output)}")
+            digest = sha256_file(path) if again else self.hashes.sha256(path)
+            if digest != entry["sha256"]:
+                raise BrokenOutput(
+                    f"{path} was changed or damaged (its sha256 is not the published one); {_again(output)}"
+                )
+
+    @contextlib.contextmanager
+    def staging(self, character: str, noun: str, key: str) -> Iterator[Path]:
+        """An empty folder beside the outputs, on their file system; removed at the end unless it was published.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        parent = self.stage_folder(character, noun)
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            staged = Path(tempfile.mkdtemp(dir=parent, prefix=f".tmp-{key}-"))
+            staged.chmod(0o755)  # mkdtemp gives 0700; outputs are for the whole team
+        except OSError as error:
+            raise _refused(parent, error) from error
+        try:
+            yield staged
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+    def publish(self, staged: Path, manifest: dict[str, Any], *, force: bool = False) -> Output:
+        """Make a staged folder (config.json, summary.json and the product) the current output of its stage.
+
+        `manifest` has at least `character`, `noun` and `recipe`, the JSON value that the fingerprint is made of; files,
+        version and time are added. When the fingerprint is already published, that output stays and the staged one is
+        dropped, unless `force` replaces it.
+
+        Raises:
+            StoreError: The disk refused. Readers still see what they saw before.
+            RemoteError: S3 refused. The output is published on this machine; the next run of the stage uploads it.
+        """
+        character, noun, key = manifest["character"], manifest["noun"], fingerprint(manifest["recipe"])
+        folder = self.stage_folder(character, noun) / key
+        # A forced output has the old fingerprint but other weights: its version is its content, so what follows is made anew.
+        by_content = force or not stage_of(noun).own_process
+        try:
+            made = write_manifest(staged, manifest | {"fingerprint": key}, by_content=by_content)
+            _move(staged, folder, replace=force)
+            output = self.use(self._open(character, noun, key), force=force)
+            if output.version != made["version"]:
+                print(
+                    f"{noun} of {character}: another run published {key} first, with other files; those are used",
+                    flush=True,
+                )
+            shutil.rmtree(self.work_folder(character, noun, key), ignore_errors=True)
+        except OSError as error:
+            raise _refused(folder, error) from error
+        return dataclasses.replace(output, fresh=True)
+
+    def use(self, output: Output, *, force: bool = False) -> Output:
+        """Make a published output the current one of its stage, here and on S3, and return it.
+
+        When another machine published the same fingerprint first, S3 keeps that one and it replaces ours, so that one
+        fingerprint means the same bytes everywhere. `force` replaces the one on S3 instead.
+        """
+        where = f"{output.character}/{stage_of(output.noun).folder}"
+        if self.remote and not self.remote.upload(
+            output.folder, f"{where}/{output.fingerprint}", force=force
+        ):
+            output = self._fetch(output.character, output.noun, output.fingerprint, replace=True)
+        digest = sha256_file(output.folder / MANIFEST)
+        self._write_pointer(
+            f"{where}/CURRENT.json", {"fingerprint": output.fingerprint, "manifest_sha256": digest}
+        )
+        return output
+
+    def promoted(self, character: str) -> dict[str, Any] | None:
+        """The release that passed its gate last: `{"release": fingerprint, "grpo_checkpoint": fingerprint}`, or None."""
+        return self._pointer(f"{character}/CHAMPION.json")
+
+    def promote(self, release: Output) -> None:
+        """Point the champion at a release that passed its gate."""
+        pointer = {
+            "release": release.fingerprint,
+            "grpo_checkpoint": release.manifest["inputs"]["grpo_checkpoint"],
+        }
+        self._write_pointer(f"{release.character}/CHAMPION.json", pointer)
+
+    def _pointer(self, where: str) -> dict[str, Any] | None:
+        """S3 counts when it has the pointer: this machine may have slept while others published."""
+        shared = self.remote.read_pointer(where) if self.remote else None
+        path = self.runs / where
+        return shared or (read_json(path) if path.exists() else None)
+
+    def _write_pointer(self, where: str, pointer: dict[str, Any]) -> None:
+        if self.remote:
+            self.remote.write_pointer(where, pointer)
+        write_atomic(self.runs / where, json_bytes(pointer))
+
+    def _open(self, character: str, noun: str, key: str) -> Output:
+        folder = self.stage_folder(character, noun) / key
+        manifest, summary = read_json(folder / MANIFEST), read_json(folder / "summary.json")
+        return Output(
+            character=character, noun=noun, folder=folder, fingerprint=key, summary=summary, manifest=manifest
+        )
+
+    def _fetch(self, character: str, noun: str, key: str, *, replace: bool = False) -> Output:
+        assert self.remote is not None
+        with self.staging(character, noun, key) as staged:
+            self.remote.download(f"{character}/{stage_of(noun).folder}/{key}", staged)
+            _move(staged, self.stage_folder(character, noun) / key, replace=replace)
+        return self._open(character, noun, key)
+
+
+def _move(staged: Path, folder: Path, *, replace: bool) -> None:
+    """Rename a staged folder to its place; an output that is there stays, unless it shall be replaced.
+
+    To replace takes two renames. A kill between them leaves no output, and the old one aside.
+    """
+    if (replace and folder.exists()) or (folder.exists() and not (folder / MANIFEST).exists()):
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".tmp-{folder.name}-replaced-"))
+        folder.rename(aside / folder.name)  # for readers that have it open; `doctor` removes it after a day
+    try:
+        staged.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        shutil.rmtree(staged)
+    sync_folder(folder.parent)
+
+
+def _again(output: Output) -> str:
+    return f"run `python -m unichar {stage_of(output.noun).verb} --character {output.character} --force` to make it again"
+
+
+def _refused(path: Path, error: OSError) -> StoreError:
+    hint = (
+        "free some space"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT)
+        else "check the disk and the permissions"
+    )
+    return StoreError(
+        f"could not write {path}: {error.strerror or error}; {hint}, or set UNICHAR_HOME to another folder"
+    )

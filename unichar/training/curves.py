@@ -1,0 +1,44 @@
+"""Curves: one JSON object a line, one line a logged step."""
+
+import json
+import os
+from pathlib import Path
+
+from unichar.store.files import write_atomic
+
+
+class Curve:
+    """Appends to `curve.jsonl`; a resumed run drops the lines after the step it resumes from, so no step appears twice."""
+
+    def __init__(self, path: Path, *, resume_from: int = 0) -> None:
+        self.path = path
+        kept = [row for row in read_curve(path) if row["step"] < resume_from]
+        write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+
+    def log(self, step: int, numbers: dict[str, float]) -> None:
+        """Add one line and flush it.
+
+        Raises:
+            OSError: The disk is full or refuses; a resumed run drops a line that is cut off.
+        """
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps({"step": step, **numbers}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            words = f"could not add step {step} to the curve: {error.strerror}; make room and run the same command again"
+            raise OSError(error.errno, words, str(self.path)) from error
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    """The rows of a curve; a last line cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
