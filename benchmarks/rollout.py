@@ -75,7 +75,7 @@ def tuned_job(config: GrpoConfig, *, character: str = "mochi", steps: int = 60) 
     for verb in ("validate", "curate", "synthesize"):
         output = run_stage(verb, character, preset="cpu", store=store)
         inputs[output.folder.parent.name.partition("_")[2]] = output.folder
-    folders = {name: home / name for name in ("sft_work", "sft_out", "work", "out")}
+    folders = {name: home / name for name in ("sft_scratch", "sft_out", "scratch", "out")}
     for folder in folders.values():
         folder.mkdir(parents=True)
     say(f"tuning the pictures of {character} for {steps} steps")
@@ -83,11 +83,11 @@ def tuned_job(config: GrpoConfig, *, character: str = "mochi", steps: int = 60) 
     common = {"character": character, "seed": 0, "base": base}
     sft.run(
         StageJob(
-            config=pictures_only, inputs=inputs, work=folders["sft_work"], out=folders["sft_out"], **common
+            config=pictures_only, inputs=inputs, scratch=folders["sft_scratch"], out=folders["sft_out"], **common
         )
     )
     inputs["sft_checkpoint"] = folders["sft_out"]
-    return StageJob(config=config, inputs=inputs, work=folders["work"], out=folders["out"], **common)
+    return StageJob(config=config, inputs=inputs, scratch=folders["scratch"], out=folders["out"], **common)
 
 
 if __name__ == "__main__":

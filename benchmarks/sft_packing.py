@@ -164,7 +164,7 @@ def asking(model: NanoModel, items: Sequence[Interaction], folder: Path) -> None
 
 def whole_run(inputs: dict[str, Path], home: Path) -> tuple[float, float]:
     """(share of seconds outside forward, backward and optimizer, peak memory in MB) of a short run in this process."""
-    folders = {name: home / name for name in ("work", "out")}
+    folders = {name: home / name for name in ("scratch", "out")}
     for folder in folders.values():
         folder.mkdir()
     config = replace(get_preset("cpu").sft, steps=RUN_STEPS)

@@ -85,7 +85,7 @@ def make_inputs(folder: Path, **overrides: Any) -> dict[str, Path]:
     )
     out = inputs["interactions"]
     synthesize.run(
-        StageJob(character=kit.id, config=config, seed=0, inputs=inputs, base=BASE, work=out, out=out)
+        StageJob(character=kit.id, config=config, seed=0, inputs=inputs, base=BASE, scratch=out, out=out)
     )
     for stage in inputs.values():
         (stage / "summary.json").write_text(json.dumps({"seconds": 1.0}))
@@ -93,10 +93,10 @@ def make_inputs(folder: Path, **overrides: Any) -> dict[str, Path]:
 
 
 def make_job(verb: str, folder: Path, inputs: dict[str, Path], **overrides: Any) -> StageJob:
-    """A tiny job of a stage; its `work` and `out` lie in `folder`, so the same folder resumes. `overrides` replace fields."""
-    for name in ("work", "out"):
+    """A tiny job of a stage; its `scratch` and `out` lie in `folder`, so the same folder resumes. `overrides` replace fields."""
+    for name in ("scratch", "out"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    values = {"config": TINY[verb], "seed": 0, "base": BASE, "work": folder / "work", "out": folder / "out"}
+    values = {"config": TINY[verb], "seed": 0, "base": BASE, "scratch": folder / "scratch", "out": folder / "out"}
     return StageJob(**({"character": "bramble", "inputs": inputs} | values | overrides))
 
 
@@ -109,7 +109,7 @@ def start_stage(verb: str, job: StageJob, *, config: str) -> subprocess.Popen[st
         "from pathlib import Path\n"
         "from factories_model import TINY, make_job\n"
         f"inputs = {{noun: Path(folder) for noun, folder in {inputs!r}.items()}}\n"
-        f"job = make_job({verb!r}, Path({str(job.work.parent)!r}), inputs, config={config})\n"
+        f"job = make_job({verb!r}, Path({str(job.scratch.parent)!r}), inputs, config={config})\n"
         f"import_module({stage_of(verb).module!r}).run(job)\n"
     )
 

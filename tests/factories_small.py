@@ -153,8 +153,8 @@ def small_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any
 
 
 def job_in(folder: Path, base: Path, inputs: dict[str, Path], config: Any) -> StageJob:
-    """A job whose `work` and `out` are made in the folder."""
-    for name in ("work", "out"):
+    """A job whose `scratch` and `out` are made in the folder."""
+    for name in ("scratch", "out"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     return StageJob(
         character="bramble",
@@ -162,7 +162,7 @@ def job_in(folder: Path, base: Path, inputs: dict[str, Path], config: Any) -> St
         seed=0,
         inputs=inputs,
         base=base,
-        work=folder / "work",
+        scratch=folder / "scratch",
         out=folder / "out",
     )
 
@@ -201,7 +201,7 @@ def train_through_kills(about: str) -> None:
         child = os.fork()
         if not child:
             os._exit(_train(job, told.get("limit") if kill_at is None else None))
-        while kill_at is not None and saved_step(job.work / "state.safetensors") < kill_at:
+        while kill_at is not None and saved_step(job.scratch / "state.safetensors") < kill_at:
             time.sleep(0.002)
         if kill_at is not None:
             os.kill(child, signal.SIGKILL)

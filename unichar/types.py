@@ -19,7 +19,7 @@ Kind = Literal["role_play", "thinking", "portrait", "visual_qa", "knowledge_qa"]
 class StageJob:
     """Everything a stage's `run(job) -> summary` gets. It reads `inputs`, writes its product into `out`, returns numbers.
 
-    `out` is an empty temporary folder that becomes visible only when `run` returns; `work` survives a kill and is where a
+    `out` is an empty temporary folder that becomes visible only when `run` returns; `scratch` survives a kill and is where a
     stage keeps what it resumes from.
     """
 
@@ -32,7 +32,7 @@ class StageJob:
     """Noun of each upstream output -> its folder; `raw_kit` -> the user's kit folder."""
     base: Path
     """The base model: one safetensors file (nano) or a folder (BAGEL)."""
-    work: Path
+    scratch: Path
     out: Path
     preset: str = ""
     """Name of the preset the settings come from, for what is shown to people."""

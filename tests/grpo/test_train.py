@@ -93,7 +93,7 @@ def same_run(job, other) -> None:
         [without_clock(row) for row in read_curve(each.out / "curve.jsonl")] for each in (job, other)
     )
     assert ours == theirs
-    tensors, twins = (load_tensors(each.work / "state.safetensors")[0] for each in (job, other))
+    tensors, twins = (load_tensors(each.scratch / "state.safetensors")[0] for each in (job, other))
     assert tensors.keys() == twins.keys() and all(torch.equal(tensors[name], twins[name]) for name in tensors)
     assert {"progress.steps", "progress.best_score", "progress.start_identity"} < tensors.keys()
     assert any(name.startswith("best.") for name in tensors)
@@ -104,10 +104,10 @@ def test_a_killed_run_goes_on_to_the_very_same_adapters(grpo_job, tmp_path, monk
     eager = dataclasses.replace(TINY["grpo"], save_seconds=0.0)
     job = make_job("grpo", tmp_path, grpo_job.inputs, config=eager)
     process = start_stage("grpo", job, config="replace(TINY['grpo'], save_seconds=0.0)")
-    wait_for_step(process, job.work / "state.safetensors", random.choice([1, 2]))
+    wait_for_step(process, job.scratch / "state.safetensors", random.choice([1, 2]))
     process.kill()
     assert process.wait(timeout=60) == -signal.SIGKILL
-    assert 1 <= saved_step(job.work / "state.safetensors") <= 3
+    assert 1 <= saved_step(job.scratch / "state.safetensors") <= 3
     run(job)
     same_run(job, grpo_job)
 
@@ -129,7 +129,7 @@ def test_flow_grpo_stopped_by_a_signal_goes_on_to_the_very_same_best(grpo_job, t
     summary = run(straight)
     job = make_job("grpo", tmp_path / "stopped", grpo_job.inputs, config=config)
     process = start_stage("grpo", job, config=f"replace(TINY['grpo'], {changes})")
-    wait_for_step(process, job.work / "state.safetensors", 1)
+    wait_for_step(process, job.scratch / "state.safetensors", 1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) in (STOPPED, 0)
     assert (
@@ -151,7 +151,7 @@ def test_who_loses_the_character_is_stopped_and_leaves_what_was_best(
     summary = run(job)
     assert (job.out / GEN).read_bytes() == (sft_job.out / GEN).read_bytes()
     assert (summary["kept_round"], summary["stopped_early"], summary["rounds"]) == (0, 1, 1)
-    assert saved_step(job.work / "state.safetensors") == 1
+    assert saved_step(job.scratch / "state.safetensors") == 1
     assert run(job)["rounds"] == 1  # and stays stopped
 
 

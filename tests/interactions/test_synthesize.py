@@ -40,7 +40,7 @@ def job(tmp_path, kit_folder, seed=0, **settings) -> StageJob:
         seed=seed,
         inputs={"curated_kit": kit_folder},
         base=out,
-        work=out,
+        scratch=out,
         out=out,
     )
 

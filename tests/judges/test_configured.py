@@ -111,7 +111,7 @@ def test_a_photographed_character_is_reinforced_and_reported_by_chosen_judges(
         finished(second, reinforce)
         (row,) = read_curve(second.out / "curve.jsonl")
         assert 0.5 <= row["alignment"] <= 1  # questions give 1, CLIP something
-        assert (second.work / "questions.json").exists()
+        assert (second.scratch / "questions.json").exists()
         assert {body["model"] for body in server.bodies} == {"rewarder"}
 
         (tmp_path / "characters" / "nia").mkdir(parents=True)

@@ -21,7 +21,7 @@ def run(folder: Path, parent: Path, *, seed: int = 0, **config: Any) -> tuple[di
     (evidence / "validation.json").write_text(inspect(folder, settings).to_json())
     inputs = {"raw_kit": folder, "validated_kit": evidence}
     job = StageJob(
-        character="pip", config=settings, seed=seed, inputs=inputs, base=parent, work=parent, out=out
+        character="pip", config=settings, seed=seed, inputs=inputs, base=parent, scratch=parent, out=out
     )
     return curate.run(job), out
 
@@ -113,7 +113,7 @@ def test_a_kit_changed_after_validation_is_refused(tmp_path: Path) -> None:
     (folder / "profile.md").write_text("other")
     inputs = {"raw_kit": folder, "validated_kit": evidence}
     job = StageJob(
-        character="pip", config=KitConfig(), seed=0, inputs=inputs, base=tmp_path, work=tmp_path, out=out
+        character="pip", config=KitConfig(), seed=0, inputs=inputs, base=tmp_path, scratch=tmp_path, out=out
     )
     with pytest.raises(KitRejected, match="files changed"):
         curate.run(job)
@@ -126,7 +126,7 @@ def test_a_bad_or_unvalidated_kit_is_refused(tmp_path: Path) -> None:
     (tmp_path / "validated" / "validation.json").unlink()
     inputs = {"raw_kit": tmp_path / "pip", "validated_kit": tmp_path / "validated"}
     job = StageJob(
-        character="pip", config=KitConfig(), seed=0, inputs=inputs, base=tmp_path, work=tmp_path, out=tmp_path
+        character="pip", config=KitConfig(), seed=0, inputs=inputs, base=tmp_path, scratch=tmp_path, out=tmp_path
     )
     with pytest.raises(KitRejected, match="never validated"):
         curate.run(job)

@@ -206,7 +206,7 @@ def make_job(folder: Path, parent: Path, **inputs: Path) -> StageJob:
         seed=0,
         inputs={"raw_kit": folder} | inputs,
         base=parent,
-        work=parent,
+        scratch=parent,
         out=out,
     )
 

@@ -197,9 +197,9 @@ def test_a_stage_that_fails_leaves_only_its_work(
     works = []
 
     def run(job: StageJob) -> dict[str, float]:
-        works.append(job.work)
-        seen = (job.work / "state").exists()
-        (job.work / "state").write_text("step 5")
+        works.append(job.scratch)
+        seen = (job.scratch / "state").exists()
+        (job.scratch / "state").write_text("step 5")
         (job.out / "half").write_text("x")
         if not seen:
             raise RuntimeError("out of memory")
@@ -281,7 +281,7 @@ TRAINER = """
     from unichar.store.store import Store
 
     def run(job):
-        steps = job.work / "steps"
+        steps = job.scratch / "steps"
         done = steps.read_text() if steps.exists() else ""
         steps.write_text(done + "x")
         print(f"step {len(done)}", flush=True)

@@ -75,7 +75,7 @@ def test_a_dry_run_of_a_new_character_needs_its_kit(tmp_path) -> None:
 
 def test_the_doctor_removes_what_dead_runs_left_yesterday_and_nothing_else(store: Store) -> None:
     folder = store.stage_folder("pip", "sft_checkpoint")
-    old, new, alive, work = (folder / name for name in (".tmp-k1-a", ".tmp-k2-b", ".tmp-k3-c", ".work-k1"))
+    old, new, alive, work = (folder / name for name in (".tmp-k1-a", ".tmp-k2-b", ".tmp-k3-c", ".scratch-k1"))
     for path in (old, new, alive, work):
         path.mkdir()
     (old / "weights").write_text("half")

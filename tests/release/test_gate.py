@@ -44,7 +44,7 @@ def release(tmp_path: Path, report: Any, **kit: Any) -> tuple[dict[str, Any], Pa
         seed=0,
         inputs=inputs,
         base=tmp_path,
-        work=tmp_path,
+        scratch=tmp_path,
         out=tmp_path / "out",
     )
     return run(job), job.out

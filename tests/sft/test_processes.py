@@ -78,6 +78,6 @@ def test_frozen_bf16_and_trained_fp32_weights_are_split_to_the_same_end(together
 def test_split_weights_are_saved_whole_and_go_on_to_the_last_bit(together, alone):
     ours, theirs = (saved_adapters(together / name / "adapters") for name in ("split, resumed", "split"))
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-    state, _ = load_tensors(together / "split, resumed" / "work" / "state.safetensors")
+    state, _ = load_tensors(together / "split, resumed" / "scratch" / "state.safetensors")
     shapes = {key.replace(".default", ""): tensor.shape for key, tensor in state.items()}
     assert all(shapes[key] == tensor.shape for key, tensor in theirs.items())

@@ -44,7 +44,7 @@ def home(small_base, monkeypatch):
 
 def start(job: StageJob, **more: Any) -> subprocess.Popen[str]:
     """`train_through_kills` in a process of its own."""
-    told = {"folder": str(job.work.parent), "base": str(job.base), "settings": SETTINGS, "kills": [], **more}
+    told = {"folder": str(job.scratch.parent), "base": str(job.base), "settings": SETTINGS, "kills": [], **more}
     about = json.dumps(told | {"inputs": {noun: str(path) for noun, path in job.inputs.items()}})
     return start_python(f"from factories_small import train_through_kills\ntrain_through_kills({about!r})")
 
@@ -92,14 +92,14 @@ def test_sigterm_saves_the_step_and_the_same_command_goes_on(straight, tmp_path,
     monkeypatch.setattr(Trainer, "step", stopping_after(3))
     with pytest.raises(SystemExit) as stopped:
         run(job)
-    assert stopped.value.code == STOPPED and saved_step(job.work / "state.safetensors") == 4
+    assert stopped.value.code == STOPPED and saved_step(job.scratch / "state.safetensors") == 4
     run(job)
     assert_same_product(job, straight)
 
 
 def test_changed_settings_or_another_base_are_named(straight, tmp_path):
     changed = small_job(
-        straight.work.parent, straight.base, straight.inputs, **SETTINGS | {"und_lr": 1e-5, "steps": 13}
+        straight.scratch.parent, straight.base, straight.inputs, **SETTINGS | {"und_lr": 1e-5, "steps": 13}
     )
     with pytest.raises(OtherRun) as caught:
         run(changed)
@@ -111,21 +111,21 @@ def test_changed_settings_or_another_base_are_named(straight, tmp_path):
         straight.base.read_bytes().replace(b'"format":"unichar-nano-1"', b'"format":"unichar-nano-2"')
     )
     with pytest.raises(OtherRun, match=r'another run: base_sha256 "[0-9a-f]{64}", now "[0-9a-f]{64}"'):
-        run(small_job(straight.work.parent, base, straight.inputs, **SETTINGS))
+        run(small_job(straight.scratch.parent, base, straight.inputs, **SETTINGS))
 
 
 def test_a_full_disk_is_one_message_and_the_old_state_stays(straight, tmp_path):
     """A limit on the size of files stands for the disk."""
     job = small_job(tmp_path, straight.base, straight.inputs, **SETTINGS)
-    limit = (straight.work / "state.safetensors").stat().st_size // 2
+    limit = (straight.scratch / "state.safetensors").stat().st_size // 2
     said, _ = start(job, kills=[3], limit=limit).communicate(timeout=120)
-    kept = saved_step(job.work / "state.safetensors")
+    kept = saved_step(job.scratch / "state.safetensors")
     (words,) = [line for line in said.splitlines() if line.startswith("error: ")]
     assert said.splitlines()[-1] == "-1" and "Traceback" not in said
     assert (
-        words.startswith(f"error: could not save step {kept + 1} to {job.work}") and "File too large" in words
+        words.startswith(f"error: could not save step {kept + 1} to {job.scratch}") and "File too large" in words
     )
     assert kept >= 3 and f"the state of step {kept} is intact. Make room for 1 MB" in words
-    assert not [path for path in job.work.iterdir() if path.name.startswith(".tmp")]
+    assert not [path for path in job.scratch.iterdir() if path.name.startswith(".tmp")]
     run(job)
     assert_same_product(job, straight)

@@ -144,4 +144,4 @@ def test_no_strangers_at_all_can_be_asked_for(inputs, tmp_path):
 def test_a_tracker_that_is_not_there_is_named_before_training(inputs, tmp_path, wrong):
     with pytest.raises(ValueError, match=r"tracker '?(paper|wandb)"):
         run(make_job("sft", tmp_path, inputs, config=dataclasses.replace(TINY["sft"], **wrong)))
-    assert not list((tmp_path / "work").iterdir())
+    assert not list((tmp_path / "scratch").iterdir())

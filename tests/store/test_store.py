@@ -162,17 +162,17 @@ def test_a_link_is_refused_because_it_would_point_elsewhere_tomorrow(tmp_path: P
 
 def test_a_failed_stage_leaves_nothing_but_its_work_folder(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    work = store.work_folder("pip", "sft_checkpoint", "k")
+    work = store.scratch_folder("pip", "sft_checkpoint", "k")
     work.mkdir(parents=True)
     with pytest.raises(RuntimeError), store.staging("pip", "sft_checkpoint", "k") as staged:
         (staged / "half").write_text("x")
         raise RuntimeError("out of memory")
-    assert [path.name for path in work.parent.iterdir()] == [".work-k"]
+    assert [path.name for path in work.parent.iterdir()] == [".scratch-k"]
 
 
 def test_publishing_removes_the_work_folder(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    work = store.work_folder("pip", "sft_checkpoint", fingerprint(make_manifest()["recipe"]))
+    work = store.scratch_folder("pip", "sft_checkpoint", fingerprint(make_manifest()["recipe"]))
     work.mkdir(parents=True)
     make_output(store)
     assert not work.exists()

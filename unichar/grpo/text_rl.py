@@ -56,7 +56,7 @@ class TextRlTrainer:
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
         key = run_key(config=dataclasses.asdict(self.config), seed=self.job.seed, base_sha256=base_sha256)
-        path = self.job.work / "words" / "state.safetensors"
+        path = self.job.scratch / "words" / "state.safetensors"
         path.parent.mkdir(exist_ok=True)
         return TrainState(path, {"und": self.model.und}, {"adamw": self.optimizer}, key=key)
 

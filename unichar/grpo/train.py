@@ -66,7 +66,7 @@ ALGORITHMS: dict[str, type[Nft] | type[FlowGrpo]] = {"nft": Nft, "flow_grpo": Fl
 
 def run(job: StageJob) -> dict[str, float]:
     """Reinforce the adapters of the SFT stage; writes `adapters/`, `curve.jsonl` and what the tracker leaves. Resumes from
-    `job.work` after a kill.
+    `job.scratch` after a kill.
 
     Returns:
         Rewards of the first and last quarter of the rounds on practice prompts, of the SFT model and the last on watched ones;
@@ -162,7 +162,7 @@ class Trainer:
             self.parameters, lr=self.config.lr, betas=(0.9, 0.99), weight_decay=0.0
         )
         self.meter = Meter()
-        self.tracker = Tracker(self.config.tracker, job.work, run="grpo")
+        self.tracker = Tracker(self.config.tracker, job.scratch, run="grpo")
 
     def _prompts(self, kit: CuratedKit) -> tuple[list[Prompt], list[Prompt]]:
         """(to learn from, to watch)"""
@@ -195,7 +195,7 @@ class Trainer:
                 return torch.cat([model.velocity(some, times, nothing) for some, times in parts])
 
         naturalness = Naturalness(denoise, real)
-        chosen = ConfiguredJudges(self.config.judges, kit, folder, questions=self.job.work / "questions.json")
+        chosen = ConfiguredJudges(self.config.judges, kit, folder, questions=self.job.scratch / "questions.json")
         own = chosen.eye or reward_encoder(model, self.job.base, toons=kit.is_toon_world)
         other = report_encoder(self.job.base, toons=kit.is_toon_world)
         reward = Scorers(own, kit, folder, size=model.image_size, soft=True, texts=chosen.texts)
@@ -211,7 +211,7 @@ class Trainer:
             "progress": self.watch.progress,
             **self.algorithm.modules,
         }
-        return TrainState(self.job.work / "state.safetensors", modules, {"adamw": self.optimizer}, key=key)
+        return TrainState(self.job.scratch / "state.safetensors", modules, {"adamw": self.optimizer}, key=key)
 
     def report(self, index: int, means: dict[str, float]) -> dict[str, float]:
         """A line of the curve with speed and memory, which also goes to the tracker."""
@@ -337,9 +337,9 @@ def _context(model: UnifiedModel, texts: Sequence[str]) -> PromptContext:
 
 
 def _keep(trainer: Trainer, job: StageJob) -> dict[str, float]:
-    shutil.copyfile(job.work / "curve.jsonl", job.out / "curve.jsonl")
+    shutil.copyfile(job.scratch / "curve.jsonl", job.out / "curve.jsonl")
     if job.config.text_rounds:
-        shutil.copyfile(job.work / "words" / "curve.jsonl", job.out / "curve_words.jsonl")
+        shutil.copyfile(job.scratch / "words" / "curve.jsonl", job.out / "curve_words.jsonl")
     trainer.tracker.keep(job.out)
     return _summary(read_curve(job.out / "curve.jsonl"), trainer)
 

@@ -137,7 +137,7 @@ def check_gate(character: str, store: Store) -> None:
 def _make(plan: StageSpec, store: Store, begin: Callable[[Path], None], *, force: bool) -> Output:
     """Run a stage in a temporary folder and publish what it wrote."""
     stage, character = plan.stage, plan.character
-    work = store.work_folder(character, stage.noun, plan.key)
+    work = store.scratch_folder(character, stage.noun, plan.key)
     if force:
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ def _job(plan: StageSpec, store: Store, out: Path) -> StageJob:
         seed=plan.seed,
         inputs={noun: output.folder for noun, output in plan.inputs.items()} | _kit_inputs(plan, store),
         base=plan.base,
-        work=store.work_folder(plan.character, plan.stage.noun, plan.key),
+        scratch=store.scratch_folder(plan.character, plan.stage.noun, plan.key),
         out=out,
         preset=plan.preset.name,
     )

@@ -42,7 +42,7 @@ from unichar.types import CuratedKit, Interaction, StageJob, read_interactions
 
 
 def run(job: StageJob) -> dict[str, float]:
-    """Train the adapters; writes `adapters/`, `curve.jsonl` and what looks and tracker leave. Resumes from `job.work`.
+    """Train the adapters; writes `adapters/`, `curve.jsonl` and what looks and tracker leave. Resumes from `job.scratch`.
 
     Returns:
         Final losses (means of the last tenth of the curve), counts and speed; nothing in processes that only help.
@@ -110,7 +110,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0)
         self.seen = Seen()
         self.meter = Meter()
-        self.tracker = Tracker(self.config.tracker, job.work, run="sft")
+        self.tracker = Tracker(self.config.tracker, job.scratch, run="sft")
 
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
@@ -121,7 +121,7 @@ class Trainer:
             "seen": self.seen,
             "watch": self.watch.history,
         }
-        return TrainState(self.job.work / "state.safetensors", modules, {"adamw": self.optimizer}, key=key)
+        return TrainState(self.job.scratch / "state.safetensors", modules, {"adamw": self.optimizer}, key=key)
 
     def step(self, index: int) -> dict[str, float]:
         """One optimizer step over one mixed batch, of which this process reads its share.
@@ -268,7 +268,7 @@ class Seen(nn.Module):
 
 
 def _keep(trainer: Trainer, job: StageJob, seconds: float) -> dict[str, float]:
-    shutil.copyfile(job.work / "curve.jsonl", job.out / "curve.jsonl")
+    shutil.copyfile(job.scratch / "curve.jsonl", job.out / "curve.jsonl")
     trainer.tracker.keep(job.out)
     trainer.watch.keep(job.out)
     return _summary(job.out / "curve.jsonl", trainer, seconds)

@@ -71,7 +71,7 @@ class Validation:
     ) -> None:
         self.model, self.held_out, self.prompts = model, list(held_out), list(prompts)
         self.config: SftConfig = job.config
-        self.seed, self.work, self.folder = job.seed, job.work, job.inputs["curated_kit"]
+        self.seed, self.scratch, self.folder = job.seed, job.scratch, job.inputs["curated_kit"]
         self.history = ValidationHistory()
         if (self.config.patience or self.config.keep_best) and not self.held_out:
             raise ValueError(
@@ -115,11 +115,11 @@ class Validation:
 
     @property
     def _kept(self) -> Path:
-        return self.work / "best.safetensors"
+        return self.scratch / "best.safetensors"
 
     @property
     def _sheets(self) -> Path:
-        return self.work / "watch"
+        return self.scratch / "watch"
 
     @torch.no_grad()
     def _nll(self) -> float:

@@ -103,9 +103,9 @@ class Store:
         """`runs/<character>/<n>_<noun>`."""
         return self.runs / character / stage_of(noun).folder
 
-    def work_folder(self, character: str, noun: str, key: str) -> Path:
+    def scratch_folder(self, character: str, noun: str, key: str) -> Path:
         """Where a stage keeps what it resumes from; survives kills, removed after publishing."""
-        return self.stage_folder(character, noun) / f".work-{key}"
+        return self.stage_folder(character, noun) / f".scratch-{key}"
 
     def lock_file(self, character: str, noun: str, key: str) -> Path:
         """Held by the process that makes this output."""
@@ -201,7 +201,7 @@ class Store:
                     f"{noun} of {character}: another run published {key} first, with other files; those are used",
                     flush=True,
                 )
-            shutil.rmtree(self.work_folder(character, noun, key), ignore_errors=True)
+            shutil.rmtree(self.scratch_folder(character, noun, key), ignore_errors=True)
         except OSError as error:
             raise _refused(folder, error) from error
         return dataclasses.replace(output, fresh=True)

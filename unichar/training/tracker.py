@@ -16,7 +16,7 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 class Tracker:
     """Opened at the first line; writes from process 0 only.
 
-    Example: `Tracker("tensorboard", job.work, run="sft").log(4, {"loss": 0.3})`
+    Example: `Tracker("tensorboard", job.scratch, run="sft").log(4, {"loss": 0.3})`
     """
 
     def __init__(self, name: str, folder: Path, *, run: str) -> None:
