@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,7 +72,9 @@ class JudgeServer:
     """Answers every chat request with what `reply` makes of its text; remembers requests and the headers they came with."""
 
     def __init__(self, reply: Callable[[str], Reply]) -> None:
-        self.reply, self.bodies, self.headers, self.delay = reply, [], [], 0.0
+        self.reply, self.bodies, self.headers = reply, [], []
+        self.hold: Callable[[str], None] = lambda words: None
+        """Called with each text before it is answered; it may wait."""
         self.retry_after = ""
         self.model = "a-judge"
 
@@ -87,8 +88,9 @@ class JudgeServer:
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         self.bodies.append(body)
         self.headers.append(dict(handler.headers) | {"path": handler.path})
-        time.sleep(self.delay)
-        said = self.reply(body["messages"][0]["content"][-1]["text"])
+        words = body["messages"][0]["content"][-1]["text"]
+        self.hold(words)
+        said = self.reply(words)
         status, data = said if isinstance(said, tuple) else (200, completion(said))
         handler.send_response(status)
         if self.retry_after:

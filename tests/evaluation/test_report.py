@@ -11,8 +11,9 @@ import pytest
 from factories_evaluation import make_report_input
 from PIL import Image
 
+from unichar.evaluation.content import ChatSample, RolePlaySample
 from unichar.evaluation.page import amount, duration, report_html
-from unichar.evaluation.report import ChatSample, RolePlaySample, headline, report_json, write_report
+from unichar.evaluation.report import headline, report_json, write_report
 from unichar.evaluation.statistics import Estimate
 
 HOSTILE = (

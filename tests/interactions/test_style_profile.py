@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from factories_interactions import BRAMBLE_PERSONA, count_vidor, make_curated_kit
 
-from unichar.interactions import temperaments
+from unichar.interactions import phrases
 from unichar.interactions.phrases import plain
 from unichar.interactions.style_profile import TEMPERAMENTS, hear
 from unichar.types import Exchange, Persona
@@ -62,7 +62,7 @@ def test_every_temperament_speaks_on_every_topic(name):
 
 
 def test_no_temperament_file_is_forgotten():
-    files = {path.stem for folder in temperaments.__path__ for path in Path(folder).glob("[a-z]*.py")}
+    files = {path.stem for folder in phrases.__path__ for path in Path(folder).glob("[a-z]*.py")}
     assert files == {*TEMPERAMENTS, "plain"}
 
 

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,10 +54,12 @@ class Endpoint:
         tries: int = 5,
         pause: float = 1.0,
         workers: int = 8,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.model = model
         self._address, self._parts = address, urlsplit(address)
         self._timeout, self._tries, self._pause, self._workers = timeout, tries, pause, workers
+        self._sleep = sleep
         self._key = os.environ.get(KEY, "")
 
     def ask(self, requests: Sequence[Content], *, max_tokens: int) -> list[str]:
@@ -83,7 +85,7 @@ class Endpoint:
             except _Passing as trouble:
                 words = str(trouble)
                 if number + 1 < self._tries:
-                    time.sleep(min(max(trouble.pause, self._pause * 2**number), _LONGEST_PAUSE))
+                    self._sleep(min(max(trouble.pause, self._pause * 2**number), _LONGEST_PAUSE))
         raise EndpointError(
             f"the judge at {self._address} does not answer ({words}, {self._tries} times): start it, "
             "or correct UNICHAR_ENDPOINT, or leave that empty to do without"
