@@ -1,10 +1,12 @@
-"""Every number that a change of code must not change: losses, gradients, rewards and metrics of the preset `smoke`.
+"""Every number that a change of code must not change: losses, gradients, rewards and metrics of `smoke`.
 
-    python tools/same_numbers.py --data data --out /tmp/after.json                       # about six minutes on one core
-    python tools/same_numbers.py --data data --out /tmp/after.json --against before.json # says what differs, exit code 1 if anything
+    python tools/same_numbers.py --data data --out before.json
+    python tools/same_numbers.py --data data --out after.json --against before.json
 
-One toon and, when `--photo` names a kit in the data folder, one photographed character; both GRPO algorithms; one thread and
-seed 0, so that two runs on one machine agree to the last digit. Seconds, speed and memory are left out.
+The second names each value that differs and then exits with 1. Records one toon and, when `--photo` names a
+kit in the data folder, one photographed character, each with both GRPO algorithms, on one thread with seed 0,
+so that two runs on one machine agree to the last digit. About six minutes on one core. Seconds, speed and
+memory are left out.
 """
 
 import argparse
@@ -27,7 +29,9 @@ _NEW = {"optimizer_steps"}
 
 def main() -> int:
     """Record, and compare when there is something to compare with."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with characters/ and models/")
     parser.add_argument("--toon", default="mochi")
     parser.add_argument("--photo", default="", help="id of a photographed character in the data folder")
@@ -65,10 +69,15 @@ def record(character: str, algorithm: str, data: Path) -> dict[str, Any]:
     presets.PRESETS["smoke"] = lambda: dataclasses.replace(smoke, grpo=changed)
 
     with tempfile.TemporaryDirectory() as home:
-        made = {output.noun: output for output in customize(character, preset="smoke", store=Store(Path(home), data))}
+        made = {
+            output.noun: output
+            for output in customize(character, preset="smoke", store=Store(Path(home), data))
+        }
         report = json.loads((made["eval_report"].folder / "report.json").read_text())
         trained = {verb: made[f"{verb}_checkpoint"] for verb in ("sft", "grpo")}
-        curves = {f"{verb}_curve": read_curve(output.folder / "curve.jsonl") for verb, output in trained.items()}
+        curves = {
+            f"{verb}_curve": read_curve(output.folder / "curve.jsonl") for verb, output in trained.items()
+        }
         return {
             **{name: [_timeless(row) for row in rows] for name, rows in curves.items()},
             **{verb: _timeless(output.summary) for verb, output in trained.items()},
@@ -87,7 +96,11 @@ def compare(path: str, before: Any, after: Any) -> list[str]:
         return lines
 
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        return [line for i, (a, b) in enumerate(zip(before, after, strict=True)) for line in compare(f"{path}/{i}", a, b)]
+        return [
+            line
+            for i, (a, b) in enumerate(zip(before, after, strict=True))
+            for line in compare(f"{path}/{i}", a, b)
+        ]
     return [] if before == after else [f"{path}: {before} -> {after}"]
 
 
