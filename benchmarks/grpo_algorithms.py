@@ -16,7 +16,7 @@ import sys
 from report import measured, say, seconds
 from rollout import tuned_job
 
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import GrpoConfig, RewardConfig, ValidationConfig
 from unichar.grpo.train import Trainer
 from unichar.model.load import load_model
 from unichar.types import StageJob
@@ -28,9 +28,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4, help="rounds that each gets")
     parser.add_argument("--character", default="mochi")
     options = parser.parse_args()
-    config = GrpoConfig(rounds=options.rounds, max_identity_drop=1.0)
+    config = GrpoConfig(rounds=options.rounds, validation=ValidationConfig(max_identity_drop=1.0))
     job = tuned_job(config, character=options.character)
-    flow = dataclasses.replace(config, algorithm="flow_grpo", advantage_clip=5.0)
+    flow = dataclasses.replace(config, algorithm="flow_grpo", reward=RewardConfig(advantage_clip=5.0))
     slow = curve(dataclasses.replace(job, config=flow), limit=float("inf"))
     best_at, best = max(slow, key=lambda point: point[1])
     quick = curve(job, limit=slow[-1][0])

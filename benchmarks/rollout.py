@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from report import agree, measured, say, speedup
 
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import GrpoConfig, RolloutConfig
 from unichar.model.load import load_model
 from unichar.model.lora import LoraSettings, add_adapters
 from unichar.model.protocol import UnifiedModel
@@ -34,7 +34,7 @@ PROMPTS = [
     "Draw Mochi: laughing, in mid-jump, in the city, with a red ball.",
     "Mochi is sleepy, posing with a book, in a cosy room.",
 ]
-GROUP, PAIRS = GrpoConfig().group, 3
+GROUP, PAIRS = RolloutConfig().group, 3
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def main() -> None:
 def draw(model: UnifiedModel, prompts: list[str], seeds: list[int]) -> torch.Tensor:
     """Pixels of every seed; the prompts are read anew."""
     model._contexts.clear()
-    config = GrpoConfig()
+    config = RolloutConfig()
     context = model.prompt_context(prompts)
     latents = model.sample_latents(
         context, seeds, steps=config.sample_steps, guidance=1.0, shift=config.shift
@@ -79,11 +79,15 @@ def tuned_job(config: GrpoConfig, *, character: str = "mochi", steps: int = 60) 
     for folder in folders.values():
         folder.mkdir(parents=True)
     say(f"tuning the pictures of {character} for {steps} steps")
-    pictures_only = SftConfig(steps=steps, conversations=0, validation_every=0, tracker="")
+    pictures_only = SftConfig(steps=steps, conversations=0, tracker="")
     common = {"character": character, "seed": 0, "base": base}
     sft.run(
         StageJob(
-            config=pictures_only, inputs=inputs, scratch=folders["sft_scratch"], out=folders["sft_out"], **common
+            config=pictures_only,
+            inputs=inputs,
+            scratch=folders["sft_scratch"],
+            out=folders["sft_out"],
+            **common,
         )
     )
     inputs["sft_checkpoint"] = folders["sft_out"]

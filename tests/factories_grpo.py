@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 import torch
+from factories_config import replaced
 from factories_model import disturb
 from factories_small import SIZES, exact_arithmetic, job_in, saved_adapters, small_home, small_model
 
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import (
+    FlowGrpoConfig,
+    GrpoConfig,
+    NftConfig,
+    RewardConfig,
+    RolloutConfig,
+    ValidationConfig,
+)
 from unichar.grpo.train import Trainer, run
 from unichar.model.lora import save_adapters
 from unichar.store.files import sha256_file
@@ -22,22 +30,15 @@ from unichar.types import StageJob
 LARGER = dataclasses.replace(SIZES, image_size=128)
 ODD = GrpoConfig(
     rounds=3,
-    prompts=3,
-    group=3,
-    sample_steps=3,
     epochs=2,
-    kl=0.01,
-    beta=1.0,
-    advantage_clip=5.0,
-    old_decay=0.001,
-    lr_decay=0.0,
-    validation_every=2,
-    validation_prompts=3,
-    window=1,
-    clip_range=0.1,
-    naturalness_weight=5.0,
     lr=5e-5,
+    lr_decay=0.0,
     tracker="",
+    rollout=RolloutConfig(prompts=3, group=3, sample_steps=3),
+    nft=NftConfig(beta=1.0, ema_decay_per_step=0.001, kl=0.01),
+    flow_grpo=FlowGrpoConfig(window=1, clip_range=0.1, kl=0.01),
+    reward=RewardConfig(naturalness_weight=5.0, advantage_clip=5.0),
+    validation=ValidationConfig(every=2, prompts=3),
 )
 """No multiples of two: shares differ in size. Advantages magnify the rounding of rewards where these are all alike, hence the
 weight; AdamW's first steps are as long for a gradient near zero as for any, hence `lr`."""
@@ -45,7 +46,7 @@ weight; AdamW's first steps are as long for a gradient near zero as for any, hen
 
 def grpo_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any) -> StageJob:
     """A job of `grpo` on the larger small base; `settings` replace those of `ODD`."""
-    return job_in(folder, base, inputs, dataclasses.replace(ODD, **settings))
+    return job_in(folder, base, inputs, replaced(ODD, **settings))
 
 
 def rl_step(job: StageJob, *, exact: bool, resume_at: int = 0) -> list[dict[str, float]]:
@@ -104,7 +105,7 @@ def _run_stage(folder: Path, base: Path, inputs: dict[str, Path]) -> None:
     checkpoint = {"sft_checkpoint": folder / "sft"}
     save_adapters(small_model(base), checkpoint["sft_checkpoint"] / "adapters", base_sha256=sha256_file(base))
     wait_for_all()
-    settings = {"rounds": 2, "text_rounds": 1, "text_group": 2, "text_tokens": 4, "tracker": "tensorboard"}
+    settings = {"rounds": 2, "text": {"rounds": 1, "group": 2, "max_tokens": 4}, "tracker": "tensorboard"}
     with small_home(base):
         summary = run(grpo_job(folder, base, inputs | checkpoint, **settings))
     (folder / f"summary-{rank()}.json").write_text(json.dumps(summary))

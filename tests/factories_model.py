@@ -19,7 +19,14 @@ from PIL import Image
 from unichar.domains.toon.draw import draw
 from unichar.domains.toon.vocabulary import Identity, Scene, random_identity, random_scene
 from unichar.evaluation.config import EvaluationConfig
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import (
+    FlowGrpoConfig,
+    GrpoConfig,
+    NftConfig,
+    RewardConfig,
+    RolloutConfig,
+    ValidationConfig,
+)
 from unichar.interactions import synthesize
 from unichar.interactions.config import InteractionsConfig
 from unichar.model.protocol import UnifiedModel
@@ -48,18 +55,12 @@ TINY = {
     ),
     "grpo": GrpoConfig(
         rounds=3,
-        prompts=2,
-        group=2,
-        sample_steps=2,
         epochs=2,
-        kl=0.01,
-        beta=1.0,
-        advantage_clip=5.0,
-        old_decay=0.001,
-        validation_every=2,
-        validation_prompts=2,
-        keep="last",
-        max_identity_drop=1,
+        rollout=RolloutConfig(prompts=2, group=2, sample_steps=2),
+        nft=NftConfig(beta=1.0, ema_decay_per_step=0.001, kl=0.01),
+        flow_grpo=FlowGrpoConfig(kl=0.01),
+        reward=RewardConfig(advantage_clip=5.0),
+        validation=ValidationConfig(every=2, prompts=2, keep="last", max_identity_drop=1),
     ),
     "evaluate": EvaluationConfig(
         prompts=3,
@@ -96,7 +97,13 @@ def make_job(verb: str, folder: Path, inputs: dict[str, Path], **overrides: Any)
     """A tiny job of a stage; its `scratch` and `out` lie in `folder`, so the same folder resumes. `overrides` replace fields."""
     for name in ("scratch", "out"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    values = {"config": TINY[verb], "seed": 0, "base": BASE, "scratch": folder / "scratch", "out": folder / "out"}
+    values = {
+        "config": TINY[verb],
+        "seed": 0,
+        "base": BASE,
+        "scratch": folder / "scratch",
+        "out": folder / "out",
+    }
     return StageJob(**({"character": "bramble", "inputs": inputs} | values | overrides))
 
 
@@ -104,7 +111,7 @@ def start_stage(verb: str, job: StageJob, *, config: str) -> subprocess.Popen[st
     """`job` in a process of its own, made there from its folders; `config` is an expression, as `TINY['sft']`."""
     inputs = {noun: str(folder) for noun, folder in job.inputs.items()}
     return start_python(
-        "from dataclasses import replace\n"
+        "from factories_config import replaced\n"
         "from importlib import import_module\n"
         "from pathlib import Path\n"
         "from factories_model import TINY, make_job\n"

@@ -5,7 +5,6 @@ reads them as it reads the real ones.
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 import resource
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from factories_config import replaced
 from factories_training import saved_step
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -149,7 +149,7 @@ def train_steps(
 
 def small_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any) -> StageJob:
     """A job of `sft` on the small base; `settings` replace those of `SMALL`."""
-    return job_in(folder, base, inputs, dataclasses.replace(SMALL, **settings))
+    return job_in(folder, base, inputs, replaced(SMALL, **settings))
 
 
 def job_in(folder: Path, base: Path, inputs: dict[str, Path], config: Any) -> StageJob:

@@ -65,7 +65,8 @@ def record(character: str, algorithm: str, data: Path) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     smoke = presets.smoke()
-    changed = dataclasses.replace(smoke.grpo, algorithm=algorithm, window=2)
+    window = dataclasses.replace(smoke.grpo.flow_grpo, window=2)
+    changed = dataclasses.replace(smoke.grpo, algorithm=algorithm, flow_grpo=window)
     presets.PRESETS["smoke"] = lambda: dataclasses.replace(smoke, grpo=changed)
 
     with tempfile.TemporaryDirectory() as home:

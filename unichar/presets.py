@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Literal
 
 from unichar.evaluation.config import EvaluationConfig
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import GrpoConfig, NftConfig, RewardConfig, RolloutConfig, ValidationConfig
 from unichar.interactions.config import InteractionsConfig
 from unichar.judges.config import report_judges, reward_judges
 from unichar.kit.config import KitConfig
@@ -41,7 +41,7 @@ class Preset:
     release: ReleaseConfig
 
     def __post_init__(self) -> None:
-        shared = self.grpo.judges.shared_with(self.evaluation.judges)
+        shared = self.grpo.reward.judges.shared_with(self.evaluation.judges)
         if shared:
             raise ValueError(
                 f"the preset {self.name} lets {', '.join(shared)} both give rewards and judge the report; "
@@ -63,14 +63,10 @@ def smoke() -> Preset:
         sft=SftConfig(steps=3, conversations=2, pictures=4, prompts=2, prior_pictures=2, prior_pool=4),
         grpo=GrpoConfig(
             rounds=2,
-            prompts=2,
-            group=2,
-            sample_steps=2,
             epochs=1,
-            times=1,
-            validation_every=2,
-            validation_prompts=2,
-            validation_group=2,
+            rollout=RolloutConfig(prompts=2, group=2, sample_steps=2),
+            nft=NftConfig(times=1),
+            validation=ValidationConfig(every=2, prompts=2, group=2),
         ),
         evaluation=EvaluationConfig(
             prompts=3,
@@ -128,25 +124,15 @@ def bagel() -> Preset:
         # Twelve pictures a pass on one GPU; more at once do not fit beside the model, and fewer fill it as well.
         grpo=GrpoConfig(
             rounds=101,
-            prompts=6,
-            step_prompts=6,
-            group=8,
-            sample_steps=14,
             epochs=2,
-            times=1,
-            shift=3.0,
-            kl=1e-4,
             lr=3e-4,
             lr_decay=0.0,
-            advantage_clip=5.0,
-            beta=1.0,
-            photo_beta=1.0,
-            old_decay=0.001,
-            validation_every=4,
-            validation_prompts=8,
-            validation_group=2,
-            accumulate=4,
-            judges=reward_judges(),
+            rollout=RolloutConfig(
+                prompts=6, step_prompts=6, group=8, sample_steps=14, shift=3.0, microbatches=4
+            ),
+            nft=NftConfig(beta=1.0, domain_beta={}, times=1, ema_decay_per_step=0.001, kl=1e-4),
+            reward=RewardConfig(advantage_clip=5.0, judges=reward_judges()),
+            validation=ValidationConfig(every=4, prompts=8, group=2),
         ),
         evaluation=EvaluationConfig(
             sample_steps=49,

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+from factories_config import replaced
 
 from unichar.__main__ import main
 from unichar.cost.estimate import H100, TWO_CORES, Device, plan, table
@@ -63,9 +64,7 @@ def test_twice_the_pictures_are_nearly_twice_the_work():
 
 def test_flow_grpo_with_guidance_costs_more_than_nft():
     usual = bagel()
-    flow = dataclasses.replace(
-        usual, grpo=dataclasses.replace(usual.grpo, algorithm="flow_grpo", rollout_guidance=4.0)
-    )
+    flow = replaced(usual, grpo={"algorithm": "flow_grpo", "flow_grpo": {"guidance": 4.0}})
     assert (
         hours(plan(flow, ROLESCAPE, mfu=0.35, device=H100))["grpo"]
         > 1.5 * hours(plan(usual, ROLESCAPE, mfu=0.35, device=H100))["grpo"]

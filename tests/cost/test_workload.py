@@ -6,10 +6,10 @@ from unichar.cost.grpo import round_flops
 from unichar.cost.sft import step_flops
 from unichar.cost.sizes import bagel_sizes, nano_sizes
 from unichar.cost.workload import ROLESCAPE, TOON, _times_of, measured_texts, sampling
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import GrpoConfig, ValidationConfig
 from unichar.model.flow import time_grid
 from unichar.model.nano.config import NanoConfig
-from unichar.sft.config import SftConfig
+from unichar.sft.config import SftConfig, SftValidationConfig
 from unichar.types import read_interactions
 
 
@@ -62,10 +62,11 @@ def test_a_run_that_learns_one_side_costs_that_side():
 
 def test_looks_are_counted():
     sizes = bagel_sizes(1024)
-    assert step_flops(sizes, ROLESCAPE, SftConfig(validation_every=10)) > step_flops(
+    assert step_flops(sizes, ROLESCAPE, SftConfig(validation=SftValidationConfig(every=10))) > step_flops(
         sizes, ROLESCAPE, SftConfig()
     )
     often, seldom = (
-        round_flops(sizes, ROLESCAPE, GrpoConfig(validation_every=every), gen_rank=16) for every in (1, 14)
+        round_flops(sizes, ROLESCAPE, GrpoConfig(validation=ValidationConfig(every=every)), gen_rank=16)
+        for every in (1, 14)
     )
     assert often > seldom

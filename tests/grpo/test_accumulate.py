@@ -25,14 +25,16 @@ def test_picture_by_picture_and_all_at_once_are_the_same_rounds(
 ):
     numbers, weights = whole(algorithm)
     for parts in (9, 2):
-        job = grpo_job(tmp_path / str(parts), larger_base, inputs, algorithm=algorithm, accumulate=parts)
+        job = grpo_job(
+            tmp_path / str(parts), larger_base, inputs, algorithm=algorithm, rollout={"microbatches": parts}
+        )
         assert_same_rounds(numbers, rl_step(job, exact=True))
         assert_same_adapters(job.out / "adapters", weights)
 
 
 def test_skipped_prompts_do_not_change_that(whole, larger_base, inputs, tmp_path):
-    numbers, weights = whole("nft", min_spread=SPREAD)
+    numbers, weights = whole("nft", reward={"min_spread": SPREAD})
     assert sum(row["skipped_groups"] for row in numbers) not in (0, 9)
-    job = grpo_job(tmp_path, larger_base, inputs, min_spread=SPREAD, accumulate=4)
+    job = grpo_job(tmp_path, larger_base, inputs, reward={"min_spread": SPREAD}, rollout={"microbatches": 4})
     assert_same_rounds(numbers, rl_step(job, exact=True))
     assert_same_adapters(job.out / "adapters", weights)

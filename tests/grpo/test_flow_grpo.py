@@ -1,38 +1,40 @@
 """Flow-GRPO: where the noise goes, and that a policy which has not moved is as likely as it was."""
 
-import dataclasses
-
 import pytest
 import torch
+from factories_config import replaced
 from factories_model import PROMPTS
 
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import FlowGrpoConfig, GrpoConfig, RolloutConfig
 from unichar.grpo.flow_grpo import FlowGrpo, window_start
 from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.model.lora import trainable
 
-CONFIG = GrpoConfig(algorithm="flow_grpo", sample_steps=4, window=2, group=2, kl=0.1)
+CONFIG = GrpoConfig(
+    algorithm="flow_grpo",
+    rollout=RolloutConfig(sample_steps=4, group=2),
+    flow_grpo=FlowGrpoConfig(window=2, kl=0.1),
+)
 
 
 def learner(model, **changes) -> FlowGrpo:
     live = trainable(model.gen)
-    return FlowGrpo(
-        model, dataclasses.replace(CONFIG, **changes), live=live, reference=Snapshot(live), seed=0
-    )
+    config = replaced(CONFIG, flow_grpo=changes)
+    return FlowGrpo(model, config, live=live, reference=Snapshot(live), seed=0)
 
 
 def test_windows_start_anywhere_in_the_first_half_and_repeat_for_a_seed():
-    config = GrpoConfig(algorithm="flow_grpo", sample_steps=14, window=3)
+    config = replaced(CONFIG, rollout={"sample_steps": 14}, flow_grpo={"window": 3})
     starts = [window_start(config, 0, group) for group in range(200)]
     assert set(starts) == {0, 1, 2, 3, 4}
     assert starts == [window_start(config, 0, group) for group in range(200)]
     assert starts != [window_start(config, 1, group) for group in range(200)]
-    assert window_start(GrpoConfig(algorithm="flow_grpo", sample_steps=3, window=3), 0, 5) == 0
+    assert window_start(replaced(config, rollout={"sample_steps": 3}), 0, 5) == 0
 
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_nothing_has_moved_so_every_ratio_is_one(tuned, guidance):
-    algorithm = learner(tuned, rollout_guidance=guidance)
+    algorithm = learner(tuned, guidance=guidance)
     context = tuned.prompt_context(PROMPTS[:2])
     kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
     losses = []

@@ -7,7 +7,7 @@ from factories_model import make_inputs, make_job
 from factories_small import small_model
 
 from unichar.domains.toon.vocabulary import SCENE
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import GrpoConfig, RewardConfig
 from unichar.grpo.multimodal import apart, training_turns, with_turns
 from unichar.grpo.prompts import training_prompts, validation_prompts, wanted
 from unichar.grpo.train import Trainer, run
@@ -93,7 +93,7 @@ def test_without_weight_nothing_changes_and_with_it_moments_are_practised_and_pa
     plain = Trainer(small_model(larger_base), grpo_job(tmp_path / "off", larger_base, inputs))
     watched = validation_prompts(kit, train, test, count=3, seed=0)
     assert plain.practice == training_prompts(kit, train, test, watched=watched, count=9, seed=0)
-    job = grpo_job(tmp_path / "on", larger_base, inputs, consistency_weight=1.0, rounds=1)
+    job = grpo_job(tmp_path / "on", larger_base, inputs, rounds=1, reward={"consistency_weight": 1.0})
     trained = Trainer(small_model(larger_base), job)
     assert [prompt.reply != "" for prompt in trained.practice] == [False, False, True]
     assert {prompt.text for prompt in trained.practice if prompt.reply} <= {
@@ -101,9 +101,9 @@ def test_without_weight_nothing_changes_and_with_it_moments_are_practised_and_pa
     }
     (numbers,) = rl_step(job, exact=False)
     weights = {
-        name: getattr(job.config, f"{name}_weight")
+        name: getattr(job.config.reward, f"{name}_weight")
         for name in numbers
-        if hasattr(job.config, f"{name}_weight")
+        if hasattr(job.config.reward, f"{name}_weight")
     }
     assert weights.keys() == {"identity", "alignment", "diversity", "naturalness", "consistency"}
     assert (
@@ -115,7 +115,7 @@ def test_without_weight_nothing_changes_and_with_it_moments_are_practised_and_pa
 
 
 def test_photographs_without_a_judge_that_reads_are_refused(photographs, tmp_path):
-    settings = GrpoConfig(consistency_weight=0.5)
+    settings = GrpoConfig(reward=RewardConfig(consistency_weight=0.5))
     with pytest.raises(
         ValueError,
         match=r"consistency_weight is 0.5, but no judge compares Nia's .*judges with clip or endpoint",

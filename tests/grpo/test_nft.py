@@ -1,18 +1,17 @@
 """DiffusionNFT: which times and noise a picture is learned at, and that only differences between pictures of a prompt teach."""
 
-import dataclasses
-
 import pytest
 import torch
+from factories_config import replaced
 from factories_model import PROMPTS
 
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import GrpoConfig, NftConfig, RolloutConfig
 from unichar.grpo.nft import Nft
 from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.model.flow import time_grid
 from unichar.model.lora import trainable
 
-CONFIG = GrpoConfig(prompts=3, group=4, sample_steps=6, times=2)
+CONFIG = GrpoConfig(rollout=RolloutConfig(prompts=3, group=4, sample_steps=6), nft=NftConfig(times=2))
 ADVANTAGES = torch.tensor([1.0, -1.0, 0.5, -0.5] * 2)
 ROWS = torch.tensor([0, 1, 2, 3, 8, 9, 10, 11])
 """The second of three prompts has nothing to teach."""
@@ -27,7 +26,7 @@ def pictures(tuned):
 
 def learner(model, **changes) -> Nft:
     live = trainable(model.gen)
-    return Nft(model, dataclasses.replace(CONFIG, **changes), live=live, reference=Snapshot(live), seed=0)
+    return Nft(model, replaced(CONFIG, nft=changes), live=live, reference=Snapshot(live), seed=0)
 
 
 def minibatch_of(pictures) -> Minibatch:
@@ -48,7 +47,7 @@ def gradient_of(model, minibatch, **changes) -> torch.Tensor:
 def test_pictures_of_a_prompt_share_times_and_noise_and_prompts_do_not(tuned, pictures):
     turns = list(learner(tuned)._noised(minibatch_of(pictures), 5))
     assert len(turns) == 2
-    first_half = set(time_grid(6, CONFIG.shift)[:3].tolist())
+    first_half = set(time_grid(6, CONFIG.rollout.shift)[:3].tolist())
     for times, noise in turns:
         assert set(times.tolist()) <= first_half
         assert len(set(times[:4].tolist())) == len(set(times[4:].tolist())) == 1

@@ -12,11 +12,11 @@ from unichar.training.curves import read_curve
 
 RUNS = {
     "nft": ({}, 0),
-    "nft, in parts": ({"accumulate": 4}, 0),
+    "nft, in parts": ({"rollout": {"microbatches": 4}}, 0),
     "nft, resumed": ({}, 2),
     "flow_grpo": ({"algorithm": "flow_grpo"}, 0),
-    "flow_grpo, in parts": ({"algorithm": "flow_grpo", "accumulate": 2}, 0),
-    "a prompt for one": ({"prompts": 1, "validation_prompts": 1}, 0),
+    "flow_grpo, in parts": ({"algorithm": "flow_grpo", "rollout": {"microbatches": 2}}, 0),
+    "a prompt for one": ({"rollout": {"prompts": 1}, "validation": {"prompts": 1}}, 0),
 }
 """Folder -> settings, and the round another trainer goes on from. Nine pictures for two processes; the last has no prompt to
 judge for one of them."""
@@ -43,7 +43,10 @@ def alone(larger_base, inputs, tmp_path_factory):
     done = {}
 
     def run(settings):
-        settings = {name: value for name, value in settings.items() if name != "accumulate"}
+        rollout = {
+            name: value for name, value in settings.get("rollout", {}).items() if name != "microbatches"
+        }
+        settings = settings | {"rollout": rollout}
         key = json.dumps(settings)
         if key not in done:
             job = grpo_job(tmp_path_factory.mktemp("alone"), larger_base, inputs, **settings)

@@ -7,7 +7,7 @@ from factories_model import make_album, make_prior_images
 
 from unichar.domains.toon.draw import draw
 from unichar.domains.toon.vocabulary import SCENE
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import RewardConfig
 from unichar.grpo.rubric import Drawn, Rubric
 from unichar.judges.naturalness import Naturalness
 from unichar.judges.prompts import Prompt
@@ -28,7 +28,7 @@ def judge(model, inputs):
         lambda x, t: model.velocity(x, t, nothing), model.encode_images(make_album(6, seed=9).images)
     )
 
-    def score(images, prompts, config=GrpoConfig()):  # noqa: B008
+    def score(images, prompts, config=RewardConfig()):  # noqa: B008
         drawn = Drawn(latents=model.encode_images(images), pixels=to_pixels(images))
         return Rubric(scorers, natural, config).score(drawn, prompts)
 
@@ -64,7 +64,7 @@ def test_the_right_one_in_the_right_scene_earns_most(judge):
 
 def test_the_sum_is_weighed(judge):
     album = make_album(4, seed=4)
-    config = GrpoConfig(
+    config = RewardConfig(
         identity_weight=2.0, alignment_weight=0.5, diversity_weight=0.25, naturalness_weight=0.75
     )
     rewards = judge(album.images, [prompt_of(scene) for scene in album.scenes[:2]], config)

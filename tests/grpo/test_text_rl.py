@@ -1,9 +1,8 @@
 """Reinforcing replies on a real model: only words change, kills change nothing, and it is off unless asked for."""
 
-import dataclasses
-
 import pytest
 import torch
+from factories_config import replaced
 from factories_model import BASE, TINY, make_job
 
 from unichar.grpo.config import GrpoConfig
@@ -14,8 +13,8 @@ from unichar.model.lora import trainable
 from unichar.training.curves import read_curve
 
 UND, GEN = (f"adapters/{side}/adapter_model.safetensors" for side in ("und", "gen"))
-WORDY = dataclasses.replace(
-    TINY["grpo"], rounds=1, text_rounds=2, text_prompts=2, text_group=2, text_tokens=6, text_lr=1e-3
+WORDY = replaced(
+    TINY["grpo"], rounds=1, text={"rounds": 2, "prompts": 2, "group": 2, "max_tokens": 6, "lr": 1e-3}
 )
 
 
@@ -27,7 +26,7 @@ def wordy(grpo_job, tmp_path_factory):
 
 
 def test_it_is_off_by_default(sft_job, grpo_job):
-    assert GrpoConfig().text_rounds == 0
+    assert GrpoConfig().text.rounds == 0
     assert (grpo_job.out / UND).read_bytes() == (sft_job.out / UND).read_bytes()
     assert not (grpo_job.out / "curve_words.jsonl").exists()
 
@@ -45,7 +44,7 @@ def test_words_change_and_every_part_is_on_a_curve(sft_job, wordy):
 
 def test_a_run_killed_between_rounds_goes_on_to_the_very_same_words(wordy, tmp_path, monkeypatch):
     job, _ = wordy
-    again = make_job("grpo", tmp_path, job.inputs, config=dataclasses.replace(WORDY, save_seconds=0.0))
+    again = make_job("grpo", tmp_path, job.inputs, config=replaced(WORDY, save_seconds=0.0))
     rounds = TextRlTrainer.round
 
     def die_in_the_second(self, index):
@@ -63,7 +62,7 @@ def test_a_run_killed_between_rounds_goes_on_to_the_very_same_words(wordy, tmp_p
 
 def test_a_rewarded_reply_becomes_likelier(grpo_job, tmp_path):
     model = load_model(BASE, grpo_job.inputs["sft_checkpoint"] / "adapters", trainable=True)
-    config = dataclasses.replace(WORDY, text_leash=0.0, text_lr=3e-4)
+    config = replaced(WORDY, text={"regularizer_weight": 0.0, "lr": 3e-4})
     trainer = TextRlTrainer(
         model, make_job("grpo", tmp_path, grpo_job.inputs, config=config), list(trainable(model.und).values())
     )

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import torch
+from factories_config import replaced
 from factories_interactions import nia_the_photographer
 from factories_model import BASE, TINY, make_inputs, make_job, sketch, start_stage
 from factories_training import saved_step, wait_for_step
@@ -46,7 +47,7 @@ def test_every_round_is_on_the_curve_and_some_look_at_held_out_prompts(grpo_job)
         2,
     ]  # before learning, after two rounds, at the end
     for row in rows:
-        parts = {name: row[name] * getattr(TINY["grpo"], f"{name}_weight") for name in PARTS}
+        parts = {name: row[name] * getattr(TINY["grpo"].reward, f"{name}_weight") for name in PARTS}
         assert row["reward"] == pytest.approx(sum(parts.values()), rel=1e-4)
         assert row["reward_min"] <= row["reward"] <= row["reward_max"] and row["reward_std"] >= 0
         assert row["skipped_groups"] == 0 and -5 <= row["advantage_min"] <= 0 <= row["advantage_max"] <= 5
@@ -101,9 +102,9 @@ def same_run(job, other) -> None:
 
 def test_a_killed_run_goes_on_to_the_very_same_adapters(grpo_job, tmp_path, monkeypatch):
     monkeypatch.setenv("UNICHAR_BACKBONE", str(backbone_folder()))
-    eager = dataclasses.replace(TINY["grpo"], save_seconds=0.0)
+    eager = replaced(TINY["grpo"], save_seconds=0.0)
     job = make_job("grpo", tmp_path, grpo_job.inputs, config=eager)
-    process = start_stage("grpo", job, config="replace(TINY['grpo'], save_seconds=0.0)")
+    process = start_stage("grpo", job, config="replaced(TINY['grpo'], save_seconds=0.0)")
     wait_for_step(process, job.scratch / "state.safetensors", random.choice([1, 2]))
     process.kill()
     assert process.wait(timeout=60) == -signal.SIGKILL
@@ -115,20 +116,18 @@ def test_a_killed_run_goes_on_to_the_very_same_adapters(grpo_job, tmp_path, monk
 def test_flow_grpo_stopped_by_a_signal_goes_on_to_the_very_same_best(grpo_job, tmp_path, monkeypatch):
     """The other algorithm, the other signal, and the best instead of the last."""
     monkeypatch.setenv("UNICHAR_BACKBONE", str(backbone_folder()))
-    changes = "algorithm='flow_grpo', rounds=2, window=1, keep='best', validation_every=1, save_seconds=0.0"
-    config = dataclasses.replace(
-        TINY["grpo"],
-        algorithm="flow_grpo",
-        rounds=2,
-        window=1,
-        keep="best",
-        validation_every=1,
-        save_seconds=0.0,
-    )
+    changes = {
+        "algorithm": "flow_grpo",
+        "rounds": 2,
+        "flow_grpo": {"window": 1},
+        "validation": {"keep": "best", "every": 1},
+        "save_seconds": 0.0,
+    }
+    config = replaced(TINY["grpo"], **changes)
     straight = make_job("grpo", tmp_path / "straight", grpo_job.inputs, config=config)
     summary = run(straight)
     job = make_job("grpo", tmp_path / "stopped", grpo_job.inputs, config=config)
-    process = start_stage("grpo", job, config=f"replace(TINY['grpo'], {changes})")
+    process = start_stage("grpo", job, config=f"replaced(TINY['grpo'], **{changes})")
     wait_for_step(process, job.scratch / "state.safetensors", 1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) in (STOPPED, 0)
@@ -146,7 +145,7 @@ def test_who_loses_the_character_is_stopped_and_leaves_what_was_best(
 ):
     marks = iter([0.9, 0.5])  # of the evaluator: before learning, and after the first round
     monkeypatch.setattr(Scorers, "likeness", lambda self, pixels: torch.full((len(pixels),), next(marks)))
-    config = dataclasses.replace(TINY["grpo"], keep="best", max_identity_drop=0.1, validation_every=1)
+    config = replaced(TINY["grpo"], validation={"keep": "best", "max_identity_drop": 0.1, "every": 1})
     job = make_job("grpo", tmp_path, grpo_job.inputs, config=config)
     summary = run(job)
     assert (job.out / GEN).read_bytes() == (sft_job.out / GEN).read_bytes()
@@ -156,7 +155,9 @@ def test_who_loses_the_character_is_stopped_and_leaves_what_was_best(
 
 
 def test_every_pass_takes_each_prompt_once_and_the_rate_falls_to_nothing(grpo_job, tmp_path):
-    config = dataclasses.replace(TINY["grpo"], prompts=5, step_prompts=2, epochs=2, rounds=2, lr_decay=1.0)
+    config = replaced(
+        TINY["grpo"], epochs=2, rounds=2, lr_decay=1.0, rollout={"prompts": 5, "step_prompts": 2}
+    )
     model = load_model(BASE, grpo_job.inputs["sft_checkpoint"] / "adapters", trainable=True)
     model.und.requires_grad_(False)
     trainer = Trainer(model, make_job("grpo", tmp_path, grpo_job.inputs, config=config))
@@ -165,7 +166,7 @@ def test_every_pass_takes_each_prompt_once_and_the_rate_falls_to_nothing(grpo_jo
     for order in orders:
         for epoch in (order[:3], order[3:]):
             assert sorted(torch.cat([places for _, places in epoch]).tolist()) == list(
-                range(5 * config.group)
+                range(5 * config.rollout.group)
             )
     assert [places.tolist() for _, places in orders[0]] != [places.tolist() for _, places in orders[1]]
     assert list(trainer._order(0, 0)) == []
@@ -205,12 +206,12 @@ def test_photographs_are_reinforced_too(tmp_path):
     inputs = make_inputs(tmp_path / "nia", **nia_the_photographer())
     first = make_job("sft", tmp_path / "sft", inputs, config=dataclasses.replace(TINY["sft"], steps=1))
     sft.run(first)
-    config = dataclasses.replace(TINY["grpo"], rounds=1)
+    config = replaced(TINY["grpo"], rounds=1)
     job = make_job("grpo", tmp_path, inputs | {"sft_checkpoint": first.out}, config=config)
     summary = run(job)
     assert -1 < summary["reward_first"] < 6.5 and -1 < summary["held_out_reward_first"] < 6.5
     trainer = Trainer(load_model(BASE, first.out / "adapters", trainable=True), job)
-    assert trainer.config.beta == config.photo_beta != config.beta
+    assert trainer.config.nft.beta == config.nft.photo_beta != config.nft.beta
     (row,) = read_curve(job.out / "curve.jsonl")
     assert row["held_out_identity"] != row["evaluator_identity"], (
         "reward and evaluator look with different networks"
@@ -219,7 +220,7 @@ def test_photographs_are_reinforced_too(tmp_path):
 
 def test_prompts_without_differences_are_skipped(grpo_job, tmp_path):
     model = load_model(BASE, grpo_job.inputs["sft_checkpoint"] / "adapters", trainable=True)
-    config = dataclasses.replace(TINY["grpo"], min_spread=100.0)
+    config = replaced(TINY["grpo"], reward={"min_spread": 100.0})
     trainer = Trainer(model, make_job("grpo", tmp_path, grpo_job.inputs, config=config))
     before = {name: parameter.detach().clone() for name, parameter in trainable(model.gen).items()}
     numbers = trainer.round(0)
@@ -232,7 +233,7 @@ def test_prompts_without_differences_are_skipped(grpo_job, tmp_path):
 def test_a_rollout_is_a_matter_of_its_prompt_round_and_seed(grpo_job, tmp_path, algorithm):
     """Whatever else is in the batch, up to the rounding of matrix products of another shape."""
     model = load_model(BASE, grpo_job.inputs["sft_checkpoint"] / "adapters", trainable=True)
-    config = dataclasses.replace(TINY["grpo"], algorithm=algorithm, window=1)
+    config = replaced(TINY["grpo"], algorithm=algorithm, flow_grpo={"window": 1})
     trainer = Trainer(model, make_job("grpo", tmp_path, grpo_job.inputs, config=config))
     prompts = trainer.practice[:2]
     with trainer.algorithm.policy():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import GrpoConfig, ValidationConfig
 from unichar.grpo.rubric import Rewards
 from unichar.grpo.validation import Validation
 from unichar.judges.prompts import Prompt
@@ -53,7 +53,7 @@ def painter():
     return Painter()
 
 
-def watch(painter, score, likeness, **settings):
+def watch(painter, score, likeness):
     evaluator = Mark(score, likeness)
     return Validation(
         painter,
@@ -61,7 +61,7 @@ def watch(painter, score, likeness, **settings):
         rubric=Mark(dict.fromkeys(score, 9.0), likeness),
         evaluator=evaluator,
         live=trainable(painter.net),
-        config=GrpoConfig(max_identity_drop=0.1, **settings),
+        config=GrpoConfig(validation=ValidationConfig(max_identity_drop=0.1)),
         seed=0,
     )
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from factories_config import replaced
 
 from unichar.judges.config import JudgesConfig
 from unichar.presets import bagel, cpu
@@ -19,18 +20,18 @@ def test_without_being_told_there_are_none(monkeypatch):
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for preset in (cpu(), bagel()):
-        assert preset.grpo.judges == preset.evaluation.judges == JudgesConfig()
+        assert preset.grpo.reward.judges == preset.evaluation.judges == JudgesConfig()
 
 
 def test_the_environment_gives_clip_to_the_reward_and_the_rest_to_the_report(monkeypatch):
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     preset = bagel()
-    assert preset.grpo.judges == JudgesConfig(clip="/c")
+    assert preset.grpo.reward.judges == JudgesConfig(clip="/c")
     assert preset.evaluation.judges == JudgesConfig(
         dino="/d", endpoint="http://gpu:8000/v1", endpoint_model="qwen"
     )
-    assert cpu().grpo.judges == cpu().evaluation.judges == JudgesConfig()
+    assert cpu().grpo.reward.judges == cpu().evaluation.judges == JudgesConfig()
 
 
 @pytest.mark.parametrize(
@@ -38,9 +39,10 @@ def test_the_environment_gives_clip_to_the_reward_and_the_rest_to_the_report(mon
 )
 def test_one_network_does_not_reward_and_report(shared):
     preset = cpu()
+    judges = JudgesConfig(**shared)
     both = {
-        name: dataclasses.replace(getattr(preset, name), judges=JudgesConfig(**shared))
-        for name in ("grpo", "evaluation")
+        "grpo": replaced(preset.grpo, reward={"judges": judges}),
+        "evaluation": replaced(preset.evaluation, judges=judges),
     }
     with pytest.raises(ValueError, match=r"lets (/c|/d|qwen) both give rewards and judge the report"):
         dataclasses.replace(preset, **both)

@@ -20,7 +20,7 @@ def in_one(
 @pytest.mark.parametrize("parts", [8, 3])
 def test_one_by_one_and_all_at_once_are_the_same_step(in_one, parts, small_base, inputs, tmp_path):
     numbers, weights = in_one
-    job = small_job(tmp_path, small_base, inputs, accumulate=parts)
+    job = small_job(tmp_path, small_base, inputs, microbatches=parts)
     for row, other in zip(numbers, train_steps(job, exact=True, folder=tmp_path / "adapters"), strict=True):
         assert other == pytest.approx(row, rel=2e-5)
     for name, tensor in saved_adapters(tmp_path / "adapters").items():

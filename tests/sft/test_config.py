@@ -1,6 +1,7 @@
 """Settings that can not work are refused in words."""
 
 import pytest
+from factories_config import replaced
 
 from unichar.sft.config import SftConfig
 
@@ -12,15 +13,15 @@ from unichar.sft.config import SftConfig
         ({"gen_rank": 0}, "gen_rank is 0"),
         ({"pictures": 0, "conversations": 0}, "conversations is 0 and pictures is 0; expected one above 0"),
         ({"pictures": 25}, r"pictures is 25; expected a multiple of prompts \(6\)"),
-        ({"accumulate": 0}, "accumulate is 0; expected 1 or more"),
-        ({"validation_every": -1}, "validation_every is -1; expected 0 or more"),
+        ({"microbatches": 0}, "SftConfig.microbatches is 0; expected 1 or more"),
+        ({"validation": {"every": -1}}, "SftConfig.validation.every is -1; expected 0 or more"),
         (
-            {"patience": 2},
-            "validation_every is 0 and conversations is 6; patience and keep_best need both above 0",
+            {"validation": {"patience": 2}},
+            "SftConfig.validation.every is 0 and conversations is 6; validation.patience and validation.keep_best need both",
         ),
         (
-            {"keep_best": True, "validation_every": 5, "conversations": 0},
-            "conversations is 0; patience and keep_best need both above 0",
+            {"validation": {"keep_best": True, "every": 5}, "conversations": 0},
+            "conversations is 0; validation.patience and validation.keep_best need both above 0",
         ),
         ({"prior": "web"}, "prior is .web.; expected toons or base"),
         ({"prior_pictures": 250}, r"prior_pictures is 250; expected at most prior_pool \(240\)"),
@@ -28,7 +29,7 @@ from unichar.sft.config import SftConfig
 )
 def test_wrong_settings(wrong, words):
     with pytest.raises(ValueError, match=words):
-        SftConfig(**wrong)
+        replaced(SftConfig(), **wrong)
 
 
 def test_strangers_can_be_left_out():

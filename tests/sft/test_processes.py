@@ -21,7 +21,7 @@ RUNS = {
     "copied": (SETTINGS, True, 0),
     "split": (SPLIT, True, 0),
     "split, resumed": (SPLIT, True, 2),
-    "split in parts": (SPLIT | {"accumulate": 2, "checkpointing": True}, True, 0),
+    "split in parts": (SPLIT | {"microbatches": 2, "checkpointing": True}, True, 0),
     "copied, mixed types": (SETTINGS, False, 0),
     "split, mixed types": (SPLIT, False, 0),
 }

@@ -20,10 +20,7 @@ from unichar.types import StageJob
 SETTINGS = {
     "steps": 12,
     "conversations": 2,
-    "validation_every": 4,
-    "validation_conversations": 2,
-    "validation_pictures": 1,
-    "keep_best": True,
+    "validation": {"every": 4, "conversations": 2, "pictures": 1, "keep_best": True},
 }
 CLOCK = {"tokens_per_second", "pictures_per_second", "peak_memory_mb"}
 
@@ -44,7 +41,13 @@ def home(small_base, monkeypatch):
 
 def start(job: StageJob, **more: Any) -> subprocess.Popen[str]:
     """`train_through_kills` in a process of its own."""
-    told = {"folder": str(job.scratch.parent), "base": str(job.base), "settings": SETTINGS, "kills": [], **more}
+    told = {
+        "folder": str(job.scratch.parent),
+        "base": str(job.base),
+        "settings": SETTINGS,
+        "kills": [],
+        **more,
+    }
     about = json.dumps(told | {"inputs": {noun: str(path) for noun, path in job.inputs.items()}})
     return start_python(f"from factories_small import train_through_kills\ntrain_through_kills({about!r})")
 
@@ -123,7 +126,8 @@ def test_a_full_disk_is_one_message_and_the_old_state_stays(straight, tmp_path):
     (words,) = [line for line in said.splitlines() if line.startswith("error: ")]
     assert said.splitlines()[-1] == "-1" and "Traceback" not in said
     assert (
-        words.startswith(f"error: could not save step {kept + 1} to {job.scratch}") and "File too large" in words
+        words.startswith(f"error: could not save step {kept + 1} to {job.scratch}")
+        and "File too large" in words
     )
     assert kept >= 3 and f"the state of step {kept} is intact. Make room for 1 MB" in words
     assert not [path for path in job.scratch.iterdir() if path.name.startswith(".tmp")]

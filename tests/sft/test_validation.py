@@ -10,7 +10,7 @@ from unichar.sft.validation import set_aside
 from unichar.training.curves import read_curve
 from unichar.types import read_interactions
 
-LOOKING = {"conversations": 2, "validation_every": 2, "validation_conversations": 3}
+VALIDATION = {"every": 2, "conversations": 3}
 
 
 def test_topics_that_are_held_out_are_not_trained_at_all(inputs):
@@ -49,7 +49,13 @@ def test_a_kit_that_can_hold_nothing_out_can_not_go_by_it(small_base, inputs, tm
     }
     rows = [item.to_json() for item in items if item.group not in sorted(few)[4:]]
     (tmp_path / "train.jsonl").write_text("\n".join(rows))
-    job = small_job(tmp_path, small_base, inputs | {"interactions": tmp_path}, **LOOKING, patience=1)
+    job = small_job(
+        tmp_path,
+        small_base,
+        inputs | {"interactions": tmp_path},
+        conversations=2,
+        validation=VALIDATION | {"patience": 1},
+    )
     with (
         small_home(small_base),
         pytest.raises(ValueError, match="this kit has too few topics to hold any out"),
@@ -65,8 +71,7 @@ def test_looks_leave_numbers_and_sheets_and_do_not_change_what_is_learned(small_
             inputs,
             steps=5,
             conversations=0,
-            validation_every=2,
-            validation_pictures=3,
+            validation={"every": 2, "pictures": 3},
         )
         run(looking)
         run(blind := small_job(tmp_path / "blind", small_base, inputs, steps=5, conversations=0))
@@ -79,7 +84,9 @@ def test_looks_leave_numbers_and_sheets_and_do_not_change_what_is_learned(small_
 
 
 def test_held_out_likelihood_is_on_the_curve_and_in_the_summary(small_base, inputs, tmp_path):
-    job = small_job(tmp_path, small_base, inputs, steps=6, **LOOKING, und_lr=5e-3)
+    job = small_job(
+        tmp_path, small_base, inputs, steps=6, conversations=2, validation=VALIDATION, und_lr=5e-3
+    )
     with small_home(small_base):
         summary = run(job)
     rows = read_curve(job.out / "curve.jsonl")
@@ -94,9 +101,12 @@ def test_held_out_likelihood_is_on_the_curve_and_in_the_summary(small_base, inpu
 
 def test_training_ends_when_patience_does_and_the_best_words_are_kept(small_base, inputs, tmp_path):
     """A rate at which the second look is worse than the first."""
-    settings = {**LOOKING, "steps": 40, "pictures": 0, "patience": 2, "und_lr": 2.0}
-    kept = small_job(tmp_path / "kept", small_base, inputs, **settings, keep_best=True)
-    last = small_job(tmp_path / "last", small_base, inputs, **settings)
+    settings = {"conversations": 2, "steps": 40, "pictures": 0, "und_lr": 2.0}
+    patient = VALIDATION | {"patience": 2}
+    kept = small_job(
+        tmp_path / "kept", small_base, inputs, **settings, validation=patient | {"keep_best": True}
+    )
+    last = small_job(tmp_path / "last", small_base, inputs, **settings, validation=patient)
     with small_home(small_base):
         run(kept), run(last)
     assert read_curve(kept.out / "curve.jsonl")[-1]["step"] < 39

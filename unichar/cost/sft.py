@@ -40,19 +40,19 @@ def _conversation(sizes: Sizes, texts: Texts, config: SftConfig, *, full: bool) 
 
 def _looks(sizes: Sizes, texts: Texts, config: SftConfig) -> float:
     """All looks at held-out conversations and the sheet of pictures."""
-    if not config.validation_every:
+    if not config.validation.every:
         return 0.0
     text, _ = talking(sizes, texts.talks["role_play"])
     sheet = sampling(
         sizes,
-        pictures=config.validation_pictures,
-        prompts=config.validation_pictures,
+        pictures=config.validation.pictures,
+        prompts=config.validation.pictures,
         context=texts.prompt,
-        steps=config.validation_sample_steps,
+        steps=config.validation.sample_steps,
         guidance=1.0,
         shift=config.shift,
     )
-    return config.steps / config.validation_every * (config.validation_conversations * text.forward + sheet)
+    return config.steps / config.validation.every * (config.validation.conversations * text.forward + sheet)
 
 
 def _strangers(sizes: Sizes, texts: Texts, config: SftConfig) -> float:

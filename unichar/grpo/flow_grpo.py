@@ -32,7 +32,7 @@ class FlowGrpo:
         seed: int,
     ) -> None:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
-        self.numbers = ("loss", "ratio_off", "clipped", *(["kl"] if config.kl > 0 else []))
+        self.numbers = ("loss", "ratio_off", "clipped", *(["kl"] if config.flow_grpo.kl > 0 else []))
         """What `learn` tells."""
         self.modules: dict[str, nn.Module] = {}
 
@@ -50,16 +50,16 @@ class FlowGrpo:
             self._model.start_noise(seeds),
             seeds=seeds,
             starts=torch.tensor([window_start(config, self._seed, group) for group in groups]),
-            window=config.window,
-            level=config.noise_level,
-            steps=config.sample_steps,
-            shift=config.shift,
+            window=config.flow_grpo.window,
+            level=config.flow_grpo.noise_level,
+            steps=config.rollout.sample_steps,
+            shift=config.rollout.shift,
         )
         return {"x0": x0, **vars(walk)}
 
     def advantages(self, rewards_pg: Tensor) -> Tensor:
         """[P, G] on the scale of each prompt."""
-        return group_advantages(rewards_pg, clip=self._config.advantage_clip, by_group=True)
+        return group_advantages(rewards_pg, clip=self._config.reward.advantage_clip, by_group=True)
 
     def learn(
         self,
@@ -71,11 +71,11 @@ class FlowGrpo:
     ) -> dict[str, float]:
         """Gradients of optimizer step `index`: every stochastic step of every picture of `part`."""
         sums: dict[str, float] = {}
-        for w in range(self._config.window):
+        for w in range(self._config.flow_grpo.window):
             loss, numbers = self._step_loss(minibatch, part, w, context)
-            backward(loss * minibatch.share(part) / self._config.window)
+            backward(loss * minibatch.share(part) / self._config.flow_grpo.window)
             for name, value in {"loss": loss.item(), **numbers}.items():
-                sums[name] = sums.get(name, 0.0) + value / self._config.window
+                sums[name] = sums.get(name, 0.0) + value / self._config.flow_grpo.window
         return minibatch.portion(sums, part)
 
     def _step_loss(
@@ -86,7 +86,7 @@ class FlowGrpo:
         x, after, t, dt, s, before = (
             minibatch.kept[name][rows, w] for name in ("x", "next", "t", "dt", "s", "log_prob")
         )
-        velocity, kl = self._velocity(context), self._config.kl
+        velocity, kl = self._velocity(context), self._config.flow_grpo.kl
         mean_ref = None
         if kl > 0:
             with (
@@ -96,7 +96,7 @@ class FlowGrpo:
         mean = sde_mean(x, velocity(x, t), t, dt, s)
         log_prob = sde_log_prob(after, mean, dt, s)
         loss, numbers = flow_grpo_loss(
-            log_prob, before, minibatch.advantages[part], clip_range=self._config.clip_range
+            log_prob, before, minibatch.advantages[part], clip_range=self._config.flow_grpo.clip_range
         )
         if mean_ref is not None:
             drift = step_kl(mean, mean_ref, s).mean()
@@ -108,7 +108,7 @@ class FlowGrpo:
 
     def _velocity(self, context: PromptContext) -> Velocity:
         """The model's velocity, guided if asked for; gradients flow through both passes."""
-        guidance = self._config.rollout_guidance
+        guidance = self._config.flow_grpo.guidance
         if guidance <= 1:
             return lambda x, t: self._model.velocity(x, t, context)
         nothing = self._model.prompt_context([""])
@@ -122,5 +122,5 @@ class FlowGrpo:
 
 def window_start(config: GrpoConfig, seed: int, group: int) -> int:
     """The first stochastic step of a group, drawn evenly such that the window ends in the first half of the steps."""
-    last = max(0, (config.sample_steps + 1) // 2 - config.window)
+    last = max(0, (config.rollout.sample_steps + 1) // 2 - config.flow_grpo.window)
     return python_rng(seed, "window", group).randint(0, last)

@@ -31,7 +31,7 @@ class Nft:
         seed: int,
     ) -> None:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
-        self.numbers = ("loss", "policy", *(["kl"] if config.kl > 0 else []))
+        self.numbers = ("loss", "policy", *(["kl"] if config.nft.kl > 0 else []))
         """What `learn` tells."""
         self.old = Snapshot(live)
         self.modules: dict[str, nn.Module] = {"old": self.old}
@@ -47,13 +47,13 @@ class Nft:
         config = self._config
         return {
             "x0": self._model.sample_latents(
-                context, seeds, steps=config.sample_steps, guidance=1.0, shift=config.shift
+                context, seeds, steps=config.rollout.sample_steps, guidance=1.0, shift=config.rollout.shift
             )
         }
 
     def advantages(self, rewards_pg: Tensor) -> Tensor:
         """[P, G] on the scale of the whole round."""
-        return group_advantages(rewards_pg, clip=self._config.advantage_clip)
+        return group_advantages(rewards_pg, clip=self._config.reward.advantage_clip)
 
     def learn(
         self,
@@ -67,7 +67,7 @@ class Nft:
         config = self._config
         x0, r = (
             minibatch.kept["x0"][minibatch.rows[part]],
-            optimality(minibatch.advantages[part], clip=config.advantage_clip),
+            optimality(minibatch.advantages[part], clip=config.reward.advantage_clip),
         )
         sums = dict.fromkeys(self.numbers, 0.0)
         for times, noise in self._noised(minibatch, index):
@@ -76,7 +76,7 @@ class Nft:
             with self.old.swapped():
                 v_old = self._model.velocity(x_t, t, context)
             v_ref = None
-            if config.kl > 0:
+            if config.nft.kl > 0:
                 with (
                     self._reference.swapped()
                 ):  # before the pass that learns: weights must not change under its gradients
@@ -90,13 +90,13 @@ class Nft:
                 x_t=x_t,
                 t=t,
                 r=r,
-                beta=config.beta,
-                kl=config.kl,
-                scale=config.advantage_clip,
+                beta=config.nft.beta,
+                kl=config.nft.kl,
+                scale=config.reward.advantage_clip,
             )
-            backward(loss * minibatch.share(part) / config.times)
+            backward(loss * minibatch.share(part) / config.nft.times)
             for name, value in minibatch.portion({"loss": loss.item(), **numbers}, part).items():
-                sums[name] += value / config.times
+                sums[name] += value / config.nft.times
         return sums
 
     def _noised(self, minibatch: Minibatch, index: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -107,13 +107,17 @@ class Nft:
         """
         config, shape = self._config, minibatch.kept["x0"].shape[1:]
         generator = torch_rng(self._seed, "grpo-noise", index)
-        grid = time_grid(config.sample_steps, config.shift)[: (config.sample_steps + 1) // 2]
-        order = torch.stack([torch.randperm(len(grid), generator=generator) for _ in range(config.prompts)])
-        prompts = minibatch.rows // config.group
-        for turn in range(config.times):
-            noise = torch.randn((config.prompts, *shape), generator=generator)
+        grid = time_grid(config.rollout.sample_steps, config.rollout.shift)[
+            : (config.rollout.sample_steps + 1) // 2
+        ]
+        order = torch.stack(
+            [torch.randperm(len(grid), generator=generator) for _ in range(config.rollout.prompts)]
+        )
+        prompts = minibatch.rows // config.rollout.group
+        for turn in range(config.nft.times):
+            noise = torch.randn((config.rollout.prompts, *shape), generator=generator)
             yield grid[order[prompts, turn % len(grid)]], noise[prompts]
 
     def finish_round(self, steps: int) -> None:
         """Move the old policy, after `steps` optimizer steps in all."""
-        self.old.follow(min(self._config.old_decay * steps, 0.5))
+        self.old.follow(min(self._config.nft.ema_decay_per_step * steps, 0.5))

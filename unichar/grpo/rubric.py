@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unichar.grpo.config import GrpoConfig
+from unichar.grpo.config import RewardConfig
 from unichar.judges.diversity import leave_one_out
 from unichar.judges.naturalness import Naturalness
-from unichar.judges.prompts import Prompt
 from unichar.judges.scorers import Scorers
 from unichar.training.microbatches import Row, all_gather_rows
+from unichar.types import Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def all_gather_rewards(rows: Sequence[Row], found: Sequence[Rewards], count: int
 class Rubric:
     """Scores groups of pictures of one character."""
 
-    def __init__(self, scorers: Scorers, naturalness: Naturalness, config: GrpoConfig) -> None:
+    def __init__(self, scorers: Scorers, naturalness: Naturalness, config: RewardConfig) -> None:
         self.scorers, self._naturalness = scorers, naturalness
         self._weights = {
             "identity": config.identity_weight,

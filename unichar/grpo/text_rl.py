@@ -35,7 +35,7 @@ class TextRlTrainer:
         own = [item.target.value for item in self.items if item.kind == "role_play"]
         self.length, self.voice = Length(own), Voice(own, self._anybody())
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=self.config.text_lr, betas=(0.9, 0.99), weight_decay=0.0
+            self.parameters, lr=self.config.text.lr, betas=(0.9, 0.99), weight_decay=0.0
         )
 
     def _anybody(self) -> list[str]:
@@ -50,7 +50,7 @@ class TextRlTrainer:
             [Turn(role=segment.role, text=segment.value) for segment in item.segments[:-1]] for item in items
         ]
         return self.model.reply(
-            asked, max_tokens=config.text_tokens, temperature=config.text_temperature, seed=seed
+            asked, max_tokens=config.text.max_tokens, temperature=config.text.temperature, seed=seed
         )
 
     def state(self, base_sha256: str) -> TrainState:
@@ -64,24 +64,24 @@ class TextRlTrainer:
         """Ask, judge, learn."""
         config = self.config
         items = python_rng(self.job.seed, "words", index).sample(
-            self.items, min(config.text_prompts, len(self.items))
+            self.items, min(config.text.prompts, len(self.items))
         )
         groups = [
-            self._write(items, derive(self.job.seed, "reply", index, g)) for g in range(config.text_group)
+            self._write(items, derive(self.job.seed, "reply", index, g)) for g in range(config.text.group)
         ]
         replies = [list(group) for group in zip(*groups, strict=True)]
         parts = [
             [self._marks(item, reply) for reply in row] for item, row in zip(items, replies, strict=True)
         ]
         rewards = torch.tensor([[sum(marks.values()) for marks in row] for row in parts])
-        use = groups_with_variance(rewards, min_spread=config.min_spread)
+        use = groups_with_variance(rewards, min_spread=config.reward.min_spread)
         numbers = {
             f"text_{name}": _mean([marks[name] for row in parts for marks in row]) for name in parts[0][0]
         }
         numbers |= {"text_reward": rewards.mean().item(), "text_skipped": float((~use).sum())}
         if use.any():
             advantages = torch.zeros_like(rewards)
-            advantages[use] = group_advantages(rewards[use], clip=config.advantage_clip)
+            advantages[use] = group_advantages(rewards[use], clip=config.reward.advantage_clip)
             numbers |= self._learn(items, replies, advantages)
         return numbers
 
@@ -99,7 +99,7 @@ class TextRlTrainer:
         losses = self.model.text_losses([*said, *kept], self.job.inputs["curated_kit"])
         means = torch.stack([loss.mean() for loss in losses])
         policy, leash = (advantages.flatten() * means[: len(said)]).mean(), means[len(said) :].mean()
-        (policy + self.config.text_leash * leash).backward()
+        (policy + self.config.text.regularizer_weight * leash).backward()
         nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -28,6 +28,7 @@ from itertools import cycle, groupby
 import torch
 from torch import Tensor, nn
 
+from unichar.domains.lookup import domain_of
 from unichar.grpo.advantages import groups_with_variance
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.flow_grpo import FlowGrpo
@@ -39,9 +40,8 @@ from unichar.grpo.rubric import Drawn, Rewards, Rubric, all_gather_rewards
 from unichar.grpo.text_rl import TextRlTrainer
 from unichar.grpo.validation import Validation
 from unichar.judges.configured import ConfiguredJudges
-from unichar.judges.encoders import report_encoder, reward_encoder
+from unichar.judges.encoders import load_encoder, reward_encoder
 from unichar.judges.naturalness import Naturalness
-from unichar.judges.prompts import Prompt
 from unichar.judges.scorers import Scorers
 from unichar.kit.images import load_picture
 from unichar.model.load import base_digest, load_model
@@ -56,7 +56,7 @@ from unichar.training.schedule import set_factor, trapezoid
 from unichar.training.seeds import derive, torch_rng
 from unichar.training.state import TrainState, run_key
 from unichar.training.tracker import Tracker
-from unichar.types import CuratedKit, StageJob, read_interactions
+from unichar.types import CuratedKit, Prompt, StageJob, read_interactions
 
 _WARMUP = 0.08
 """Share of the optimizer steps over which the learning rate rises: AdamW knows little of the gradients' size at first."""
@@ -74,7 +74,6 @@ def run(job: StageJob) -> dict[str, float]:
     """
     join()
     config: GrpoConfig = job.config
-    _check_readers(config, CuratedKit.read(job.inputs["curated_kit"]))
     base_sha256 = base_digest(job.base)
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
     voice = list(trainable(model.und).values())
@@ -91,10 +90,10 @@ def run(job: StageJob) -> dict[str, float]:
         finished=lambda: bool(trainer.watch.progress.stopped),
         report=trainer.report,
     )
-    if config.text_rounds:
+    if config.text.rounds:
         _reinforce_words(model, job, voice, base_sha256)
     seconds = time.monotonic() - began
-    with trainer.watch.best.swapped() if config.keep == "best" else nullcontext():
+    with trainer.watch.best.swapped() if config.validation.keep == "best" else nullcontext():
         save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
     summary = _keep(trainer, job) | {"training_seconds": round(seconds, 1)} if is_main() else {}
     wait_for_all()
@@ -110,28 +109,11 @@ def _reinforce_words(model: UnifiedModel, job: StageJob, voice: list[Tensor], ba
     run_loop(
         "grpo words",
         trainer.round,
-        total=job.config.text_rounds,
+        total=job.config.text.rounds,
         state=state,
         save_seconds=seconds,
         log_every=1,
     )
-
-
-def _check_readers(config: GrpoConfig, kit: CuratedKit) -> None:
-    """Refuse a reward that nobody can give.
-
-    Raises:
-        ValueError: Pictures of a photographed character are to be compared with words, and no judge reads.
-    """
-    if (
-        config.consistency_weight
-        and not kit.is_toon_world
-        and not (config.judges.clip or config.judges.endpoint)
-    ):
-        raise ValueError(
-            f"GrpoConfig.consistency_weight is {config.consistency_weight}, but no judge compares {kit.name}'s photographs with "
-            "words; expected GrpoConfig.judges with clip or endpoint (docs/judges.md), or the weight 0"
-        )
 
 
 class Trainer:
@@ -140,7 +122,8 @@ class Trainer:
     def __init__(self, model: UnifiedModel, job: StageJob) -> None:
         self.model, self.job = model, job
         kit = CuratedKit.read(job.inputs["curated_kit"])
-        self.config: GrpoConfig = job.config.for_kind(toons=kit.is_toon_world)
+        self.domain = domain_of(kit)
+        self.config: GrpoConfig = job.config.for_domain(self.domain)
         live = trainable(model.gen)
         self.parameters = list(live.values())
         self.reference = Snapshot(live)
@@ -171,14 +154,14 @@ class Trainer:
             read_interactions(self.job.inputs["interactions"] / f"{split}.jsonl")
             for split in ("train", "test")
         )
-        multimodal_turns = training_turns(kit, train, test) if config.consistency_weight else []
+        multimodal_turns = training_turns(kit, train, test) if config.reward.consistency_weight else []
         watched = with_turns(
-            validation_prompts(kit, train, test, count=config.validation_prompts, seed=seed),
+            validation_prompts(kit, train, test, count=config.validation.prompts, seed=seed),
             multimodal_turns[::5],
         )
-        count = config.rounds * config.prompts
-        practised = training_prompts(kit, train, test, watched=watched, count=count, seed=seed)
-        return with_turns(practised, cycle(apart(multimodal_turns, watched))), watched
+        count = config.rounds * config.rollout.prompts
+        practised = training_prompts(kit, train, test, validation=watched, count=count, seed=seed)
+        return with_turns(practised, cycle(apart(multimodal_turns, watched, self.domain))), watched
 
     def _rubrics(self, kit: CuratedKit) -> tuple[Rubric, Rubric]:
         """(the reward's, the independent evaluator's). They differ in the network that looks."""
@@ -186,21 +169,29 @@ class Trainer:
         names = [picture.image for picture in kit.split("train")]
         real = model.encode_images([load_picture(folder / name, model.image_size) for name in names])
         nothing, config = model.prompt_context([""]), self.config
-        together = min(config.prompts, config.step_prompts) * config.group
-        at_once = math.ceil(together / (config.accumulate * world_size()))  # as many as learn together
+        together = min(config.rollout.prompts, config.rollout.step_prompts) * config.rollout.group
+        at_once = math.ceil(
+            together / (config.rollout.microbatches * world_size())
+        )  # as many as learn together
 
         def denoise(x: Tensor, t: Tensor) -> Tensor:
-            with model.base_pictures() if kit.is_toon_world else self.reference.swapped():
+            with (
+                model.base_pictures()
+                if self.domain.naturalness_denoiser == "base"
+                else self.reference.swapped()
+            ):
                 parts = zip(x.split(at_once), t.split(at_once), strict=True)
                 return torch.cat([model.velocity(some, times, nothing) for some, times in parts])
 
         naturalness = Naturalness(denoise, real)
-        chosen = ConfiguredJudges(self.config.judges, kit, folder, questions=self.job.scratch / "questions.json")
-        own = chosen.eye or reward_encoder(model, self.job.base, toons=kit.is_toon_world)
-        other = report_encoder(self.job.base, toons=kit.is_toon_world)
+        chosen = ConfiguredJudges(
+            self.config.reward.judges, kit, folder, questions=self.job.scratch / "questions.json"
+        )
+        own = chosen.eye or reward_encoder(self.domain, self.job.base, tower=model)
+        other = load_encoder(self.domain.validation_encoder, self.job.base)
         reward = Scorers(own, kit, folder, size=model.image_size, soft=True, texts=chosen.texts)
         evaluator = Scorers(other, kit, folder, size=model.image_size, soft=True)
-        return Rubric(reward, naturalness, config), Rubric(evaluator, naturalness, config)
+        return Rubric(reward, naturalness, config.reward), Rubric(evaluator, naturalness, config.reward)
 
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
@@ -215,7 +206,9 @@ class Trainer:
 
     def report(self, index: int, means: dict[str, float]) -> dict[str, float]:
         """A line of the curve with speed and memory, which also goes to the tracker."""
-        row = means | self.meter.read(pictures=(index + 1) * self.config.prompts * self.config.group)
+        row = means | self.meter.read(
+            pictures=(index + 1) * self.config.rollout.prompts * self.config.rollout.group
+        )
         self.tracker.log(index, row)
         return row
 
@@ -223,13 +216,15 @@ class Trainer:
         """Practise; and look, before the first round and after some."""
         numbers = self.watch.look(0) if index == 0 else {}
         numbers |= self.rl_step(index)
-        if (index + 1) % self.config.validation_every == 0 or index + 1 == self.config.rounds:
+        if (index + 1) % self.config.validation.every == 0 or index + 1 == self.config.rounds:
             numbers |= self.watch.look(index + 1)
         return numbers
 
     def rl_step(self, index: int) -> dict[str, float]:
         """Sample, judge, learn."""
-        prompts = self.practice[index * self.config.prompts : (index + 1) * self.config.prompts]
+        prompts = self.practice[
+            index * self.config.rollout.prompts : (index + 1) * self.config.rollout.prompts
+        ]
         with self.algorithm.policy():
             kept = self.rollout(prompts, index)
         return self._learn(prompts, kept, self._judge(prompts, kept["x0"]), index)
@@ -239,7 +234,7 @@ class Trainer:
 
         A picture depends on the seed, the round, its prompt and its number alone.
         """
-        some = self.config.step_prompts
+        some = self.config.rollout.step_prompts
         found = [
             self._draw(prompts[first : first + some], index, first) for first in range(0, len(prompts), some)
         ]
@@ -247,15 +242,15 @@ class Trainer:
 
     def _draw(self, prompts: Sequence[Prompt], index: int, first: int) -> dict[str, Tensor]:
         """Those of as many prompts as learn together, of which the first is number `first` of the round."""
-        each = [(p, g) for p in range(len(prompts)) for g in range(self.config.group)]
+        each = [(p, g) for p in range(len(prompts)) for g in range(self.config.rollout.group)]
         rows, found = [], []
-        for part in shares(len(each), self.config.accumulate, even=True):
+        for part in shares(len(each), self.config.rollout.microbatches, even=True):
             if not part:
                 continue
             places = [each[row.place] for row in part]
             context = _context(self.model, [prompts[p].text for p, _ in places])
             seeds = [derive(self.job.seed, "rollout", index, prompts[p].text, g) for p, g in places]
-            numbers = [index * self.config.prompts + first + p for p, _ in places]
+            numbers = [index * self.config.rollout.prompts + first + p for p, _ in places]
             rows += part
             found.append(self.algorithm.sample(context, seeds, numbers))
         return {
@@ -267,7 +262,9 @@ class Trainer:
         """Rewards of all pictures; a prompt's are judged together, since diversity compares them."""
         groups = latents.unflatten(0, (len(prompts), -1))
         rows, found = [], []
-        for part in shares(len(prompts), self.config.accumulate * self.config.steps, even=True):
+        for part in shares(
+            len(prompts), self.config.rollout.microbatches * self.config.rollout.minibatches, even=True
+        ):
             if not part:
                 continue
             own = torch.cat([groups[row.place] for row in part])
@@ -281,20 +278,20 @@ class Trainer:
     ) -> dict[str, float]:
         """The round's optimizer steps, on the prompts that have something to teach."""
         config, progress = self.config, self.watch.progress
-        use = groups_with_variance(rewards.total, min_spread=config.min_spread)
+        use = groups_with_variance(rewards.total, min_spread=config.reward.min_spread)
         advantages = self.algorithm.advantages(rewards.total[use]).flatten() if use.any() else torch.zeros(0)
         rows = torch.arange(rewards.total.numel()).view(rewards.total.shape)[use].flatten()
         progress.skipped += int((~use).sum())
         numbers: dict[str, float] = {}
         for step, places in self._order(int(use.sum()), index):
             minibatch = Minibatch(kept=kept, rows=rows[places], advantages=advantages[places])
-            texts = [prompts[row // config.group].text for row in minibatch.rows.tolist()]
+            texts = [prompts[row // config.rollout.group].text for row in minibatch.rows.tolist()]
             numbers = self._step(minibatch, texts, step)
             progress.steps += 1
         self.algorithm.finish_round(int(progress.steps))
         return (
             numbers
-            | _distribution(rewards, advantages, config.advantage_clip)
+            | _distribution(rewards, advantages, config.reward.advantage_clip)
             | {"skipped_groups": float((~use).sum())}
         )
 
@@ -302,16 +299,16 @@ class Trainer:
         """(optimizer step of the run, places of its pictures) for a round of which `count` prompts teach: every pass takes each
         once, some at a time, in an order of its own."""
         config = self.config
-        places = torch.arange(count * config.group).view(count, config.group)
+        places = torch.arange(count * config.rollout.group).view(count, config.rollout.group)
         for epoch in range(index * config.epochs, (index + 1) * config.epochs):
             order = torch.randperm(count, generator=torch_rng(self.job.seed, "grpo-order", epoch))
-            for number, some in enumerate(order.split(config.step_prompts) if count else ()):
-                yield epoch * config.steps + number, places[some.sort().values].flatten()
+            for number, some in enumerate(order.split(config.rollout.step_prompts) if count else ()):
+                yield epoch * config.rollout.minibatches + number, places[some.sort().values].flatten()
 
     def _step(self, minibatch: Minibatch, texts: Sequence[str], index: int) -> dict[str, float]:
         """One optimizer step over the pictures of a lesson, with their prompts; this process learns from its share."""
         sums = dict.fromkeys(self.algorithm.numbers, 0.0)
-        for part in shares(len(texts), self.config.accumulate, even=False):
+        for part in shares(len(texts), self.config.rollout.microbatches, even=False):
             if not part:
                 continue
             places = torch.tensor([row.place for row in part])
@@ -321,7 +318,7 @@ class Trainer:
             ).items():
                 sums[name] += value
         sum_gradients(self.parameters)
-        total_steps = self.config.rounds * self.config.epochs * self.config.steps
+        total_steps = self.config.rounds * self.config.epochs * self.config.rollout.minibatches
         set_factor(self.optimizer, trapezoid(index, total_steps, warmup=_WARMUP, decay=self.config.lr_decay))
         gradient = nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
@@ -338,7 +335,7 @@ def _context(model: UnifiedModel, texts: Sequence[str]) -> PromptContext:
 
 def _keep(trainer: Trainer, job: StageJob) -> dict[str, float]:
     shutil.copyfile(job.scratch / "curve.jsonl", job.out / "curve.jsonl")
-    if job.config.text_rounds:
+    if job.config.text.rounds:
         shutil.copyfile(job.scratch / "words" / "curve.jsonl", job.out / "curve_words.jsonl")
     trainer.tracker.keep(job.out)
     return _summary(read_curve(job.out / "curve.jsonl"), trainer)
@@ -370,10 +367,10 @@ def _summary(rows: list[dict[str, float]], trainer: Trainer) -> dict[str, float]
         "reward_last": mean(rows[-quarter:], "reward"),
         "held_out_reward_first": progress.start_reward.item(),
         "held_out_reward_last": watched[-1]["held_out_reward"],
-        "kept_round": progress.best_round.item() if config.keep == "best" else len(rows),
+        "kept_round": progress.best_round.item() if config.validation.keep == "best" else len(rows),
         "stopped_early": int(progress.stopped),
         "rounds": len(rows),
         "optimizer_steps": int(progress.steps),
         "skipped_groups": int(progress.skipped),
-        "pictures": len(rows) * config.prompts * config.group,
+        "pictures": len(rows) * config.rollout.prompts * config.rollout.group,
     }

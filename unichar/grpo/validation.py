@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.policy import Snapshot
 from unichar.grpo.rubric import Drawn, Rubric, all_gather_rewards
-from unichar.judges.prompts import Prompt
 from unichar.model.protocol import UnifiedModel
 from unichar.training.microbatches import all_gather_rows, shares
 from unichar.training.seeds import derive
+from unichar.types import Prompt
 
 
 class Progress(nn.Module):
@@ -79,7 +79,7 @@ class Validation:
         count, prompts, group = (
             len(self._prompts),
             [self._prompts[row.place] for row in rows],
-            self._config.validation_group,
+            self._config.validation.group,
         )
         drawn, scorers = self._draw(prompts), self._evaluator.scorers
         found = (rubric.score(drawn, prompts) for rubric in (self._rubric, self._evaluator))
@@ -105,7 +105,7 @@ class Validation:
             progress.start_identity.fill_(numbers["evaluator_likeness"])
             progress.start_reward.fill_(numbers["held_out_reward"])
         drop = progress.start_identity.item() - numbers["evaluator_likeness"]
-        if not drop <= self._config.max_identity_drop:  # as well when it is no number
+        if not drop <= self._config.validation.max_identity_drop:  # as well when it is no number
             progress.stopped.fill_(True)
         elif numbers["evaluator_score"] > progress.best_score.item():
             progress.best_score.fill_(numbers["evaluator_score"])
@@ -119,9 +119,13 @@ class Validation:
         seeds = [
             derive(self._seed, "watch", prompt.text, g)
             for prompt in prompts
-            for g in range(config.validation_group)
+            for g in range(config.validation.group)
         ]
         latents = self._model.sample_latents(
-            context, seeds, steps=config.sample_steps, guidance=config.validation_guidance, shift=config.shift
+            context,
+            seeds,
+            steps=config.rollout.sample_steps,
+            guidance=config.validation.guidance,
+            shift=config.rollout.shift,
         )
         return Drawn(latents=latents, pixels=self._model.decode_latents(latents))

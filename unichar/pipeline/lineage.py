@@ -174,14 +174,16 @@ def why(plan: StageSpec, store: Store) -> str:
     return ", ".join(reasons + changes(old["config"], plan.recipe["config"])) or "its recipe changed"
 
 
-def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """The settings that differ, as `steps 100 -> 200`."""
-    names = sorted(set(old) | set(new))
-    return [
-        f"{name} {old.get(name)} -> {new.get(name)}"
-        for name in names
-        if _plain(old.get(name)) != _plain(new.get(name))
-    ]
+def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """The settings that differ, as `steps 100 -> 200`; nested ones by their path, as `nft.beta 0.2 -> 0.5`."""
+    lines = []
+    for name in sorted(set(old) | set(new)):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += changes(before, after, f"{prefix}{name}.")
+        elif _plain(before) != _plain(after):
+            lines.append(f"{prefix}{name} {before} -> {after}")
+    return lines
 
 
 def _plain(value: Any) -> Any:

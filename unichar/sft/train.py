@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from unichar.domains.lookup import domain_of
 from unichar.model.flow import add_noise, flow_loss, sample_times
 from unichar.model.load import base_digest, load_model
 from unichar.model.lora import LoraSettings, add_adapters, blocks, save_adapters, trainable
@@ -80,13 +81,14 @@ class Trainer:
     def __init__(self, model: UnifiedModel, job: StageJob) -> None:
         self.model, self.job = model, job
         self.folder = job.inputs["curated_kit"]
-        self.config: SftConfig = job.config.for_kind(toons=CuratedKit.read(self.folder).is_toon_world)
+        domain = domain_of(CuratedKit.read(self.folder))
+        self.config: SftConfig = job.config.for_domain(domain)
         items = with_pictures(
             read_interactions(job.inputs["interactions"] / "train.jsonl"), self.config.images
         )
         kept_aside = (
-            self.config.validation_conversations
-            if self.config.validation_every and self.config.conversations
+            self.config.validation.conversations
+            if self.config.validation.every and self.config.conversations
             else 0
         )
         items, held_out = set_aside(items, kept_aside, job.seed)
@@ -95,7 +97,7 @@ class Trainer:
         self.character = character_pool(
             model, [item for item in items if item.kind == "portrait"], self.folder
         )
-        self.prior = prior_pool(model, self.config, job.seed) if self.config.prior_pictures else None
+        self.prior = prior_pool(model, self.config, domain, job.seed) if self.config.prior_pictures else None
         self.watch = Validation(model, job, held_out, self._watched_prompts())
         self.sharded = self.config.shard and world_size() > 1
         if self.sharded:
@@ -173,8 +175,8 @@ class Trainer:
 
     def _watched_prompts(self) -> list[str]:
         """Prompts of the sheet: spread over the training portraits."""
-        prompts, count = self.character.prompts, self.config.validation_pictures
-        if not self.config.validation_every or not self.config.pictures:
+        prompts, count = self.character.prompts, self.config.validation.pictures
+        if not self.config.validation.every or not self.config.pictures:
             return []
         return [prompts[i * len(prompts) // count] for i in range(count)]
 
@@ -182,7 +184,7 @@ class Trainer:
         """Add the gradients of the summed cross-entropies of this step's conversations."""
         count = self.config.conversations
         chosen = [self.conversations[i] for i in self.order[index * count : (index + 1) * count]]
-        for part in shares(len(chosen), self.config.accumulate, even=self.sharded):
+        for part in shares(len(chosen), self.config.microbatches, even=self.sharded):
             # Split weights are gathered once a pass, so processes must make equally many: one a conversation.
             for rows in [[row] for row in part] if self.sharded else [part]:
                 if rows:
@@ -232,7 +234,7 @@ class Trainer:
         if self.sharded:  # read together what is new to anyone, in equally many passes
             self.model.prompt_context([pool.prompts[i] for i in chosen])
         scale = self.config.mse_weight / (self.config.pictures + self.config.prior_pictures)
-        for rows in shares(len(chosen), self.config.accumulate, even=self.sharded):
+        for rows in shares(len(chosen), self.config.microbatches, even=self.sharded):
             if not rows:
                 continue
             places = torch.tensor([row.place * each + picture for row in rows for picture in range(each)])

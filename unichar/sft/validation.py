@@ -73,7 +73,7 @@ class Validation:
         self.config: SftConfig = job.config
         self.seed, self.scratch, self.folder = job.seed, job.scratch, job.inputs["curated_kit"]
         self.history = ValidationHistory()
-        if (self.config.patience or self.config.keep_best) and not self.held_out:
+        if (self.config.validation.patience or self.config.validation.keep_best) and not self.held_out:
             raise ValueError(
                 "SftConfig.patience and keep_best go by held-out conversations, and this kit has too few topics to hold any out: "
                 "set both to nothing, or bring more dialogues"
@@ -81,7 +81,7 @@ class Validation:
 
     def look(self, index: int) -> dict[str, float]:
         """Numbers of the look after step `index`, or nothing when none is due; all processes take part."""
-        every = self.config.validation_every
+        every = self.config.validation.every
         if not every or ((index + 1) % every and index + 1 != self.config.steps):
             return {}
         if self.prompts:
@@ -93,17 +93,17 @@ class Validation:
         self.history.looks.fill_(0 if better else self.history.looks.item() + 1)
         if better:
             self.history.best.fill_(nll)
-            if self.config.keep_best:
+            if self.config.validation.keep_best:
                 save_tensors(self._kept, trainable(self.model.und), {"step": str(index + 1)})
         return {"held_out_nll": nll}
 
     def enough(self) -> bool:
         """Whether `patience` is used up."""
-        return 0 < self.config.patience <= int(self.history.looks)
+        return 0 < self.config.validation.patience <= int(self.history.looks)
 
     def restore_best(self) -> None:
         """With `keep_best`, put the text adapters of the best look back."""
-        if self.config.keep_best and self._kept.exists():
+        if self.config.validation.keep_best and self._kept.exists():
             tensors, _ = load_tensors(self._kept)
             for name, parameter in trainable(self.model.und).items():
                 assign(parameter, tensors[name])
@@ -131,7 +131,7 @@ class Validation:
     def _draw(self, step: int) -> None:
         seeds = [derive(self.seed, "watch", prompt) for prompt in self.prompts]
         context = self.model.prompt_context(self.prompts)
-        steps = self.config.validation_sample_steps
+        steps = self.config.validation.sample_steps
         latents = self.model.sample_latents(context, seeds, steps=steps, guidance=GUIDANCE, shift=SHIFT)
         if is_main():
             png = BytesIO()

@@ -1,10 +1,9 @@
 """The line's own trainers on a tiny BAGEL: nothing in them knows which model they train."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from factories_bagel import make_bagel
+from factories_config import replaced
 from factories_interactions import nia_the_photographer
 from factories_model import BASE, TINY, make_inputs, make_job
 
@@ -37,8 +36,13 @@ def test_reinforced_the_same_at_once_and_in_parts(algorithm, trained, tmp_path, 
     monkeypatch.setenv("UNICHAR_JUDGES", str(BASE))  # the report's eye is no part of BAGEL
     inputs, found = job.inputs | {"sft_checkpoint": job.out}, []
     for parts in (1, 3):
-        config = replace(
-            TINY["grpo"], rounds=1, algorithm=algorithm, window=1, clip_range=0.1, lr=1e-4, accumulate=parts
+        config = replaced(
+            TINY["grpo"],
+            rounds=1,
+            algorithm=algorithm,
+            lr=1e-4,
+            flow_grpo={"window": 1, "clip_range": 0.1},
+            rollout={"microbatches": parts},
         )
         folder = tmp_path / str(parts)
         summary = grpo.run(make_job("grpo", folder, inputs, base=job.base, character="nia", config=config))

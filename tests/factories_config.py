@@ -1,0 +1,17 @@
+"""Settings with some fields changed, nested ones too."""
+
+import dataclasses
+from typing import Any
+
+
+def replaced(config: Any, **settings: Any) -> Any:
+    """A copy of a frozen dataclass with other values; a dict for a nested dataclass replaces fields within it.
+
+    Example: `replaced(GrpoConfig(), rounds=1, nft={"beta": 0.5})`
+    """
+    values = {}
+    for name, value in settings.items():
+        current = getattr(config, name)
+        nested = isinstance(value, dict) and dataclasses.is_dataclass(current)
+        values[name] = replaced(current, **value) if nested else value
+    return dataclasses.replace(config, **values)
