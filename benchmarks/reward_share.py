@@ -16,8 +16,8 @@ from rollout import tuned_job
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.rubric import Drawn, Rewards, Rubric
 from unichar.grpo.train import Trainer
-from unichar.judges.prompts import Prompt
 from unichar.model.load import load_model
+from unichar.types import Prompt
 
 ROUNDS = 5
 

@@ -103,15 +103,12 @@ class CuratedKit:
     pictures: tuple[Picture, ...]
     dialogues: tuple[Exchange, ...]
     """Further example exchanges without a picture."""
+    domain: str = ""
+    """Kind of pictures, a name in `unichar.domains.lookup`; empty in a `kit.json` written before the field existed."""
 
     def split(self, split: Split) -> tuple[Picture, ...]:
         """The pictures of one split."""
         return tuple(picture for picture in self.pictures if picture.split == split)
-
-    @property
-    def is_toon_world(self) -> bool:
-        """Whether every picture is described in the toon world's vocabulary, so that judges can read it exactly."""
-        return all("species" in picture.attributes for picture in self.pictures)
 
     @classmethod
     def read(cls, folder: Path) -> "CuratedKit":
@@ -179,6 +176,24 @@ class Interaction:
     def to_json(self) -> str:
         """One line of `train.jsonl` or `test.jsonl`."""
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A text-to-image prompt with what its pictures are judged against.
+
+    Example: `Prompt(text="Mochi, sad, at the beach", attributes={"expression": "sad", "background": "beach"}, is_open=True)`
+    """
+
+    text: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    """What the picture must show, where the domain reads attributes."""
+    reference: str = ""
+    """The picture of the same scene, as a path inside the curated kit's folder; empty where there is none."""
+    reply: str = ""
+    """Multimodal turns: the character's reply and the drawing instruction that goes with it."""
+    is_open: bool = False
+    """Whether part of the scene is left to the model, so that pictures of the prompt should differ."""
 
 
 def read_interactions(path: Path) -> list[Interaction]:

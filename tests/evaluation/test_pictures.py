@@ -14,17 +14,16 @@ from unichar.evaluation.pictures import (
     ReportScorers,
     draw,
     finite_or_raise,
+    measure_oracle,
     measure_pictures,
-    measure_renders,
-    renders,
+    oracle_images,
     spread,
 )
 from unichar.judges.config import JudgesConfig
 from unichar.judges.configured import ConfiguredJudges
-from unichar.judges.prompts import Prompt
 from unichar.kit.images import load_picture
 from unichar.model.pixels import to_pixels
-from unichar.types import CuratedKit
+from unichar.types import CuratedKit, Prompt
 
 CONFIG = TINY["evaluate"]
 
@@ -75,10 +74,10 @@ def test_perfect_pictures_get_perfect_marks_and_strangers_bad_ones(report_scorer
 def test_diversity_is_that_of_prompts_which_leave_something_open(report_scorers, inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
     full = Prompt(text="full", attributes={name: values[1] for name, values in SCENE.items()})
-    beach = Prompt(text="open", attributes={"background": "beach"})
+    beach = Prompt(text="open", attributes={"background": "beach"}, is_open=True)
 
     def marks(*prompts):
-        return measure_renders(report_scorers, kit, prompts, config=CONFIG, size=128, seed=0)
+        return measure_oracle(report_scorers, kit, inputs["curated_kit"], prompts, config=CONFIG, size=128, seed=0)
 
     both, closed, opened = marks(full, beach), marks(full), marks(beach)
     assert (
@@ -103,7 +102,7 @@ def test_scenes_without_a_photograph_count_as_far_as_somebody_can_judge_them(tmp
     )
     prompts = [
         *(Prompt(text=p.caption, reference=p.image) for p in kit.split("test")),
-        Prompt(text="Nia on a train."),
+        Prompt(text="Nia on a train.", is_open=True),
     ]
     pixels = to_pixels(make_prior_images(6))
     marks = scorers.measure(pixels, prompts)
@@ -115,11 +114,14 @@ def test_scenes_without_a_photograph_count_as_far_as_somebody_can_judge_them(tmp
 
 def test_faultless_pictures_show_what_is_named_and_differ_in_the_rest(inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
-    beach = Prompt(text="open", attributes={"background": "beach"})
-    pictures = renders(kit, [beach], count=6, seed=0)
-    assert [p.tobytes() for p in pictures] == [p.tobytes() for p in renders(kit, [beach], count=6, seed=0)]
-    assert len({p.tobytes() for p in pictures}) == 6
-    assert [p.tobytes() for p in pictures] != [p.tobytes() for p in renders(kit, [beach], count=6, seed=1)]
+    beach = Prompt(text="open", attributes={"background": "beach"}, is_open=True)
+
+    def drawn(seed):
+        images = oracle_images(kit, inputs["curated_kit"], beach, count=6, seed=seed)
+        return [image.tobytes() for image in images]
+
+    assert drawn(0) == drawn(0) != drawn(1)
+    assert len(set(drawn(0))) == 6
 
 
 def test_references_drawn_for_other_scenes_are_copies_without_diversity(report_scorers, inputs):

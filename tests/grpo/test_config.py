@@ -1,8 +1,11 @@
 """Settings that can not work are refused in words."""
 
+import dataclasses
+
 import pytest
 from factories_config import replaced
 
+from unichar.domains.lookup import DOMAINS
 from unichar.grpo.config import GrpoConfig, NftConfig
 
 
@@ -34,6 +37,7 @@ def test_wrong_settings(wrong, words):
 
 
 def test_photographs_are_learned_from_with_a_beta_of_their_own():
-    config = GrpoConfig(nft=NftConfig(beta=0.2, photo_beta=0.7))
-    assert config.for_kind(toons=True) == config
-    assert config.for_kind(toons=False) == GrpoConfig(nft=NftConfig(beta=0.7, photo_beta=0.7))
+    nft = NftConfig(beta=0.2, domain_beta={"photo": 0.7})
+    config = GrpoConfig(nft=nft)
+    assert config.for_domain(DOMAINS["toon"]) == config
+    assert config.for_domain(DOMAINS["photo"]).nft == dataclasses.replace(nft, beta=0.7)

@@ -6,13 +6,15 @@ from factories_interactions import nia_the_photographer
 from factories_model import make_inputs, make_job
 from factories_small import small_model
 
+from unichar.domains.lookup import DOMAINS, domain_of
 from unichar.domains.toon.vocabulary import SCENE
 from unichar.grpo.config import GrpoConfig, RewardConfig
 from unichar.grpo.multimodal import apart, training_turns, with_turns
-from unichar.grpo.prompts import training_prompts, validation_prompts, wanted
+from unichar.grpo.prompts import training_prompts, validation_prompts
 from unichar.grpo.train import Trainer, run
-from unichar.judges.prompts import Prompt
-from unichar.types import CuratedKit, read_interactions
+from unichar.types import CuratedKit, Prompt, read_interactions
+
+scene_key = DOMAINS["toon"].scene_key
 
 
 def read(inputs):
@@ -28,10 +30,10 @@ def photographs(tmp_path_factory):
 def test_toons_are_drawn_as_their_requests_say(inputs):
     kit, train, test = read(inputs)
     found = training_turns(kit, train, test)
-    scenes = [wanted(prompt.attributes) for prompt in found]
+    scenes = [scene_key(prompt.attributes) for prompt in found]
     assert len(set(scenes)) == len(found) > 30 and all(len(scene) == len(SCENE) for scene in scenes)
-    assert not set(scenes) & {wanted(item.attributes) for item in test}
-    assert not set(scenes) & {wanted(picture.attributes) for picture in kit.pictures}
+    assert not set(scenes) & {scene_key(item.attributes) for item in test}
+    assert not set(scenes) & {scene_key(picture.attributes) for picture in kit.pictures}
     for prompt in found:
         user, reply = (
             part.split("\n")[0] for part in prompt.text.split("User Input: ")[1].split("Character Response: ")
@@ -78,12 +80,12 @@ def test_what_is_watched_is_not_practised(who, inputs, photographs):
     kit, train, test = read(inputs if who == "toon" else photographs)
     found = training_turns(kit, train, test)
     watched = with_turns(validation_prompts(kit, train, test, count=8, seed=0), found[::5])
-    left = apart(found, watched)
+    left = apart(found, watched, domain_of(kit))
     assert [prompt.reply != "" for prompt in watched[:3]] == [False, False, True]
     assert 0 < len(left) < len(found) and watched[2] not in left
     assert not {prompt.reference for prompt in left} & {prompt.reference for prompt in watched} - {""}
-    scenes = {wanted(prompt.attributes) for prompt in watched} - {frozenset()}
-    assert not {wanted(prompt.attributes) for prompt in left} & scenes
+    scenes = {scene_key(prompt.attributes) for prompt in watched} - {frozenset()}
+    assert not {scene_key(prompt.attributes) for prompt in left} & scenes
 
 
 def test_without_weight_nothing_changes_and_with_it_moments_are_practised_and_paid(
@@ -92,7 +94,7 @@ def test_without_weight_nothing_changes_and_with_it_moments_are_practised_and_pa
     kit, train, test = read(inputs)
     plain = Trainer(small_model(larger_base), grpo_job(tmp_path / "off", larger_base, inputs))
     watched = validation_prompts(kit, train, test, count=3, seed=0)
-    assert plain.practice == training_prompts(kit, train, test, watched=watched, count=9, seed=0)
+    assert plain.practice == training_prompts(kit, train, test, validation=watched, count=9, seed=0)
     job = grpo_job(tmp_path / "on", larger_base, inputs, rounds=1, reward={"consistency_weight": 1.0})
     trained = Trainer(small_model(larger_base), job)
     assert [prompt.reply != "" for prompt in trained.practice] == [False, False, True]
@@ -118,6 +120,6 @@ def test_photographs_without_a_judge_that_reads_are_refused(photographs, tmp_pat
     settings = GrpoConfig(reward=RewardConfig(consistency_weight=0.5))
     with pytest.raises(
         ValueError,
-        match=r"consistency_weight is 0.5, but no judge compares Nia's .*judges with clip or endpoint",
+        match=r"consistency_weight is 0.5, but no judge compares .*'photo'.*judges with clip or endpoint",
     ):
         run(make_job("grpo", tmp_path, photographs, config=settings))

@@ -4,9 +4,12 @@ import pytest
 from factories_interactions import nia_the_photographer
 from factories_model import make_inputs
 
+from unichar.domains.lookup import DOMAINS
 from unichar.domains.toon.vocabulary import SCENE
-from unichar.grpo.prompts import training_prompts, validation_prompts, wanted
+from unichar.grpo.prompts import training_prompts, validation_prompts
 from unichar.types import CuratedKit, read_interactions
+
+scene_key = DOMAINS["toon"].scene_key
 
 
 def read(inputs):
@@ -18,23 +21,23 @@ def test_toons_practise_what_no_test_asks_for(inputs):
     kit, train, test = read(inputs)
     watched = validation_prompts(kit, train, test, count=8, seed=0)
     prompts = training_prompts(
-        kit, train, test, watched=watched, count=6000, seed=0
+        kit, train, test, validation=watched, count=6000, seed=0
     )  # of 2240 scenes: a leak would show
     assert len(prompts) == 6000
-    practised = {wanted(prompt.attributes) for prompt in prompts}
-    tested = {wanted(item.attributes) for item in test if item.kind == "portrait"}
-    held_out = {wanted(picture.attributes) for picture in kit.split("test")}
+    practised = {scene_key(prompt.attributes) for prompt in prompts}
+    tested = {scene_key(item.attributes) for item in test if item.kind == "portrait"}
+    held_out = {scene_key(picture.attributes) for picture in kit.split("test")}
     assert len(tested) >= 5 and len([scene for scene in practised if len(scene) == len(SCENE)]) > 1000
     assert held_out <= tested
     assert not practised & tested
-    seen = {wanted(prompt.attributes) for prompt in watched}
+    seen = {scene_key(prompt.attributes) for prompt in watched}
     assert len(seen) == 8 and not seen & tested and not seen & practised
     assert not {prompt.text for prompt in prompts} & {item.prompt for item in test}
 
 
 def test_toons_are_named_and_judged_by_the_scene(inputs):
     kit, train, test = read(inputs)
-    for prompt in training_prompts(kit, train, test, watched=(), count=20, seed=0):
+    for prompt in training_prompts(kit, train, test, validation=(), count=20, seed=0):
         assert kit.name in prompt.text and set(prompt.attributes) <= set(SCENE) and prompt.reference == ""
 
 
@@ -49,18 +52,18 @@ def test_three_of_four_prompts_leave_something_open(inputs, which):
 def test_the_seed_decides_what_is_practised_and_a_longer_run_starts_alike(inputs):
     material = read(inputs)
     assert (
-        training_prompts(*material, watched=(), count=6, seed=0)
-        == training_prompts(*material, watched=(), count=12, seed=0)[:6]
+        training_prompts(*material, validation=(), count=6, seed=0)
+        == training_prompts(*material, validation=(), count=12, seed=0)[:6]
     )
-    assert training_prompts(*material, watched=(), count=6, seed=0) != training_prompts(
-        *material, watched=(), count=6, seed=1
+    assert training_prompts(*material, validation=(), count=6, seed=0) != training_prompts(
+        *material, validation=(), count=6, seed=1
     )
 
 
 def test_photographs_practise_their_training_captions_and_new_scenes_in_turn(tmp_path):
     kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
     watched = validation_prompts(kit, train, test, count=8, seed=0)
-    prompts = training_prompts(kit, train, test, watched=watched, count=80, seed=0)
+    prompts = training_prompts(kit, train, test, validation=watched, count=80, seed=0)
     known, new = prompts[::2], prompts[1::2]
     kept_back = {prompt.reference for prompt in watched if prompt.reference}
     pictures = {picture.image for picture in kit.split("train")} - kept_back
@@ -78,7 +81,7 @@ def test_photographs_are_watched_on_scenes_that_are_not_practised(tmp_path):
     kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
     watched = validation_prompts(kit, train, test, count=8, seed=0)
     practised = training_prompts(
-        kit, train, test, watched=watched, count=400, seed=0
+        kit, train, test, validation=watched, count=400, seed=0
     )  # of 128 scenes: a leak would show
     texts = {prompt.text for prompt in watched}
     assert len(texts) == len(watched) and len([prompt for prompt in watched if not prompt.reference]) >= 4

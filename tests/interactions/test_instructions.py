@@ -4,11 +4,10 @@ import random
 
 from factories_interactions import make_curated_kit, nia_the_photographer
 
-from unichar.domains.toon.vocabulary import Scene
+from unichar.domains.toon.vocabulary import SCENE, Scene
 from unichar.interactions.config import InteractionsConfig
 from unichar.interactions.instructions import requests
 from unichar.interactions.prompts import parse_plan
-from unichar.interactions.text_to_image import scene_of
 
 CONFIG = InteractionsConfig(num_requests=12, num_test_requests=4)
 
@@ -36,7 +35,8 @@ def test_no_scene_twice_and_none_of_the_kits(tmp_path):
     kit = make_curated_kit(tmp_path)
     items = requests(kit, CONFIG, random.Random(0))[0::2]
     scenes = [Scene(**item.attributes) for item in items]
-    assert len(set(scenes)) == 16 and not set(scenes) & {scene_of(picture) for picture in kit.pictures}
+    shown = {Scene(**{name: picture.attributes[name] for name in SCENE}) for picture in kit.pictures}
+    assert len(set(scenes)) == 16 and not set(scenes) & shown
     assert [item.split for item in items] == ["train"] * 12 + ["test"] * 4
 
 

@@ -18,12 +18,11 @@ from unichar.judges.config import JudgesConfig
 from unichar.judges.configured import ConfiguredJudges
 from unichar.judges.dino import DinoEncoder
 from unichar.judges.encoders import PhotoEncoder
-from unichar.judges.prompts import Prompt
 from unichar.judges.scorers import Scorers
 from unichar.judges.target_text import target_text
 from unichar.sft.train import run as tune
 from unichar.training.curves import read_curve
-from unichar.types import CuratedKit
+from unichar.types import CuratedKit, Prompt
 
 
 @pytest.fixture(scope="module")

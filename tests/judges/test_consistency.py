@@ -9,8 +9,8 @@ from unichar.domains.toon.vocabulary import SCENE
 from unichar.judges.alignment import AttributeAlignment
 from unichar.judges.consistency import Consistency
 from unichar.judges.encoders import ToonEncoder
-from unichar.judges.prompts import Prompt
 from unichar.model.pixels import to_pixels
+from unichar.types import Prompt
 
 
 class Lamp:

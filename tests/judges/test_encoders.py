@@ -5,14 +5,15 @@ import torch
 from factories_interactions import BRAMBLE_LOOK
 from factories_model import BASE, make_album, make_prior_images
 
+from unichar.domains.lookup import DOMAINS
 from unichar.domains.toon.vocabulary import ATTRIBUTES, attributes
 from unichar.judges.encoders import (
     PhotoEncoder,
     PhotoRewardEncoder,
     ToonEncoder,
+    load_encoder,
     perceptual_distances,
     perceptual_vectors,
-    report_encoder,
     reward_encoder,
     tensors_of,
 )
@@ -76,17 +77,18 @@ def test_the_photo_eye_reads_no_toon_attributes():
     assert PhotoEncoder(BASE).read(to_pixels(make_prior_images(1))) == {}
 
 
-def test_rewards_and_reports_look_with_different_networks(model, tmp_path):
-    eyes = [
-        (reward_encoder(model, BASE, toons=toons), report_encoder(BASE, toons=toons))
-        for toons in (True, False)
-    ]
-    assert eyes[0][0] is model and [type(eye) for eye in (eyes[0][1], *eyes[1])] == [
-        ToonEncoder,
-        PhotoRewardEncoder,
-        PhotoEncoder,
-    ]
-    assert reward_encoder(model, tmp_path, toons=False) is model, "a published model has seen photographs"
+def test_rewards_and_reports_use_different_networks(model, tmp_path):
+    toon, photo = DOMAINS["toon"], DOMAINS["photo"]
+    assert reward_encoder(toon, BASE, tower=model) is model
+    assert type(load_encoder(toon.report_encoder, BASE)) is ToonEncoder
+    assert type(reward_encoder(photo, BASE, tower=model)) is PhotoRewardEncoder
+    assert type(load_encoder(photo.report_encoder, BASE)) is PhotoEncoder
+    assert reward_encoder(photo, tmp_path, tower=model) is model, "BAGEL's tower has seen photographs"
+
+
+def test_a_model_without_an_encoder_for_the_domain_is_refused(model, tmp_path):
+    with pytest.raises(ValueError, match="cannot be trained with the model bagel"):
+        reward_encoder(DOMAINS["toon"], tmp_path, tower=model)
 
 
 def test_a_part_that_is_not_in_the_base_is_named():

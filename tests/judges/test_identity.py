@@ -5,7 +5,7 @@ import torch
 from factories_interactions import BRAMBLE_LOOK
 from factories_model import BASE, make_album, make_prior_images
 
-from unichar.domains.toon.vocabulary import Identity
+from unichar.domains.toon.vocabulary import IDENTITY, Identity
 from unichar.judges.encoders import PhotoEncoder, ToonEncoder
 from unichar.judges.identity import AttributeIdentity, FeatureIdentity
 from unichar.judges.negatives import strangers
@@ -24,7 +24,7 @@ def eye(request):
 
 def known(eye, look=BRAMBLE_LOOK) -> AttributeIdentity:
     references = to_pixels(make_album(6, look=look, seed=1).images)
-    return AttributeIdentity(eye, references, is_human=look.species == "human")
+    return AttributeIdentity(eye, references, names=[name for name in IDENTITY if name != "skin" or look.species == "human"])
 
 
 def test_the_same_one_elsewhere_is_alike_and_strangers_are_not(eye):

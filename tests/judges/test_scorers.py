@@ -5,12 +5,12 @@ import torch
 from factories_interactions import nia_the_photographer
 from factories_model import BASE, make_inputs, make_prior_images
 
+from unichar.domains.lookup import domain_of
 from unichar.judges.encoders import PhotoEncoder, ToonEncoder
-from unichar.judges.prompts import Prompt
 from unichar.judges.scorers import Scorers
 from unichar.kit.images import load_picture
 from unichar.model.pixels import to_images, to_pixels
-from unichar.types import CuratedKit
+from unichar.types import CuratedKit, Prompt
 
 
 @pytest.fixture(scope="module", params=["toon", "photo"])
@@ -59,7 +59,7 @@ def test_rewards_do_not_see_the_held_out_pictures(case, tmp_path):
 
 def test_a_scene_that_nobody_can_judge_gets_nothing_and_takes_nothing(case):
     scorers, kit, pixels, prompts = case
-    if kit.is_toon_world:
+    if domain_of(kit).reads_attributes:
         return
     train = [i for i, picture in enumerate(kit.pictures) if picture.split == "train"]
     wanted = [prompts[train[0]], Prompt(text="elsewhere"), prompts[train[1]]]

@@ -6,14 +6,16 @@ from factories_interactions import BRAMBLE_LOOK
 from factories_model import BASE, make_album, make_prior_images
 
 from unichar.domains.toon.draw import draw
-from unichar.domains.toon.vocabulary import SCENE
+from unichar.domains.toon.vocabulary import IDENTITY, SCENE
 from unichar.judges.copying import Copying
 from unichar.judges.encoders import PhotoEncoder, ToonEncoder
 from unichar.judges.identity import AttributeIdentity, FeatureIdentity
 from unichar.judges.negatives import strangers
-from unichar.judges.prompts import Prompt
 from unichar.judges.thresholds import IdentityThresholds
 from unichar.model.pixels import to_pixels
+from unichar.types import Prompt
+
+NAMES = [name for name in IDENTITY if name != "skin"]
 
 ALBUM = make_album(6, seed=1)
 REFERENCES = to_pixels(ALBUM.images)
@@ -31,7 +33,7 @@ def prompts_of(scenes) -> list[Prompt]:
 
 def band(sort: str) -> tuple[IdentityThresholds, AttributeIdentity | FeatureIdentity]:
     if sort == "toon":
-        eye, likeness = ToonEncoder(BASE), AttributeIdentity(ToonEncoder(BASE), REFERENCES, is_human=False)
+        eye, likeness = ToonEncoder(BASE), AttributeIdentity(ToonEncoder(BASE), REFERENCES, names=NAMES)
         copying = Copying(eye, REFERENCES, scenes=[scene_of(scene) for scene in ALBUM.scenes])
         return IdentityThresholds(likeness, copying, REFERENCES), likeness
     photo = FeatureIdentity(PhotoEncoder(BASE), REFERENCES, strangers(128))
@@ -56,7 +58,7 @@ def test_the_lower_end_is_the_middle_one_of_the_references(sort):
     judge, likeness = band(sort)
     if sort == "toon":
         rows = [torch.cat([REFERENCES[:i], REFERENCES[i + 1 :]]) for i in range(6)]
-        rest = [AttributeIdentity(ToonEncoder(BASE), others, is_human=False) for others in rows]
+        rest = [AttributeIdentity(ToonEncoder(BASE), others, names=NAMES) for others in rows]
         alone = [float(rest[i].nearest(REFERENCES[i : i + 1])) for i in range(6)]
         assert judge.low == pytest.approx(float(torch.tensor(alone).median()), abs=1e-4)
     assert judge.low == pytest.approx(float(likeness.nearest(REFERENCES, others=True).median()))
@@ -64,7 +66,7 @@ def test_the_lower_end_is_the_middle_one_of_the_references(sort):
 
 
 def test_a_reference_is_most_like_itself():
-    likeness = AttributeIdentity(ToonEncoder(BASE), REFERENCES, is_human=False)
+    likeness = AttributeIdentity(ToonEncoder(BASE), REFERENCES, names=NAMES)
     assert torch.allclose(likeness.nearest(REFERENCES), torch.ones(6), atol=1e-5)
     assert (likeness.nearest(REFERENCES, others=True) < likeness.nearest(REFERENCES)).all()
 

@@ -44,7 +44,7 @@ def test_a_kit_is_curated_whole(tmp_path: Path) -> None:
     assert (kit.id, kit.name, kit.category) == ("pip", "Pip", "toon")
     assert kit.persona.traits == ("cheerful", "busy", "honest")
     assert kit.facts[0].paraphrase == "What is the name of Pip's work place?"
-    assert kit.is_toon_world
+    assert kit.domain == "toon"
     assert [picture.image for picture in kit.split("test")] == ["images/08.png", "images/09.png"]
     for picture in kit.pictures:
         assert "Pip" in picture.caption and picture.thinking and picture.instruction

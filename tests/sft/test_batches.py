@@ -4,6 +4,7 @@ import pytest
 import torch
 from factories_model import make_inputs
 
+from unichar.domains.lookup import DOMAINS
 from unichar.domains.toon.vocabulary import Scene, is_reserved
 from unichar.kit.images import load_picture
 from unichar.sft.batches import character_pool, mixed, prior_pool, shuffled, with_pictures
@@ -85,9 +86,9 @@ def test_pictures_of_any_size_become_the_models(model, tmp_path):
 
 def test_strangers_are_the_same_for_a_seed_and_never_the_cast(model, monkeypatch):
     drawn = []
-    monkeypatch.setattr("unichar.sft.batches.describe", lambda identity: drawn.append(identity) or "somebody")
+    monkeypatch.setattr("unichar.domains.toon.domain.describe", lambda identity: drawn.append(identity) or "somebody")
     config = SftConfig(prior_pool=5, prior_pictures=5)
-    pool, again, other = (prior_pool(model, config, seed) for seed in (0, 0, 1))
+    pool, again, other = (prior_pool(model, config, DOMAINS["toon"], seed) for seed in (0, 0, 1))
     assert pool.latents.shape == (5, 8, 16, 16) and len(pool.prompts) == 5
     assert pool.prompts == again.prompts != other.prompts
     assert torch.equal(pool.latents, again.latents) and not torch.equal(pool.latents, other.latents)
@@ -96,7 +97,7 @@ def test_strangers_are_the_same_for_a_seed_and_never_the_cast(model, monkeypatch
 
 def test_the_base_can_draw_the_strangers_itself(model):
     config = SftConfig(prior_pool=10, prior_pictures=5, prior="base", prior_sample_steps=2)
-    pool, again = (prior_pool(model, config, 0) for _ in range(2))
+    pool, again = (prior_pool(model, config, DOMAINS["toon"], 0) for _ in range(2))
     assert pool.latents.shape == (10, 8, 16, 16) and torch.equal(pool.latents, again.latents)
     photographs = [prompt for prompt in pool.prompts if prompt.startswith("A photograph of")]
     assert len(photographs) == 5 and len(set(pool.prompts)) == 10
@@ -110,9 +111,9 @@ def test_the_base_can_draw_the_strangers_itself(model):
 def test_three_of_four_strangers_leave_something_open_and_half_have_names(model, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "unichar.sft.batches.caption", lambda who, scene, rng: asked.append((who, scene)) or who
+        "unichar.domains.toon.domain.caption", lambda who, scene, rng: asked.append((who, scene)) or who
     )
-    prior_pool(model, SftConfig(prior_pool=8, prior_pictures=5), 0)
+    prior_pool(model, SftConfig(prior_pool=8, prior_pictures=5), DOMAINS["toon"], 0)
     assert [isinstance(scene, Scene) for _, scene in asked] == [True, False, False, False] * 2
     assert all(0 < len(scene) < 3 for _, scene in asked if not isinstance(scene, Scene))
     assert [" eyes in a " in who for who, _ in asked] == [True, False] * 4

@@ -23,7 +23,7 @@ from unichar.sft.config import SftConfig
             {"validation": {"keep_best": True, "every": 5}, "conversations": 0},
             "conversations is 0; validation.patience and validation.keep_best need both above 0",
         ),
-        ({"prior": "web"}, "prior is .web.; expected toons or base"),
+        ({"prior": "web"}, "prior is .web.; expected rendered or base"),
         ({"prior_pictures": 250}, r"prior_pictures is 250; expected at most prior_pool \(240\)"),
     ],
 )

@@ -13,6 +13,7 @@ from unichar.cost.grpo import round_flops
 from unichar.cost.sft import step_flops
 from unichar.cost.sizes import bagel_sizes, nano_sizes
 from unichar.cost.workload import measured_texts
+from unichar.domains.lookup import domain_of
 from unichar.model.bagel.weights import find_tensors, read_shape
 from unichar.model.lora import saved_rank
 from unichar.model.nano import model as nano
@@ -28,7 +29,7 @@ def training_flops(verb: str, job: StageJob, summary: dict[str, Any]) -> dict[st
     sizes = base_sizes(job.base)
     texts = measured_texts(read_interactions(job.inputs["interactions"] / "train.jsonl"))
     kit = CuratedKit.read(job.inputs["curated_kit"])
-    config = job.config.for_kind(toons=kit.is_toon_world)
+    config = job.config.for_domain(domain_of(kit))
     if verb == "sft":
         return {"flops": summary["optimizer_steps"] * step_flops(sizes, texts, config)}
 

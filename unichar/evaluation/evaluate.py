@@ -14,6 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from unichar.domains.lookup import domain_of
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.content import ChatSample, ReportInput, RolePlaySample, ThinkThenDraw
 from unichar.evaluation.metrics import HEADLINE_ARMS
@@ -22,9 +23,9 @@ from unichar.evaluation.pictures import (
     ReportScorers,
     draw,
     finite_or_raise,
+    measure_oracle,
     measure_pictures,
-    measure_renders,
-    renders,
+    oracle_images,
     spread,
 )
 from unichar.evaluation.report import write_report
@@ -32,9 +33,8 @@ from unichar.evaluation.sheets import SheetRow, contact_sheet
 from unichar.evaluation.statistics import Estimate
 from unichar.evaluation.texts import TextResults, measure_text, style_of
 from unichar.judges.configured import ConfiguredJudges
-from unichar.judges.prompts import Prompt, multimodal_turns, plain_prompts, report_prompts, turn_prompt
+from unichar.judges.prompts import multimodal_turns, plain_prompts, report_prompts, turn_prompt
 from unichar.judges.style import Style
-from unichar.kit.images import load_picture
 from unichar.kit.schema import read_kit
 from unichar.model.character import Character, GenerationConfig
 from unichar.model.load import base_digest, load_model
@@ -42,7 +42,7 @@ from unichar.model.pixels import to_images
 from unichar.model.protocol import UnifiedModel
 from unichar.store.files import sha256_file
 from unichar.training.curves import read_curve
-from unichar.types import CuratedKit, Interaction, StageJob, read_interactions
+from unichar.types import CuratedKit, Interaction, Prompt, StageJob, read_interactions
 
 ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "base": ("", ()),
@@ -95,7 +95,7 @@ class Evaluation:
         self.folder = job.inputs["curated_kit"]
         self.kit = CuratedKit.read(self.folder)
         self.test = read_interactions(job.inputs["interactions"] / "test.jsonl")
-        self.prompts = spread(report_prompts(self.test), self.config.prompts)
+        self.prompts = spread(report_prompts(self.test, domain_of(self.kit)), self.config.prompts)
         self.style = self._style()
         self.chosen = ConfiguredJudges(
             self.config.judges, self.kit, self.folder, questions=job.out / "questions.json"
@@ -119,10 +119,11 @@ class Evaluation:
         )
         print(f"evaluate {arm}: pictures", flush=True)
         drawn = self._drawn_of(model, report_scorers, arm, weights.get("gen", ""))
-        if self.kit.is_toon_world and not self.truth:
-            seen = measure_renders(
+        if domain_of(self.kit).renders and not self.truth:
+            seen = measure_oracle(
                 report_scorers,
                 self.kit,
+                self.folder,
                 self.prompts,
                 config=self.config,
                 size=model.image_size,
@@ -184,11 +185,13 @@ class Evaluation:
         return chains, report_scorers.measure(pixels, wanted, prefix="role_play_")
 
     def _style(self) -> Style | None:
-        """The classifier over this character's training words and the words of all kits that lie beside its own."""
+        """The classifier over this character's training words and the words of the starter characters and of all kits beside its own."""
         own = [picture.reply for picture in self.kit.split("train")] + [
             exchange.reply for exchange in self.kit.dialogues
         ]
-        cast = dict(cast_replies(self.job.inputs["raw_kit"].parent))
+        own_folder = self.job.inputs["raw_kit"].parent
+        starters = self.job.inputs.get("starters", own_folder)
+        cast = dict(cast_replies(starters)) | dict(cast_replies(own_folder))
         return style_of(cast | {self.job.character: own}, self.job.character)
 
     def report(self, results: dict[str, ArmResult]) -> ReportInput:
@@ -241,11 +244,8 @@ class Evaluation:
 
     def _truth(self, prompt: Prompt) -> tuple[Image.Image, ...]:
         """What a right answer looks like; several where the prompt allows for several, none where nobody has one."""
-        if not self.kit.is_toon_world:
-            return (load_picture(self.folder / prompt.reference, 128),) if prompt.reference else ()
-        return tuple(
-            renders(self.kit, [prompt], count=SHEET_PICTURES if prompt.is_open else 1, seed=self.job.seed)
-        )
+        count = SHEET_PICTURES if prompt.is_open else 1
+        return tuple(oracle_images(self.kit, self.folder, prompt, count=count, seed=self.job.seed))
 
     def _cost(self) -> dict[str, object]:
         summaries = {noun: _summary(folder) for noun, folder in self.job.inputs.items() if noun != "raw_kit"}
@@ -276,7 +276,10 @@ def cast_replies(characters: Path) -> list[tuple[str, list[str]]]:
     Lines that cannot be read are left out: a neighbour's unfinished kit must not stop this character's report.
     """
     cast = []
-    for folder in sorted(path for path in characters.iterdir() if path.is_dir()):
+    if not characters.is_dir():
+        return []
+    folders = [path for path in characters.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    for folder in sorted(folders):
         kit, _ = read_kit(folder)
         said = [scene.reply for scene in kit.scenes.values() if not scene.held_out]
         said += [dialogue.reply for dialogue in kit.dialogues.values()]

@@ -8,19 +8,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unichar.domains.toon.draw import draw as render
-from unichar.domains.toon.vocabulary import IDENTITY, SCENE, Identity, filled
+from unichar.domains.lookup import domain_of
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.statistics import Estimate, cluster_estimate
 from unichar.judges.configured import ConfiguredJudges
 from unichar.judges.diversity import leave_one_out
-from unichar.judges.encoders import report_encoder
-from unichar.judges.prompts import Prompt
+from unichar.judges.encoders import load_encoder
 from unichar.judges.scorers import Scorers
 from unichar.model.pixels import to_images, to_pixels
 from unichar.model.protocol import UnifiedModel
 from unichar.training.seeds import derive, python_rng
-from unichar.types import CuratedKit
+from unichar.types import CuratedKit, Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +47,7 @@ class ReportScorers:
     def __init__(
         self, kit: CuratedKit, folder: Path, base: Path, *, size: int, chosen: ConfiguredJudges
     ) -> None:
-        eye = chosen.eye or report_encoder(base, toons=kit.is_toon_world)
+        eye = chosen.eye or load_encoder(domain_of(kit).report_encoder, base)
         self._scorers = Scorers(eye, kit, folder, size=size, soft=False, texts=chosen.texts)
 
     def measure(self, pixels: Tensor, prompts: Sequence[Prompt], *, prefix: str = "") -> dict[str, Estimate]:
@@ -76,15 +74,12 @@ def _free(prompts: Sequence[Prompt]) -> list[int]:
     return [row for row, prompt in enumerate(prompts) if prompt.is_open] or list(range(len(prompts)))
 
 
-def renders(kit: CuratedKit, prompts: Sequence[Prompt], *, count: int, seed: int) -> list[Image.Image]:
-    """`count` faultless pictures a prompt of a toon-world character, what is left open filled at random."""
-    who = Identity(**{name: value for name, value in kit.pictures[0].attributes.items() if name in IDENTITY})
-    pictures = []
-    for prompt in prompts:
-        rng = python_rng(seed, "renders", prompt.text)
-        named = {name: value for name, value in prompt.attributes.items() if name in SCENE}
-        pictures += [render(who, filled(named, rng), seed=rng.randrange(2**31)) for _ in range(count)]
-    return pictures
+def oracle_images(
+    kit: CuratedKit, folder: Path, prompt: Prompt, *, count: int, seed: int
+) -> list[Image.Image]:
+    """At most `count` faultless pictures of a prompt: renders, or the held-out photograph; none where nobody has one."""
+    rng = python_rng(seed, "renders", prompt.text)
+    return domain_of(kit).oracle_images(kit, folder, prompt, count=count, rng=rng)
 
 
 def measure_pictures(
@@ -108,18 +103,21 @@ def measure_pictures(
     return Drawn(pictures=grouped, metrics=report_scorers.measure(pixels, prompts))
 
 
-def measure_renders(
+def measure_oracle(
     report_scorers: ReportScorers,
     kit: CuratedKit,
+    folder: Path,
     prompts: Sequence[Prompt],
     *,
     config: EvaluationConfig,
     size: int,
     seed: int,
 ) -> dict[str, Estimate]:
-    """What faultless pictures of a toon are worth to the same judges: no arm can be expected to do better."""
-    pictures = renders(kit, prompts, count=config.pictures, seed=seed)
-    return report_scorers.measure(to_pixels([picture.resize((size, size)) for picture in pictures]), prompts)
+    """What renders are worth to the same judges: no arm can be expected to do better. Only for domains that render."""
+    images = []
+    for prompt in prompts:
+        images += oracle_images(kit, folder, prompt, count=config.pictures, seed=seed)
+    return report_scorers.measure(to_pixels([image.resize((size, size)) for image in images]), prompts)
 
 
 def spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:

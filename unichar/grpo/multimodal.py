@@ -6,9 +6,10 @@ scenes no picture shows, of photographs the training pictures'.
 
 from collections.abc import Iterable, Sequence
 
-from unichar.grpo.prompts import wanted
-from unichar.judges.prompts import Prompt, multimodal_turns, turn_prompt
-from unichar.types import CuratedKit, Interaction
+from unichar.domains.base import Domain
+from unichar.domains.lookup import domain_of
+from unichar.judges.prompts import multimodal_turns, turn_prompt
+from unichar.types import CuratedKit, Interaction, Prompt
 
 _EVERY = 3
 
@@ -17,15 +18,16 @@ def training_turns(
     kit: CuratedKit, train: Sequence[Interaction], test: Sequence[Interaction]
 ) -> list[Prompt]:
     """The moments of training whose scene no test asks for."""
+    domain = domain_of(kit)
     found = [turn_prompt(kit, item) for item in multimodal_turns(train)]
-    return _without(found, {wanted(item.attributes) for item in test})
+    return _without(found, {domain.scene_key(item.attributes) for item in test}, domain)
 
 
-def apart(found: Sequence[Prompt], watched: Sequence[Prompt]) -> list[Prompt]:
+def apart(found: Sequence[Prompt], watched: Sequence[Prompt], domain: Domain) -> list[Prompt]:
     """Those of `found` that share neither scene nor picture with what is watched."""
     pictures = {prompt.reference for prompt in watched if prompt.reference}
     others = [prompt for prompt in found if prompt.reference not in pictures]
-    return _without(others, {wanted(prompt.attributes) for prompt in watched})
+    return _without(others, {domain.scene_key(prompt.attributes) for prompt in watched}, domain)
 
 
 def with_turns(prompts: Sequence[Prompt], found: Iterable[Prompt]) -> list[Prompt]:
@@ -37,8 +39,9 @@ def with_turns(prompts: Sequence[Prompt], found: Iterable[Prompt]) -> list[Promp
     ]
 
 
-def _without(found: Sequence[Prompt], scenes: set[frozenset[tuple[str, str]]]) -> list[Prompt]:
+def _without(
+    found: Sequence[Prompt], scenes: set[frozenset[tuple[str, str]]], domain: Domain
+) -> list[Prompt]:
     """What asks for none of these scenes; a photograph has none."""
-    return [
-        prompt for prompt in found if not wanted(prompt.attributes) or wanted(prompt.attributes) not in scenes
-    ]
+    known = scenes - {frozenset()}  # a scene that is unknown is no scene two prompts can share
+    return [prompt for prompt in found if domain.scene_key(prompt.attributes) not in known]

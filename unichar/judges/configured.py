@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from unichar.domains.lookup import domain_of
 from unichar.judges.clip import Clip, ClipAlignment
 from unichar.judges.config import JudgesConfig
 from unichar.judges.dino import DinoEncoder
@@ -30,12 +31,12 @@ class ConfiguredJudges:
     """
 
     def __init__(self, judges: JudgesConfig, kit: CuratedKit, folder: Path, *, questions: Path) -> None:
-        photographs = not kit.is_toon_world
+        by_features = not domain_of(kit).reads_attributes
         endpoint = Endpoint(judges.endpoint, judges.endpoint_model) if judges.endpoint else None
-        self.eye: Encoder | None = DinoEncoder(judges.dino) if judges.dino and photographs else None
+        self.eye: Encoder | None = DinoEncoder(judges.dino) if judges.dino and by_features else None
         """For identity, copying and diversity."""
-        self._clip = _clip_alignment(judges.clip, kit, folder) if judges.clip and photographs else None
-        self._questions = QuestionAlignment(endpoint, questions) if endpoint and photographs else None
+        self._clip = _clip_alignment(judges.clip, kit, folder) if judges.clip and by_features else None
+        self._questions = QuestionAlignment(endpoint, questions) if endpoint and by_features else None
         self.texts: tuple[TextJudge, ...] = tuple(
             judge for judge in (self._clip, self._questions) if judge is not None
         )

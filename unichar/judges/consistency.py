@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from unichar.domains.lookup import domain_of
 from unichar.judges.alignment import AttributeAlignment
-from unichar.judges.prompts import Prompt
 from unichar.judges.target_text import TextJudge, mean_score, unnamed
-from unichar.types import CuratedKit
+from unichar.types import CuratedKit, Prompt
 
 
 class Consistency:
@@ -25,7 +25,7 @@ class Consistency:
         """[B] for pictures [B, 3, H, W] and one prompt a picture; 0 where nothing is said or nobody can judge it."""
         found = torch.zeros(len(pixels))
         rows = [row for row, prompt in enumerate(prompts) if prompt.reply]
-        if rows and self._kit.is_toon_world:
+        if rows and domain_of(self._kit).reads_attributes:
             found[rows] = self._attributes.score(pixels[rows], [prompts[row].attributes for row in rows])
         elif rows and self._texts:
             found[rows] = mean_score(

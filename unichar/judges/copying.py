@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unichar.domains.toon.vocabulary import SCENE
 from unichar.judges.encoders import Encoder, perceptual_distances, perceptual_vectors
-from unichar.judges.prompts import Prompt
+from unichar.types import Prompt
 
 
 class Copying:

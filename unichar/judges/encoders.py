@@ -8,6 +8,7 @@ Letters: B pictures, H/W pixels, D features, S stages.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,8 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from torch import Tensor
 
+from unichar.domains.base import Domain, EncoderName, ModelFamily
+from unichar.domains.lookup import check_model
 from unichar.judges.attribute_classifier import AttributeClassifier
 from unichar.judges.efficientnet import EfficientNetLite, EfficientNetLite0, EfficientNetLite2
 
@@ -125,14 +128,34 @@ class PhotoRewardEncoder(_ImageNetEncoder):
         super().__init__(EfficientNetLite2(), base, "photo_reward")
 
 
-def reward_encoder(tower: Encoder, base: Path, *, toons: bool) -> Encoder:
-    """What a reward looks with unless told otherwise: the model's own tower, if that has ever seen such pictures."""
-    return tower if toons or base.is_dir() else PhotoRewardEncoder(base)
+_PACKED: dict[EncoderName, Callable[[Path], Encoder]] = {
+    "attribute_classifier": ToonEncoder,
+    "photo": PhotoEncoder,
+    "photo_reward": PhotoRewardEncoder,
+}
+"""The encoders that are packed with a nano base; the remaining name is the vision tower of the model that trains."""
 
 
-def report_encoder(base: Path, *, toons: bool) -> Encoder:
-    """What a report looks with unless told otherwise, and what chooses among checkpoints."""
-    return ToonEncoder(base) if toons else PhotoEncoder(base)
+def load_encoder(name: EncoderName, base: Path) -> Encoder:
+    """A packed encoder of a base, or of the file that judges it (see `judges_file`).
+
+    Raises:
+        FileNotFoundError: The file is not there.
+        ValueError: It has no such network.
+    """
+    return _PACKED[name](base)
+
+
+def reward_encoder(domain: Domain, base: Path, *, tower: Encoder) -> Encoder:
+    """The encoder of the reward unless judges are configured; `tower` is the vision tower of the model that trains.
+
+    Raises:
+        ValueError: The base has no encoder that can judge this domain.
+    """
+    model: ModelFamily = "bagel" if base.is_dir() else "nano"
+    check_model(domain, model, character="this character")
+    name = domain.reward_encoder[model]
+    return tower if name == "vision_tower" else load_encoder(name, base)
 
 
 def perceptual_vectors(eye: Encoder, pixels: Tensor) -> Tensor:

@@ -6,20 +6,21 @@ of the eye's coarsest features, calibrated on the kit: 0 is the mean cosine betw
 the references themselves.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unichar.domains.toon.vocabulary import IDENTITY
 from unichar.judges.encoders import Encoder
 
 
 class AttributeIdentity:
-    """Scores pictures [B, 3, H, W] of a toon-world character; `references` [R, 3, H, W]."""
+    """Scores pictures [B, 3, H, W] by the attributes `names`; `references` [R, 3, H, W]."""
 
-    def __init__(self, eye: Encoder, references: Tensor, *, is_human: bool) -> None:
+    def __init__(self, eye: Encoder, references: Tensor, *, names: Sequence[str]) -> None:
         self._eye = eye
-        self._names = [name for name in IDENTITY if name != "skin" or is_human]
+        self._names = names
         each = self._probabilities(references)
         self._known = {name: p.mean(dim=0, keepdim=True) for name, p in each.items()}
         self._each = self._roots(each)

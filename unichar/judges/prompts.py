@@ -1,29 +1,10 @@
-"""A picture prompt with what its pictures are judged against."""
+"""Text-to-image prompts of interactions, each with what its pictures are judged against."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from unichar.domains.toon.vocabulary import SCENE
+from unichar.domains.base import Domain
 from unichar.interactions.prompts import parse_plan, portrait_request
-from unichar.types import CuratedKit, Interaction
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prompt:
-    """Example: `Prompt(text="Mochi, sad, at the beach", attributes={"expression": "sad", "background": "beach", ...})`"""
-
-    text: str
-    attributes: dict[str, str] = field(default_factory=dict)
-    """Toons: what the picture must show of a scene."""
-    reference: str = ""
-    """Photographs: the picture of the same scene, inside the curated kit."""
-    reply: str = ""
-    """Moments of conversation: what the character says, and what it plans to show with it."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it leaves something of the scene to the model, and no picture shows what."""
-        return not self.reference and not all(name in self.attributes for name in SCENE)
+from unichar.types import CuratedKit, Interaction, Prompt
 
 
 def plain_prompts(items: Sequence[Interaction]) -> list[Prompt]:
@@ -31,12 +12,9 @@ def plain_prompts(items: Sequence[Interaction]) -> list[Prompt]:
     return _prompts(items, ("plain",))
 
 
-def report_prompts(items: Sequence[Interaction]) -> list[Prompt]:
-    """What a report draws: the plain prompts; of photographs, of which very few are held out, the same moments in their
-    conversational forms; and what leaves something open."""
-    plain = plain_prompts(items)
-    is_toon = any(prompt.attributes for prompt in plain)
-    return plain + _prompts(items, ("open",) if is_toon else ("scene", "scene_thinking", "open"))
+def report_prompts(items: Sequence[Interaction], domain: Domain) -> list[Prompt]:
+    """The prompts of a report: the plain ones, then those of the domain's other forms, among them what leaves something open."""
+    return plain_prompts(items) + _prompts(items, domain.report_forms)
 
 
 def multimodal_turns(items: Sequence[Interaction]) -> list[Interaction]:
@@ -75,6 +53,7 @@ def _prompts(items: Sequence[Interaction], forms: Sequence[str]) -> list[Prompt]
             text=item.prompt,
             attributes=item.attributes,
             reference=item.target.value if item.segments[-1].loss else "",
+            is_open=item.form == "open",
         )
         for item in portraits
     ]

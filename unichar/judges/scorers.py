@@ -6,18 +6,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unichar.domains.lookup import domain_of
 from unichar.judges.alignment import AttributeAlignment, SceneRank
 from unichar.judges.consistency import Consistency
 from unichar.judges.copying import Copying
 from unichar.judges.encoders import Encoder, perceptual_vectors
 from unichar.judges.identity import AttributeIdentity, FeatureIdentity
 from unichar.judges.negatives import strangers
-from unichar.judges.prompts import Prompt
 from unichar.judges.target_text import TextJudge, mean_score, target_text
 from unichar.judges.thresholds import IdentityThresholds
 from unichar.kit.images import load_picture
 from unichar.model.pixels import to_pixels
-from unichar.types import CuratedKit
+from unichar.types import CuratedKit, Prompt
 
 
 class Scorers:
@@ -37,7 +37,7 @@ class Scorers:
         texts: Sequence[TextJudge] = (),
     ) -> None:
         self._eye, self._kit, self._texts = eye, kit, texts
-        self._toon = kit.is_toon_world
+        self._domain = domain_of(kit)
         self._pictures = [picture.image for picture in kit.pictures]
         self._known = [picture.image for picture in kit.split("train")]
         pixels = to_pixels([load_picture(folder / name, size) for name in self._pictures])
@@ -47,13 +47,11 @@ class Scorers:
         self._consistency = Consistency(self._attributes, kit, texts)
         self._among_known, self._among_all = SceneRank(eye, self.references), SceneRank(eye, pixels)
         self._likeness: AttributeIdentity | FeatureIdentity
-        if self._toon:
-            self._likeness = AttributeIdentity(
-                eye, self.references, is_human=kit.pictures[0].attributes["species"] == "human"
-            )
+        if names := self._domain.identity_attributes(kit):
+            self._likeness = AttributeIdentity(eye, self.references, names=names)
         else:
             self._likeness = FeatureIdentity(eye, self.references, strangers(size))
-        scenes = [picture.attributes for picture in kit.split("train")] if self._toon else []
+        scenes = [picture.attributes for picture in kit.split("train")]
         self._copying = Copying(eye, self.references, scenes=scenes)
         self._band = IdentityThresholds(self._likeness, self._copying, self.references)
 
@@ -71,12 +69,12 @@ class Scorers:
 
     def aligns(self, prompt: Prompt) -> bool:
         """Whether anybody can judge what its pictures show."""
-        return self._toon or bool(self._texts) or bool(prompt.reference)
+        return self._domain.reads_attributes or bool(self._texts) or bool(prompt.reference)
 
     def alignment(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
         """[B] in 0..1, one prompt a picture. Prompts of training pictures are ranked among training pictures only; a scene that
         nobody can judge gets 0."""
-        if self._toon:
+        if self._domain.reads_attributes:
             return self._attributes.score(pixels, [prompt.attributes for prompt in prompts])
         if self._texts:
             return mean_score(self._texts, pixels, [target_text(prompt, self._kit) for prompt in prompts])

@@ -6,8 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from unichar.judges.prompts import Prompt
-from unichar.types import CuratedKit
+from unichar.types import CuratedKit, Prompt
 
 _WHO = {"human": "the person", "animal": "the animal", "toon": "the cartoon character"}
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unichar.judges.copying import Copying
 from unichar.judges.identity import AttributeIdentity, FeatureIdentity
-from unichar.judges.prompts import Prompt
+from unichar.types import Prompt
 
 
 class IdentityThresholds:

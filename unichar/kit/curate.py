@@ -13,7 +13,8 @@ from typing import Any, cast
 
 from PIL import Image
 
-from unichar.domains.toon.vocabulary import ATTRIBUTES
+from unichar.domains.base import Domain
+from unichar.domains.lookup import inferred_domain
 from unichar.kit.config import KitConfig
 from unichar.kit.contact_sheet import contact_sheet
 from unichar.kit.content import kit_hash
@@ -33,11 +34,12 @@ def run(job: StageJob) -> dict[str, Any]:
         KitRejected: The kit has no verdict, a bad one, or changed since.
     """
     folder = job.inputs["raw_kit"]
-    gate(read_verdict(job.inputs["validated_kit"] / "validation.json"), kit_hash(folder))
+    gate(read_verdict(job.inputs["validated_kit"] / "validation.json"), kit_hash(folder), folder)
     kit = load_kit(folder)
     plan = plan_pictures(kit, scan_pictures(kit, job.config), job.config, seed=job.seed)
-    rows = [complete(row, name=kit.sheet.name, seed=job.seed) for row in plan.rows]
-    curated = _curated(kit, plan, rows)
+    domain = inferred_domain(row.attributes for row in plan.rows)
+    rows = [complete(row, domain, name=kit.sheet.name, seed=job.seed) for row in plan.rows]
+    curated = _curated(kit, plan, rows, domain)
     images = [_prepared(kit, row, job.config) for row in rows]
     (job.out / "images").mkdir()
     for picture, image in zip(curated.pictures, images, strict=True):
@@ -59,7 +61,7 @@ def run(job: StageJob) -> dict[str, Any]:
     }
 
 
-def _curated(kit: Kit, plan: Plan, rows: list[SceneRow]) -> CuratedKit:
+def _curated(kit: Kit, plan: Plan, rows: list[SceneRow], domain: Domain) -> CuratedKit:
     sheet = kit.sheet
     persona: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in sheet.persona
@@ -72,14 +74,13 @@ def _curated(kit: Kit, plan: Plan, rows: list[SceneRow]) -> CuratedKit:
         opening=sheet.opening,
         persona=Persona(**persona),
         facts=tuple(Fact(**fact.model_dump()) for fact in sheet.facts),
-        pictures=tuple(_picture(row, number, plan) for number, row in enumerate(rows)),
+        pictures=tuple(_picture(row, number, plan, domain) for number, row in enumerate(rows)),
         dialogues=tuple(Exchange(user=row.user, reply=row.reply) for row in kit.dialogues.values()),
+        domain=domain.name,
     )
 
 
-def _picture(row: SceneRow, number: int, plan: Plan) -> Picture:
-    # Fur hides the skin, so a skin given for an animal is not in its picture.
-    hidden = {"skin"} if row.attributes.get("species") != "human" else set()
+def _picture(row: SceneRow, number: int, plan: Plan, domain: Domain) -> Picture:
     return Picture(
         image=f"images/{number:02d}.png",
         split="test" if row.picture in plan.held_out else "train",
@@ -88,9 +89,7 @@ def _picture(row: SceneRow, number: int, plan: Plan) -> Picture:
         caption=row.caption,
         thinking=row.thinking,
         instruction=row.instruction,
-        attributes={
-            name: row.attributes[name] for name in ATTRIBUTES if name in row.attributes and name not in hidden
-        },
+        attributes=domain.visible_attributes(row.attributes),
     )
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unichar.domains.base import Domain
 from unichar.domains.scenes import photograph_of_somebody
-from unichar.domains.toon.captions import caption, describe, random_name
-from unichar.domains.toon.draw import draw
-from unichar.domains.toon.vocabulary import Identity, Scene, filled, part_of, random_identity, random_scene
+from unichar.domains.toon.captions import caption, describe
+from unichar.domains.toon.vocabulary import random_identity, random_scene
 from unichar.kit.images import load_picture
 from unichar.model.protocol import UnifiedModel
 from unichar.sft.config import SftConfig
@@ -94,38 +94,20 @@ def character_pool(model: UnifiedModel, portraits: Sequence[Interaction], folder
     return PicturePool(prompts=tuple(item.prompt for item in portraits), latents=encoded[rows])
 
 
-def prior_pool(model: UnifiedModel, config: SftConfig, seed: int) -> PicturePool:
-    """`config.prior_pool` pictures of strangers: what the model must not forget.
+def prior_pool(model: UnifiedModel, config: SftConfig, domain: Domain, seed: int) -> PicturePool:
+    """`config.prior_pool` prior-preservation images with their prompts: anybody but the character.
 
-    Toons are rendered. With `prior="base"` the model draws them itself, without guidance, while its adapters still do nothing,
-    and every other one is an everyday photograph: as far as it goes wrong there, it shall go on so.
+    With `prior="rendered"` the domain renders them. With `prior="base"` the model samples them itself, without guidance, while
+    its adapters are still the identity; every other one is an everyday photograph, so that whatever it can draw is preserved.
     """
     rng, count = python_rng(seed, "prior"), config.prior_pool
-    if config.prior == "toons":
-        told = [_told(i, rng) for i in range(count)]
-        images = [
-            draw(identity, scene, size=model.image_size, seed=rng.randrange(2**31))
-            for identity, scene, _ in told
-        ]
-        return PicturePool(
-            prompts=tuple(prompt for _, _, prompt in told), latents=model.encode_images(images)
-        )
+    if config.prior == "rendered":
+        rendered, images = domain.prior_images(count=count, size=model.image_size, rng=rng)
+        return PicturePool(prompts=tuple(rendered), latents=model.encode_images(images))
+
     described = [caption(describe(random_identity(rng)), random_scene(rng), rng) for _ in range(count)]
     prompts = tuple(photograph_of_somebody(rng) if i % 2 else text for i, text in enumerate(described))
     return PicturePool(prompts=prompts, latents=_drawn(model, prompts, config, seed))
-
-
-def _told(index: int, rng: random.Random) -> tuple[Identity, Scene, str]:
-    """A stranger, its scene and a prompt for both. Every other one goes by a name, as the character does. One in four has its
-    whole scene told, the others a part of it: what a prompt leaves open differs from picture to picture, and so it shall for
-    the character.
-    """
-    identity, scene = random_identity(rng), random_scene(rng)
-    who = random_name(rng) if index % 2 else describe(identity)
-    if index % 4 == 0:
-        return identity, scene, caption(who, scene, rng)
-    asked = part_of(scene, rng)
-    return identity, filled(asked, rng), caption(who, asked, rng)
 
 
 def _drawn(model: UnifiedModel, prompts: Sequence[str], config: SftConfig, seed: int) -> Tensor:
