@@ -17,7 +17,7 @@ import time
 import torch
 from report import agree, measured, say, seconds, speedup
 
-from unichar.interactions.prompts import character_card, portrait_request
+from unichar.interactions.prompts import character_card, scene_prompt
 from unichar.model.flow import integrate
 from unichar.model.load import load_model
 from unichar.model.nano import writing
@@ -27,7 +27,7 @@ from unichar.model.protocol import Turn
 from unichar.store.store import Store
 
 LOOK = "Mochi is a small white cat with green eyes in a striped blue shirt who runs a tea house at the end of the pier."
-PROMPT = portrait_request(
+PROMPT = scene_prompt(
     name="Mochi", description=LOOK, user="Fancy a swim?", reply="In this fur? Never. Have some tea."
 )
 CARD = Turn(role="system", text=character_card(name="Mochi", description=LOOK))

@@ -82,7 +82,7 @@ def make_inputs(folder: Path, **overrides: Any) -> dict[str, Path]:
     kit = make_curated_kit(inputs["curated_kit"], **overrides)
     inputs["interactions"].mkdir(exist_ok=True)
     config = InteractionsConfig(
-        num_role_play=40, num_plain_portraits=2, num_visual_wordings=1, num_unseen_scenes=3
+        num_role_play=40, num_plain_captions=2, num_visual_wordings=1, num_unseen_scenes=3
     )
     out = inputs["interactions"]
     synthesize.run(

@@ -25,7 +25,7 @@ class Stage:
     needs: tuple[str, ...] = ()
     """Nouns of the outputs it reads."""
     packages: tuple[str, ...] = ()
-    """Packages (own files only) and modules whose source makes its code version; the model family's package is added."""
+    """Packages (own files, data files too) and modules that make its code version; the model family is added."""
     config: str = ""
     """Field of `Preset` that holds its settings."""
 
@@ -71,7 +71,7 @@ STAGES: tuple[Stage, ...] = (
         verb="synthesize",
         module="unichar.interactions.synthesize",
         needs=("curated_kit",),
-        packages=("unichar.interactions", "unichar.interactions.phrases", *_GROUND),
+        packages=("unichar.interactions", *_GROUND),
         config="interactions",
     ),
     Stage(

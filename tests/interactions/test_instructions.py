@@ -7,9 +7,9 @@ from factories_interactions import make_curated_kit, nia_the_photographer
 from unichar.domains.toon.vocabulary import SCENE, Scene
 from unichar.interactions.config import InteractionsConfig
 from unichar.interactions.instructions import requests
-from unichar.interactions.prompts import parse_plan
+from unichar.interactions.prompts import parse_reasoning
 
-CONFIG = InteractionsConfig(num_requests=12, num_test_requests=4)
+CONFIG = InteractionsConfig(num_instructions=12, num_test_instructions=4)
 
 
 def test_reply_and_plan_of_one_request_belong_together(tmp_path):
@@ -24,7 +24,7 @@ def test_reply_and_plan_of_one_request_belong_together(tmp_path):
 
 def test_the_plan_asks_for_the_scene_the_user_named(tmp_path):
     for item in requests(make_curated_kit(tmp_path), CONFIG, random.Random(0))[1::2]:
-        _, instruction = parse_plan(item.target.value)
+        _, instruction = parse_reasoning(item.target.value)
         scene = instruction.removeprefix("Bramble, ").removesuffix(".")
         assert scene in item.segments[1].value
         held = item.attributes["prop"] != "nothing"

@@ -14,7 +14,7 @@ from unichar.domains.toon.captions import scene_phrases
 from unichar.domains.toon.vocabulary import ATTRIBUTES, SCENE
 from unichar.interactions.config import InteractionsConfig
 from unichar.interactions.leaks import leaks, user_inputs
-from unichar.interactions.prompts import parse_plan
+from unichar.interactions.prompts import parse_reasoning
 from unichar.interactions.synthesize import LeakyInteractions, compose, run
 from unichar.interactions.wording import flaws, normalise
 from unichar.types import CuratedKit, Exchange, Fact, StageJob, read_interactions
@@ -174,14 +174,14 @@ def test_a_plan_is_learned_for_every_picture_and_can_be_parsed(kit):
     plans = [i for i in items if i.kind == "thinking" and i.form == "plan"]
     assert len(plans) == len(kit.pictures)
     for item, picture in zip(plans, kit.pictures, strict=True):
-        thought, instruction = parse_plan(item.target.value)
+        thought, instruction = parse_reasoning(item.target.value)
         assert thought
         assert instruction == (picture.instruction or picture.caption)
 
 
 def test_portraits_have_three_forms_and_exact_captions(tmp_path):
     kit = make_curated_kit(tmp_path)
-    items, _ = compose(kit, InteractionsConfig(num_plain_portraits=4), 0)
+    items, _ = compose(kit, InteractionsConfig(num_plain_captions=4), 0)
     train = of(items, "portrait", "train")
     for picture in kit.split("train"):
         mine = [i for i in train if i.target.value == picture.image]
@@ -323,7 +323,7 @@ def test_written_lines_are_plain_json(tmp_path):
         {"num_role_play": 0},
         {"test_share": 1.0},
         {"multi_turn_share": -0.1},
-        {"num_plain_portraits": 0},
+        {"num_plain_captions": 0},
         {"num_unseen_scenes": -1},
     ],
 )
@@ -335,13 +335,13 @@ def test_a_wrong_setting_is_named(settings):
 def test_a_tiny_setting_makes_a_tiny_stage(tmp_path):
     tiny = InteractionsConfig(
         num_role_play=20,
-        num_plain_portraits=1,
+        num_plain_captions=1,
         num_visual_wordings=1,
         num_knowledge_wordings=1,
         num_unseen_scenes=2,
         num_open_prompts=2,
-        num_requests=1,
-        num_test_requests=1,
+        num_instructions=1,
+        num_test_instructions=1,
     )
     items, _ = compose(make_curated_kit(tmp_path), tiny, 0)
     assert (

@@ -6,7 +6,7 @@ from factories_interactions import make_curated_kit
 from factories_model import make_album
 from PIL import Image
 
-from unichar.interactions.prompts import PLAN_REQUEST, character_card, portrait_request
+from unichar.interactions.prompts import REASONING_REQUEST, character_card, scene_prompt
 from unichar.kit.images import UnusablePicture
 from unichar.model.character import Character, GenerationConfig
 from unichar.model.protocol import Turn
@@ -71,7 +71,7 @@ def test_a_plan_is_read_from_what_the_model_writes(kit):
         "It is cold.",
         "Bramble, sad, in the snow.",
     )
-    assert scribe.asked[0][-1].text == PLAN_REQUEST
+    assert scribe.asked[0][-1].text == REASONING_REQUEST
 
 
 def test_several_are_asked_at_once_and_as_one_by_one(actor):
@@ -108,7 +108,7 @@ def test_without_a_usable_plan_there_is_none(kit):
 
 def test_a_moment_is_drawn_from_the_prompt_of_training(actor, kit):
     moment = {"user": "Cold?", "reply": "Hmph.", "thinking": "Snow.", "instruction": "Bramble in the snow."}
-    assert actor.moment(*moment.values()) == portrait_request(
+    assert actor.moment(*moment.values()) == scene_prompt(
         name=kit.name, description=kit.description, **moment
     )
 

@@ -1,42 +1,43 @@
-"""How much of each kind stage 3 composes, and how much of it is kept for testing."""
+"""How many samples of each kind stage 3 composes, and how many of them are kept for testing."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class InteractionsConfig:
-    """Settings of `synthesize`. The defaults follow the paper's amounts: about 190 exchanges and three forms of portrait."""
+    """Settings of `synthesize`. Defaults follow the paper: about 190 exchanges and three forms of text-to-image sample."""
 
     num_role_play: int = 190
-    """Single exchanges wanted, both splits together; a small kit yields fewer, and the summary says how many."""
+    """Single exchanges to aim for, both splits together; a small kit yields fewer, and the summary says how many."""
     test_share: float = 0.12
-    """Share of the exchanges kept for testing, by topic; held-out pictures' moments always belong to it."""
+    """Share of the exchanges kept for testing, by topic, 0..1; those of held-out pictures always belong to it."""
     multi_turn_share: float = 0.12
-    """Conversations of two exchanges, as a share of the single ones and on top of them."""
+    """Conversations of two exchanges, as a share of the single ones and in addition to them, 0..1."""
     num_grounded: int = 1
-    """Items a picture that show the picture before the user speaks."""
-    num_plain_portraits: int = 4
+    """Samples a picture that show the picture before the user speaks."""
+    num_plain_captions: int = 4
     """Caption wordings a training picture; a picture without toon attributes has at most five."""
-    num_scene_portraits: int = 1
-    """Portrait items a training picture in each of the forms `scene` and `scene_thinking`; each repeats the same text."""
+    num_scene_repeats: int = 1
+    """Samples a training picture in each of the forms `scene` and `scene_thinking`; each repeats the same text."""
     num_visual_wordings: int = 2
     """Wordings of each question about a training picture."""
     num_knowledge_wordings: int = 3
     """Wordings of each fact's question in training, at most four."""
     num_unseen_scenes: int = 12
-    """Test captions of scenes that no picture shows (toon world only)."""
+    """Test captions of scenes that no picture shows (toons only)."""
     num_open_prompts: int = 12
-    """Test captions that name one or two attributes of a scene and leave the rest open; of photographs, everyday scenes (64 at
-    most) that no picture shows."""
-    num_requests: int = 40
-    """Training requests for a picture of a named scene (toon world only)."""
-    num_test_requests: int = 10
-    """Test requests, for scenes that no training request and no picture shows."""
+    """Test captions that name one or two attributes of a scene and leave the rest open; of photographs, everyday scenes
+    (64 at most) that no picture shows."""
+    num_instructions: int = 40
+    """Training scenes that the user asks to see, two samples each (toons only)."""
+    num_test_instructions: int = 10
+    """The same for the test, with scenes that no training sample and no picture shows."""
 
     def __post_init__(self) -> None:
         for name in ("test_share", "multi_turn_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 0 and below 1")
+
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected {least} or more")
@@ -45,12 +46,13 @@ class InteractionsConfig:
 _LEAST = {
     "num_role_play": 1,
     "num_grounded": 0,
-    "num_plain_portraits": 1,
-    "num_scene_portraits": 0,
+    "num_plain_captions": 1,
+    "num_scene_repeats": 0,
     "num_visual_wordings": 1,
     "num_knowledge_wordings": 1,
     "num_unseen_scenes": 0,
     "num_open_prompts": 0,
-    "num_requests": 0,
-    "num_test_requests": 0,
+    "num_instructions": 0,
+    "num_test_instructions": 0,
 }
+"""Lowest value of each number."""

@@ -1,76 +1,70 @@
-"""Requests: the user asks to see the character somewhere, it answers in its style and plans the picture (toon world only).
+"""Instruction samples: the user asks to see the character in a scene, it agrees and reasons about the picture.
 
-The ten moments of a kit are too few to learn planning from. Their number is not limited here: a request names a scene in one of
-many wordings, the plan repeats it, so what is learned is to draw what was asked for. Scenes of the test occur in no training
-request and in no picture.
+A kit's ten pictures are too few to learn reasoning from. These samples are not limited in number: the user names a scene in
+one of many wordings and the reasoning text repeats it, so what is learned is to draw what was asked for. Scenes of the
+test occur in no training sample and in no picture. Only a domain that can describe new scenes has instruction samples.
 """
 
-import random
 from dataclasses import replace
 
 from unichar.domains.lookup import domain_of
 from unichar.interactions import prompts
-from unichar.interactions.config import InteractionsConfig
-from unichar.interactions.style_profile import StyleProfile, extract_style
-from unichar.types import CuratedKit, Interaction, Segment, Split
-
-_USERS = (
-    "Send me a picture of you {scene}!",
-    "Show me what you look like {scene}.",
-    "Can I see you {scene}, please?",
-    "I would love a photo of you {scene}.",
-    "{name}, take a picture of yourself {scene}.",
-    "How do you look {scene}? Show me!",
-)
+from unichar.interactions.context import Context
+from unichar.interactions.phrase_banks import user_texts
+from unichar.interactions.wording import fill_slots
+from unichar.types import Interaction, Segment
 
 
-def requests(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -> list[Interaction]:
-    """Two items a request, its reply and its plan; none for a character of photographs."""
-    style = extract_style(kit)
-    scenes = domain_of(kit).instruction_scenes(kit, rng)
+def instructions(context: Context) -> list[Interaction]:
+    """Two samples a scene: the reply to the user, and the same with the reasoning text; none without new scenes."""
+    config = context.config
+    total = config.num_instructions + config.num_test_instructions
+    scenes = domain_of(context.kit).instruction_scenes(context.kit, context.rng)
+
     items: list[Interaction] = []
-    # The range comes first, so that no scene is drawn beyond the last one.
-    for index, scene in zip(
-        range(config.num_requests + config.num_test_requests), scenes, strict=False
-    ):
-        split: Split = "train" if index < config.num_requests else "test"
-        items += _request(kit, style, scene, index, rng, split=split)
+    # `range` stands first in zip, so that no scene is drawn beyond the last one used.
+    for index, (phrases, attributes) in zip(range(total), scenes, strict=False):
+        reply, reasoning = _samples(context, phrases, attributes, index)
+        items += [reply, reasoning]
     return items
 
 
-def _request(
-    kit: CuratedKit,
-    style: StyleProfile,
-    scene: tuple[str, dict[str, str]],
-    index: int,
-    rng: random.Random,
-    *,
-    split: Split,
+def _samples(
+    context: Context, phrases: str, attributes: dict[str, str], index: int
 ) -> tuple[Interaction, Interaction]:
-    phrases, attributes = scene
-    card = prompts.character_card(name=kit.name, description=kit.description, opening=kit.opening)
-    user = rng.choice(_USERS).format(scene=phrases, name=kit.name)
-    thinking = f"The picture shall show {kit.name} {phrases}."
-    reply = Segment(type="text", value=_reply(style, rng), role="assistant")
-    asked = (Segment(type="text", value=card, role="system"), Segment(type="text", value=user, role="user"))
+    """(the reply, the reply followed by its reasoning) for a scene given as phrases and as attributes."""
+    name = context.kit.name
+    user = fill_slots(context.rng.choice(user_texts()["portrait"]), scene=phrases, name=name)
+    asked = (context.card, Segment(type="text", value=user, role="user"))
+    reply = Segment(type="text", value=_agreement(context), role="assistant")
+
     answered = Interaction(
         id="",
         kind="role_play",
         form="request",
-        split=split,
+        split="train" if index < context.config.num_instructions else "test",
         group=f"request-{index:02d}",
         segments=(*asked, replace(reply, loss=True)),
         attributes=attributes,
     )
-    plan = prompts.plan_text(thinking, f"{kit.name}, {phrases}.")
+
+    text = prompts.reasoning_text(f"The picture shall show {name} {phrases}.", f"{name}, {phrases}.")
     more = (
-        Segment(type="text", value=prompts.PLAN_REQUEST, role="user"),
-        Segment(type="text", value=plan, role="assistant", loss=True),
+        Segment(type="text", value=prompts.REASONING_REQUEST, role="user"),
+        Segment(type="text", value=text, role="assistant", loss=True),
     )
     return answered, replace(answered, kind="thinking", segments=(*asked, reply, *more))
 
 
-def _reply(style: StyleProfile, rng: random.Random) -> str:
-    """A few words in style that say yes to any picture."""
-    said = [own for phrase in style.replies("portrait") if (own := style.restyle(phrase))]
-    return style.decorate(rng.choice(said), rng) if said else style.yes + "."
+def _agreement(context: Context) -> str:
+    """A few words in the character's style that agree to draw any scene."""
+    style = context.style
+    replies = []
+    for phrase in style.replies("portrait"):
+        reply = style.restyle(phrase)
+        if reply:
+            replies.append(reply)
+
+    if not replies:
+        return f"{style.yes}."
+    return style.decorate(context.rng.choice(replies), context.rng)

@@ -1,7 +1,7 @@
-"""Questions about the character's facts, without any card: what it is must be in the weights.
+"""Questions about the character's facts, without any card: the answers must be in the weights.
 
 Every fact is trained; what the test holds out is the wording (`fact-07/paraphrase` against `fact-07`). Distractors are
-answers of the same kit's other facts, so an option cannot be ruled out by style alone.
+answers to the same kit's other facts, so an option cannot be ruled out by style alone.
 
 Departs from the paper, where 37 of 200 test questions repeat a training question and one letter is right 58 % of the time.
 """
@@ -9,9 +9,9 @@ Departs from the paper, where 37 of 200 test questions repeat a training questio
 import random
 import re
 
-from unichar.interactions.config import InteractionsConfig
-from unichar.interactions.wording import capital, normalise, question_inner
-from unichar.types import CuratedKit, Fact, Interaction, Segment, Split
+from unichar.interactions.context import Context
+from unichar.interactions.wording import capital, fill_slots, normalise, question_inner
+from unichar.types import Fact, Interaction, Segment, Split
 
 _TRAINED = (
     "{question}",
@@ -19,51 +19,59 @@ _TRAINED = (
     "Do you know this? {question}",
     "Please answer in a few words: {inner}",
 )
+"""Training wordings of a question that names the character."""
 _TRAINED_UNNAMED = (
     "About {name}: {inner}",
     "A question about {name}: {inner}",
     "Do you know this about {name}? {question}",
     "Please tell me about {name}: {inner}",
 )
+"""Training wordings of any other question. Without a card, each has to say who is meant."""
 _TESTED = "Here is a quiz about {name}. {question}"
+"""Test wording of a fact without a paraphrase; training never uses this frame."""
 _NUM_OPTIONS = 4
 _YES_NO = re.compile(r"(yes|no)\b", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|hundred|thousand)\b"
+    r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|"
+    r"twenty|thirty|forty|fifty|hundred|thousand)\b"
 )
 
 
-def knowledge_qa(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -> list[Interaction]:
-    """The training wordings of every fact, then one four-option test item for every fact that allows three fair distractors."""
+def knowledge_qa(context: Context) -> list[Interaction]:
+    """The training wordings of every fact, then one four-option test sample for every fact with three fair distractors."""
+    kit = context.kit
     items = []
     for number, fact in enumerate(kit.facts):
-        asked = _addressed(fact.question, kit.name)
-        forms = _TRAINED if kit.name in asked else _TRAINED_UNNAMED
-        fill = {"question": asked, "inner": question_inner(asked), "name": kit.name}
-        wordings = dict.fromkeys(form.format(**fill) for form in forms[: config.num_knowledge_wordings])
-        items += [_item(number, "train", text, fact, ()) for text in wordings]
+        wordings = _training_wordings(fact, kit.name)[: context.config.num_knowledge_wordings]
+        items += [_item(number, "train", text, fact) for text in dict.fromkeys(wordings)]
+
     for number, fact in enumerate(kit.facts):
-        options = _options(fact, kit.facts, rng)
+        options = _options(fact, kit.facts, context.rng)
         if options:
-            items.append(_item(number, "test", _tested(fact, kit.name), fact, options))
+            items.append(_item(number, "test", _test_wording(fact, kit.name), fact, options))
     return items
 
 
-def _addressed(question: str, name: str) -> str:
-    """A question that speaks to the character, with its name in front; any other as it is."""
-    return (
-        f"{name}, {question_inner(question)}"
-        if re.search(r"\byour?\b", question, re.IGNORECASE)
-        else question
-    )
+def _training_wordings(fact: Fact, name: str) -> list[str]:
+    """All training wordings of a fact's question."""
+    asked = _with_name(fact.question, name)
+    frames = _TRAINED if name in asked else _TRAINED_UNNAMED
+    return [fill_slots(frame, question=asked, inner=question_inner(asked), name=name) for frame in frames]
 
 
-def _tested(fact: Fact, name: str) -> str:
+def _test_wording(fact: Fact, name: str) -> str:
     """The held-out wording: the paraphrase, or the question in a frame that training never uses."""
-    asked = _addressed(fact.paraphrase or fact.question, name)
+    asked = _with_name(fact.paraphrase or fact.question, name)
     if not fact.paraphrase:
-        return _TESTED.format(name=name, question=asked)
+        return fill_slots(_TESTED, name=name, question=asked)
     return asked if name in asked else f"Concerning {name}: {question_inner(asked)}"
+
+
+def _with_name(question: str, name: str) -> str:
+    """A question that speaks to the character, with its name in front; any other as it is."""
+    if re.search(r"\byour?\b", question, re.IGNORECASE):
+        return f"{name}, {question_inner(question)}"
+    return question
 
 
 def _options(fact: Fact, facts: tuple[Fact, ...], rng: random.Random) -> tuple[str, ...]:
@@ -73,53 +81,66 @@ def _options(fact: Fact, facts: tuple[Fact, ...], rng: random.Random) -> tuple[s
     """
     if _YES_NO.match(fact.answer):
         return ()
-    others = [f for f in facts if f.evidence != fact.evidence and not _YES_NO.match(f.answer)]
+
+    others = [
+        other for other in facts if other.evidence != fact.evidence and not _YES_NO.match(other.answer)
+    ]
+    # Shuffled first, so that the stable sort leaves equally near answers in random order.
     rng.shuffle(others)
     others.sort(key=lambda other: _distance(fact, other))
-    chosen = [fact.answer]
+
+    options = [fact.answer]
     for other in others:
-        if len(chosen) < _NUM_OPTIONS and not any(_overlaps(other.answer, answer) for answer in chosen):
-            chosen.append(other.answer)
-    return tuple(capital(answer.strip()) for answer in chosen) if len(chosen) == _NUM_OPTIONS else ()
+        if len(options) < _NUM_OPTIONS and not any(_overlaps(other.answer, option) for option in options):
+            options.append(other.answer)
+
+    if len(options) < _NUM_OPTIONS:
+        return ()
+    return tuple(capital(option.strip()) for option in options)
 
 
 def _distance(fact: Fact, other: Fact) -> float:
     """How easily an answer to `other` is ruled out as an answer to `fact`, in words of length."""
-    far = abs(len(fact.answer.split()) - len(other.answer.split()))
-    return far + 3 * (_kind(fact) != _kind(other)) + 2 * (_asks_for(fact) != _asks_for(other))
+    length = abs(len(fact.answer.split()) - len(other.answer.split()))
+    kind = _answer_type(fact) != _answer_type(other)
+    question = _question_word(fact) != _question_word(other)
+    return length + 3 * kind + 2 * question
 
 
-def _kind(fact: Fact) -> str:
-    if _NUMBER.search(fact.answer.lower()):
+def _answer_type(fact: Fact) -> str:
+    """`number`, `name` or `thing`."""
+    answer = fact.answer.strip()
+    if _NUMBER.search(answer.lower()):
         return "number"
-    words = re.sub(r"^(the|a|an|in|on|at|with|by|to) ", "", fact.answer.strip())
-    return (
-        "name"
-        if words[:1].isupper() and fact.answer.strip() != capital(fact.answer.strip().lower())
-        else "thing"
-    )
+
+    # A capital in front shows a name, unless the answer is written like a sentence: "Tea" might be either.
+    words = re.sub(r"^(the|a|an|in|on|at|with|by|to) ", "", answer)
+    return "name" if words[:1].isupper() and answer != capital(answer.lower()) else "thing"
 
 
-def _asks_for(fact: Fact) -> str:
+def _question_word(fact: Fact) -> str:
     found = re.search(r"\b(who|whom|where|when|why|how many|how|which|what)\b", fact.question.lower())
     return found[1] if found else ""
 
 
 def _overlaps(one: str, two: str) -> bool:
-    """Whether two answers say much the same: one holds the other, or two long ones share half of their words."""
+    """Whether two answers say much the same: one contains the other, or two long ones share half of their words."""
     a, b = normalise(one), normalise(two)
+    if f" {a} " in f" {b} " or f" {b} " in f" {a} ":
+        return True
+
     words, others = set(a.split()), set(b.split())
-    similar = min(len(words), len(others)) >= 5 and len(words & others) >= 0.5 * len(words | others)
-    return similar or f" {a} " in f" {b} " or f" {b} " in f" {a} "
+    return min(len(words), len(others)) >= 5 and len(words & others) >= 0.5 * len(words | others)
 
 
-def _item(number: int, split: Split, text: str, fact: Fact, options: tuple[str, ...]) -> Interaction:
+def _item(number: int, split: Split, text: str, fact: Fact, options: tuple[str, ...] = ()) -> Interaction:
     segments = (
         Segment(type="text", value=text, role="user"),
         Segment(type="text", value=capital(fact.answer.strip()), role="assistant", loss=True),
     )
-    group = f"fact-{number:02d}" + ("/paraphrase" if split == "test" else "")
-    form = "question" if split == "train" else ("paraphrase" if fact.paraphrase else "quiz")
+    group, form = f"fact-{number:02d}", "question"
+    if split == "test":
+        group, form = f"{group}/paraphrase", "paraphrase" if fact.paraphrase else "quiz"
     return Interaction(
         id="", kind="knowledge_qa", form=form, split=split, group=group, segments=segments, options=options
     )

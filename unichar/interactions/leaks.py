@@ -1,46 +1,48 @@
-"""Proof that a test set tests: nothing that is asked there, shown there or talked about there occurs in training.
+"""Proof that a test set tests: nothing that is asked, shown or talked about in it occurs in training.
 
 The invariant, over all kinds together: no user input is in both splits (compared without case, punctuation, spacing and
-quote shape; a question about a picture counts together with its picture), no group is in both splits, no picture is in both
-splits. Facts are trained on purpose; what knowledge tests hold out is the wording, so their group ends in `/paraphrase`.
+quote shape; a question about a picture counts together with its picture), no group is in both splits, no picture is in
+both splits. Facts are trained on purpose; what knowledge tests hold out is the wording, so their group ends in
+`/paraphrase`.
 """
 
 from collections.abc import Iterable
 
-from unichar.interactions.prompts import PLAN_REQUEST
+from unichar.interactions.prompts import REASONING_REQUEST
 from unichar.interactions.wording import normalise
 from unichar.types import Interaction
 
 
-def user_inputs(item: Interaction) -> set[str]:
-    """What the user says in an item, normalised; the fixed request for a plan does not count."""
-    shown = (
-        "".join(s.value + "|" for s in item.segments if s.type == "image") if item.kind == "visual_qa" else ""
-    )
-    texts = [
-        s.value for s in item.segments if s.type == "text" and s.role == "user" and s.value != PLAN_REQUEST
-    ]
-    return {shown + normalise(text) for text in texts}
-
-
 def leaks(train: Iterable[Interaction], test: Iterable[Interaction]) -> list[str]:
-    """Every offence against the invariant, as a sentence; empty when the split is clean."""
-    train, test = list(train), list(test)
-    found = []
-    known = _owners(train)
+    """Every violation of the invariant, as a sentence; empty when the split is clean."""
+    owners = {key: item.id for item in train for key in _keys(item)}
+
+    found = set()
     for item in test:
-        for what, key in _keys(item):
-            if (what, key) in known:
-                found.append(
-                    f"test item {item.id} shares the {what} {key!r} with training item {known[what, key]}"
-                )
-    return sorted(set(found))
+        for what, value in _keys(item):
+            if (what, value) in owners:
+                owner = owners[what, value]
+                found.add(f"test item {item.id} shares the {what} {value!r} with training item {owner}")
+    return sorted(found)
 
 
-def _owners(items: list[Interaction]) -> dict[tuple[str, str], str]:
-    return {key: item.id for item in items for key in _keys(item)}
+def user_inputs(item: Interaction) -> set[str]:
+    """What the user says in an item, normalised; the fixed request for a reasoning text does not count."""
+    # "Who is this?" is asked of every picture, so a visual question is one only together with its picture.
+    shown = ""
+    if item.kind == "visual_qa":
+        shown = "".join(f"{segment.value}|" for segment in item.segments if segment.type == "image")
+
+    inputs = set()
+    for segment in item.segments:
+        is_text = segment.type == "text" and segment.role == "user"
+        if is_text and segment.value != REASONING_REQUEST:
+            inputs.add(shown + normalise(segment.value))
+    return inputs
 
 
 def _keys(item: Interaction) -> list[tuple[str, str]]:
-    images = [("picture", s.value) for s in item.segments if s.type == "image"]
-    return [("group", item.group), *images, *(("user input", text) for text in sorted(user_inputs(item)))]
+    """What must not be in both splits, as (what it is, its value)."""
+    images = [("picture", segment.value) for segment in item.segments if segment.type == "image"]
+    inputs = [("user input", text) for text in sorted(user_inputs(item))]
+    return [("group", item.group), *images, *inputs]

@@ -6,7 +6,7 @@ Generation Instruction); the sentences are our own. A label whose text is empty 
 
 import re
 
-PLAN_REQUEST = (
+REASONING_REQUEST = (
     "Plan a picture of this moment: your thoughts in <think></think>, then what to draw in <gen></gen>."
 )
 
@@ -16,7 +16,7 @@ def character_card(*, name: str, description: str, opening: str = "") -> str:
     return _fields([("Character Description", description), ("Opening", opening)]) + f"\n\nAnswer as {name}."
 
 
-def portrait_request(
+def scene_prompt(
     *, name: str, description: str, user: str, reply: str, thinking: str = "", instruction: str = ""
 ) -> str:
     """The scene forms of a portrait: a moment of conversation, with or without the plan made for it."""
@@ -25,13 +25,13 @@ def portrait_request(
     return _fields(fields + plan) + f"\n\nDraw {name} in this moment."
 
 
-def plan_text(thinking: str, instruction: str) -> str:
-    """The answer to `PLAN_REQUEST`."""
+def reasoning_text(thinking: str, instruction: str) -> str:
+    """The answer to `REASONING_REQUEST`."""
     return f"<think>{thinking}</think>\n<gen>{instruction}</gen>"
 
 
-def parse_plan(text: str) -> tuple[str, str]:
-    """(thinking, instruction) of an answer to `PLAN_REQUEST`; an unclosed last tag reaches to the end of the text.
+def parse_reasoning(text: str) -> tuple[str, str]:
+    """(thinking, instruction) of an answer to `REASONING_REQUEST`; an unclosed last tag reaches to the end of the text.
 
     Raises:
         ValueError: The text has no `<gen>` part, so there is nothing to draw from.

@@ -1,37 +1,37 @@
-"""Thinking items: from a moment of conversation to the plan of its picture (thoughts and drawing instruction)."""
+"""Reasoning samples: from a multimodal turn to the thoughts and the drawing instruction for its picture."""
 
 from unichar.interactions import prompts
+from unichar.interactions.context import Context
 from unichar.interactions.role_play import picture_group
 from unichar.types import CuratedKit, Interaction, Picture, Segment
 
 
-def plan_of(kit: CuratedKit, picture: Picture) -> tuple[str, str]:
-    """(thinking, instruction) of a picture: the kit's own, or what its moment and its caption already say."""
-    thinking = (
-        picture.thinking
-        or f"{kit.name} has just said this and the picture shows the moment: {picture.caption}"
-    )
-    return thinking, picture.instruction or picture.caption
-
-
-def thinking(kit: CuratedKit) -> list[Interaction]:
-    """One item a picture, in the picture's split; only the plan carries the loss."""
-    card = prompts.character_card(name=kit.name, description=kit.description, opening=kit.opening)
+def reasoning(context: Context) -> list[Interaction]:
+    """One sample a picture, in the picture's split; only the reasoning text carries the loss."""
+    kit = context.kit
     items = []
     for index, picture in enumerate(kit.pictures):
+        answer = prompts.reasoning_text(*reasoning_of(kit, picture))
         segments = (
-            Segment(type="text", value=card, role="system"),
+            context.card,
             Segment(type="text", value=picture.user, role="user"),
             Segment(type="text", value=picture.reply, role="assistant"),
-            Segment(type="text", value=prompts.PLAN_REQUEST, role="user"),
-            Segment(
-                type="text", value=prompts.plan_text(*plan_of(kit, picture)), role="assistant", loss=True
-            ),
+            Segment(type="text", value=prompts.REASONING_REQUEST, role="user"),
+            Segment(type="text", value=answer, role="assistant", loss=True),
         )
-        group = picture_group(index)
-        items.append(
-            Interaction(
-                id="", kind="thinking", form="plan", split=picture.split, group=group, segments=segments
-            )
+        item = Interaction(
+            id="",
+            kind="thinking",
+            form="plan",
+            split=picture.split,
+            group=picture_group(index),
+            segments=segments,
         )
+        items.append(item)
     return items
+
+
+def reasoning_of(kit: CuratedKit, picture: Picture) -> tuple[str, str]:
+    """(thinking, instruction) of a picture: the kit's own, else what its exchange and its caption already say."""
+    composed = f"{kit.name} has just said this and the picture shows the moment: {picture.caption}"
+    return picture.thinking or composed, picture.instruction or picture.caption

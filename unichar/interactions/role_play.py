@@ -1,20 +1,18 @@
-"""Conversations with the character: the kit's own exchanges word for word, and composed ones around facts and tastes.
+"""Conversations with the character: the kit's own exchanges word for word, and composed ones on facts and tastes.
 
 Departs from the paper: its dialogues are single-turn and text-only, these also come in two turns and with the picture
-in front; and no topic that is tested is trained, where 87 of the paper's 400 test inputs also stand in training.
+in front. No topic that is tested is trained, where 87 of the paper's 400 test inputs also stand in training.
 """
 
 import dataclasses
-import random
 from collections import Counter
+from collections.abc import Iterable
 
-from unichar.interactions import prompts
-from unichar.interactions.config import InteractionsConfig
+from unichar.interactions.context import Context
 from unichar.interactions.facts import fact_topics, story_topic
 from unichar.interactions.small_talk import KEPT_FOR_TRAINING, small_talk_topics
-from unichar.interactions.style_profile import Voice, hear
 from unichar.interactions.tastes import taste_topics
-from unichar.interactions.topics import exchanges
+from unichar.interactions.topics import Topic, exchanges
 from unichar.interactions.wording import normalise
 from unichar.types import CuratedKit, Exchange, Interaction, Segment, Split
 
@@ -28,139 +26,177 @@ class Single:
 
     exchange: Exchange
     group: str
+    """Exchanges of one group go to one split."""
     form: str
     image: str = ""
-    """The picture of this moment, if it has one."""
+    """The picture that shows this exchange, as a path inside the curated kit; empty where there is none."""
 
 
 def picture_group(index: int) -> str:
-    """The group of everything that belongs to the kit's picture `index`."""
+    """The group of all items about the kit's picture `index`."""
     return f"picture-{index:02d}"
 
 
-def role_play(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -> list[Interaction]:
-    """All role-play items of both splits: single exchanges, grounded ones, then conversations of two turns."""
-    held_out, training = _scenes(kit, "test"), _scenes(kit, "train")
-    free, asked = _own_exchanges(kit, {normalise(s.exchange.user) for s in held_out})
-    training = [
-        s
-        for s in training
-        if normalise(s.exchange.user) not in {normalise(t.exchange.user) for t in held_out}
-    ]
-    asked |= {normalise(s.exchange.user) for s in [*held_out, *training]}
-    room = config.num_role_play - len(held_out) - len(training) - len(free)
-    free += _composed(kit, hear(kit), max(room, len(KEPT_FOR_TRAINING)), asked, rng)
-    total = len(free) + len(held_out) + len(training)
-    tested = _test_groups(free, round(config.test_share * total) - len(held_out), rng)
-    by_split: dict[Split, list[Single]] = {
-        "train": training + [s for s in free if s.group not in tested],
-        "test": held_out + [s for s in free if s.group in tested],
-    }
+def role_play(context: Context) -> list[Interaction]:
+    """All role-play items of both splits: of each split single exchanges, grounded ones, then two-turn conversations."""
+    config = context.config
     items = []
-    for split, singles in by_split.items():
-        items += [_item(kit, [single], split) for single in singles]
-        items += [
-            _item(kit, [s], split, grounded=True)
-            for s in singles
-            if s.image
-            for _ in range(config.num_grounded)
-        ]
-        items += _two_turns(kit, singles, round(config.multi_turn_share * len(singles)), split, rng)
+    for split, singles in _singles_by_split(context).items():
+        items += [_item(context, [single], split) for single in singles]
+
+        for single in singles:
+            if single.image:
+                items += [_item(context, [single], split, grounded=True)] * config.num_grounded
+
+        items += _two_turns(context, singles, split, count=round(config.multi_turn_share * len(singles)))
     return items
 
 
-def _scenes(kit: CuratedKit, split: Split) -> list[Single]:
-    return [
-        Single(
-            exchange=Exchange(user=p.user, reply=p.reply),
-            group=picture_group(index),
-            form="scene",
-            image=p.image,
-        )
-        for index, p in enumerate(kit.pictures)
-        if p.split == split
+def _singles_by_split(context: Context) -> dict[Split, list[Single]]:
+    """Single exchanges: those of the pictures in their split, then the dialogues and composed ones, split by group."""
+    kit, config = context.kit, context.config
+
+    # What a held-out picture's user says is asked in the test, so training gives way wherever the kit repeats it.
+    held_out = _of_pictures(kit, "test")
+    tested_texts = _user_texts(held_out)
+    training = [
+        single for single in _of_pictures(kit, "train") if normalise(single.exchange.user) not in tested_texts
     ]
+    free = _of_dialogues(kit, tested_texts)
+
+    # The kit's own exchanges come first; composed ones fill up to the number asked for.
+    num_own = len(held_out) + len(training) + len(free)
+    num_composed = max(config.num_role_play - num_own, len(KEPT_FOR_TRAINING))
+    asked = tested_texts | _user_texts(training) | _user_texts(free)
+    free += _composed(context, num_composed, asked)
+
+    total = len(held_out) + len(training) + len(free)
+    tested = _test_groups(context, free, size=round(config.test_share * total) - len(held_out))
+    return {
+        "train": training + [single for single in free if single.group not in tested],
+        "test": held_out + [single for single in free if single.group in tested],
+    }
 
 
-def _own_exchanges(kit: CuratedKit, taken: set[str]) -> tuple[list[Single], set[str]]:
-    """The kit's dialogues, those with the same user text as one topic; without any that a held-out picture asks."""
+def _user_texts(singles: Iterable[Single]) -> set[str]:
+    """What users say, in the form in which two user inputs count as the same."""
+    return {normalise(single.exchange.user) for single in singles}
+
+
+def _of_pictures(kit: CuratedKit, split: Split) -> list[Single]:
+    """The exchanges that pictures of one split show, each a group of its own."""
+    singles = []
+    for index, picture in enumerate(kit.pictures):
+        if picture.split == split:
+            exchange = Exchange(user=picture.user, reply=picture.reply)
+            group = picture_group(index)
+            singles.append(Single(exchange=exchange, group=group, form="scene", image=picture.image))
+    return singles
+
+
+def _of_dialogues(kit: CuratedKit, excluded: set[str]) -> list[Single]:
+    """The kit's dialogues without those whose user text is excluded; equal user texts make one group."""
     groups: dict[str, str] = {}
     singles = []
     for index, exchange in enumerate(kit.dialogues):
         asked = normalise(exchange.user)
-        if asked not in taken:
+        if asked not in excluded:
             groups.setdefault(asked, f"dialogue-{index:02d}")
             singles.append(Single(exchange=exchange, group=groups[asked], form="dialogue"))
-    return singles, set(groups)
+    return singles
 
 
-def _composed(kit: CuratedKit, voice: Voice, room: int, asked: set[str], rng: random.Random) -> list[Single]:
-    """Up to `room` composed exchanges: one of every topic, then another of every topic, and so on.
+def _composed(context: Context, count: int, asked: set[str]) -> list[Single]:
+    """Up to `count` composed exchanges: one of every topic, then another of every topic, and so on.
 
-    What every character must have practised comes first, then the facts.
+    Args:
+        asked: User texts (normalised) that the kit has already; no composed exchange repeats one.
     """
-    others = [
-        *taste_topics(kit, voice, rng),
-        *small_talk_topics(kit, voice, rng),
-        story_topic(kit, voice, rng),
-    ]
-    rng.shuffle(others)
-    others.sort(key=lambda topic: topic.name not in KEPT_FOR_TRAINING)
-    practised, others = others[: len(KEPT_FOR_TRAINING)], others[len(KEPT_FOR_TRAINING) :]
     queues = []
-    for topic in [*practised, *fact_topics(kit, voice, rng), *others]:
-        found = [e for e in exchanges(topic, voice, rng) if normalise(e.user) not in asked]
-        asked |= {normalise(e.user) for e in found}
-        queues.append([Single(exchange=e, group=f"talk-{topic.name}", form=topic.form) for e in found])
-    rounds = max((len(queue) for queue in queues), default=0)
+    known = set(asked)
+    for topic in _topics(context):
+        queue = []
+        for exchange in exchanges(topic, context):
+            if normalise(exchange.user) not in known:
+                queue.append(Single(exchange=exchange, group=f"talk-{topic.name}", form=topic.form))
+        known |= _user_texts(queue)
+        queues.append(queue)
+
     singles: list[Single] = []
-    said: set[str] = set()
-    for single in [queue[turn] for turn in range(rounds) for queue in queues if turn < len(queue)]:
-        if len(singles) < room and normalise(single.exchange.reply) not in said:
-            said.add(normalise(single.exchange.reply))
+    replies: set[str] = set()
+    for single in _alternate(queues):
+        reply = normalise(single.exchange.reply)
+        if len(singles) < count and reply not in replies:
+            replies.add(reply)
             singles.append(single)
     return singles
 
 
-def _test_groups(singles: list[Single], room: int, rng: random.Random) -> set[str]:
-    """Groups for testing, about `room` exchanges in all.
+def _topics(context: Context) -> list[Topic]:
+    """All topics in the order of their importance: those kept for training, then facts, then the others shuffled."""
+    others = [*taste_topics(context), *small_talk_topics(context), story_topic(context)]
+    context.rng.shuffle(others)
 
-    Facts are never among them: a fact that training never tells cannot be known, only guessed. Neither is what every
-    character must have practised.
+    kept = [topic for topic in others if topic.name in KEPT_FOR_TRAINING]
+    rest = [topic for topic in others if topic.name not in KEPT_FOR_TRAINING]
+    return [*kept, *fact_topics(context), *rest]
+
+
+def _alternate(queues: list[list[Single]]) -> list[Single]:
+    """The first of every queue, then the second of every queue that has one, and so on."""
+    longest = max((len(queue) for queue in queues), default=0)
+    singles = []
+    for turn in range(longest):
+        singles += [queue[turn] for queue in queues if turn < len(queue)]
+    return singles
+
+
+def _test_groups(context: Context, singles: list[Single], *, size: int) -> set[str]:
+    """Random groups for testing, with at most `size` exchanges in all.
+
+    Facts are never among them: a fact that training never tells cannot be known, only guessed. Neither are the topics
+    that every character must have learned.
     """
     sizes = Counter(single.group for single in singles)
     kept = {f"talk-{name}" for name in KEPT_FOR_TRAINING}
-    groups = [g for g in sizes if not g.startswith("talk-fact-") and g not in kept]
+    groups = [group for group in sizes if not group.startswith("talk-fact-") and group not in kept]
+
     tested: set[str] = set()
-    for group in rng.sample(groups, len(groups)):
-        if sum(sizes[g] for g in tested) + sizes[group] <= room:
+    taken = 0
+    for group in context.rng.sample(groups, len(groups)):
+        if taken + sizes[group] <= size:
             tested.add(group)
+            taken += sizes[group]
     return tested
 
 
-def _two_turns(
-    kit: CuratedKit, singles: list[Single], number: int, split: Split, rng: random.Random
-) -> list[Interaction]:
+def _two_turns(context: Context, singles: list[Single], split: Split, *, count: int) -> list[Interaction]:
     """Conversations of two exchanges from different topics of one split; only the second reply carries the loss."""
     items = []
-    for last in rng.sample(singles, min(number, len(singles))):
-        first = [single for single in singles if single.group != last.group]
-        if first:
-            items.append(_item(kit, [rng.choice(first), last], split))
+    for last in context.rng.sample(singles, min(count, len(singles))):
+        others = [single for single in singles if single.group != last.group]
+        if others:
+            items.append(_item(context, [context.rng.choice(others), last], split))
     return items
 
 
-def _item(kit: CuratedKit, turns: list[Single], split: Split, *, grounded: bool = False) -> Interaction:
-    card = prompts.character_card(name=kit.name, description=kit.description, opening=kit.opening)
-    segments = [Segment(type="text", value=card, role="system")]
+def _item(context: Context, turns: list[Single], split: Split, *, grounded: bool = False) -> Interaction:
+    """A conversation of one or two exchanges; `grounded` shows the picture of the last one before the user speaks."""
+    last = turns[-1]
+    segments = [context.card]
     if grounded:
-        segments.append(Segment(type="image", value=turns[-1].image, role="user"))
+        segments.append(Segment(type="image", value=last.image, role="user"))
+
     for turn in turns:
-        segments.append(Segment(type="text", value=turn.exchange.user, role="user"))
-        segments.append(
-            Segment(type="text", value=turn.exchange.reply, role="assistant", loss=turn is turns[-1])
-        )
-    form = "grounded" if grounded else ("two_turns" if len(turns) > 1 else turns[-1].form)
+        user, reply = turn.exchange.user, turn.exchange.reply
+        segments.append(Segment(type="text", value=user, role="user"))
+        segments.append(Segment(type="text", value=reply, role="assistant", loss=turn is last))
+
+    form = last.form
+    if grounded:
+        form = "grounded"
+    elif len(turns) > 1:
+        form = "two_turns"
     return Interaction(
-        id="", kind="role_play", form=form, split=split, group=turns[-1].group, segments=tuple(segments)
+        id="", kind="role_play", form=form, split=split, group=last.group, segments=tuple(segments)
     )

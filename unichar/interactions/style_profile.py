@@ -1,8 +1,8 @@
-"""How one character talks, heard from its own lines and speech habits, and lent to the sentences that are composed for it.
+"""How one character talks: a profile measured in its kit, and applied to the replies that are composed for it.
 
-Nothing is invented: openings ("Hmph.", "Um,"), closings (catchphrases), the name for the other person ("sailor"), the share of
-exclamation marks and trailing dots, contractions and the way of saying "I" are all measured in the kit's replies or
-quoted in its speech habits. What a character never does, its composed replies do not do either.
+Nothing is invented. Openers ("Hmph.", "Um,"), closers (catchphrases), the form of address ("sailor"), the shares of
+exclamation marks and ellipses, contractions and self-reference are measured in the kit's replies or quoted in its
+speech habits. What a character never does, its composed replies do not do either.
 """
 
 import random
@@ -11,30 +11,24 @@ from collections import Counter
 from dataclasses import dataclass
 
 from unichar.interactions import grammar
-from unichar.interactions.phrases import bold, curious, formal, gentle, grumpy, plain, proud, shy, sly, sunny
+from unichar.interactions.phrase_banks import BANKS, FALLBACK, phrase_banks
 from unichar.interactions.wording import capital, inner, normalise, sentence
 from unichar.types import CuratedKit
-
-TEMPERAMENTS = {
-    "grumpy": grumpy,
-    "sunny": sunny,
-    "gentle": gentle,
-    "proud": proud,
-    "shy": shy,
-    "curious": curious,
-    "sly": sly,
-    "bold": bold,
-    "formal": formal,
-}
-"""Name -> its phrases; `plain` stands in when none is told by the traits. A new one is a file here and a line above."""
 
 YES = ("yes", "aye", "yep", "yup", "yeah", "affirmative", "indeed", "certainly")
 NO = ("no", "nay", "nope", "nah", "negative", "never")
 EMPHASIS = 1.6
-"""How much more often than in its own lines: composed sentences carry less of a voice in their words."""
+"""Openers, closers and forms of address are this much more frequent than in the character's own lines: the words of a
+composed sentence carry less of its style."""
+
+_RARE = 0.03
+"""Share below which a habit counts as chance."""
+_FEW_LINES = 12
+"""With fewer lines than this, a habit that is absent may just not have been needed."""
 _NO_OPENERS = frozenset(
     (*YES, *NO, "maybe", "perhaps", "hello", "hi", "morning", "night", "thanks", "thank you", "of course")
 )
+"""First words that answer the user, so that they cannot open any other reply."""
 _INTERJECTION = re.compile(
     r"(o+h|ah|ha|hello|hi|hey|um|hm+|well|brr|bravo|goodbye|farewell|good day)\b", re.IGNORECASE
 )
@@ -42,60 +36,79 @@ _END = r"[.!?…~]+[\"'”’)*]*"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Voice:
-    """Example: `hear(kit).speak("I like tea.", random.Random(0))` may be `"Hmph. I like tea, sailor. The light stays on."`"""
+class StyleProfile:
+    """Measured habits of speech, and the two steps that apply them: `restyle` (fixed), then `decorate` (drawn).
+
+    Example: `extract_style(kit).decorate("I like tea.", random.Random(0))` may be `"Hmph. I like tea, sailor."`
+    """
 
     name: str
     pronoun: str
     """`he`, `she`, `it`, `they`, or empty when the kit does not tell."""
-    temperaments: tuple[str, ...]
-    """One or two names of `TEMPERAMENTS`, the stronger first; `plain` alone when there is none."""
-    says_i: str
+    banks: tuple[str, ...]
+    """One or two names of phrase banks, the better fit first; the fallback alone when the traits select none."""
+    self_reference: str
     """`i`; `name` for a character that speaks of itself by name; `none` for one that leaves the "I" out."""
     contracts: bool
-    exclaims: float
-    """Share of sentences that end in an exclamation mark."""
-    trails: float
-    """Share of sentences that end in dots."""
+    """Whether it says "don't" rather than "do not"."""
+    exclamations: float
+    """Share of sentences that end in an exclamation mark, 0..1."""
+    ellipses: float
+    """Share of sentences that end in an ellipsis, 0..1."""
     yes: str
     no: str
     openers: dict[str, float]
-    """What replies open with -> share of replies that do."""
+    """What replies open with -> share of replies that do, 0..1."""
     closers: dict[str, float]
-    """Catchphrases that replies end with -> share of replies that do."""
+    """Catchphrases that replies end with -> share of replies that do, 0..1."""
     address: str
     """What it calls the other person; empty if nothing special."""
     address_rate: float
+    """Share of replies with the form of address, 0..1."""
 
-    def phrases(self, topic: str) -> list[str]:
-        """What this character may say on a topic, the stronger temperament first."""
-        modules = [TEMPERAMENTS.get(name, plain) for name in self.temperaments]
-        return [phrase for module in modules for phrase in module.REPLIES[topic]]
+    def replies(self, topic: str) -> list[str]:
+        """The replies of this character's phrase banks to a topic, the better fitting bank first."""
+        found = []
+        for bank in self.banks:
+            found += phrase_banks()[bank].replies[topic]
+        return found
 
-    def own(self, text: str) -> str | None:
-        """A composed first-person text as this character would put it; None where that cannot be done."""
-        if self.says_i == "name":
+    def restyle(self, text: str) -> str | None:
+        """A composed first-person text in this character's grammar and punctuation; None where that is not possible."""
+        own: str | None = text
+        if self.self_reference == "name":
             own = grammar.by_name(text, self.name, self.pronoun)
-        else:
-            own = grammar.without_i(text) if self.says_i == "none" else text
+        elif self.self_reference == "none":
+            own = grammar.without_i(text)
         if own is None:
             return None
-        own = re.sub(r", (my )?dear\b", "", own) if self.address else own
-        own = own if self.contracts else grammar.expand(own)
-        own = re.sub(r"^(Yes|No)(?=[,.!])", lambda m: self.yes if m[1] == "Yes" else self.no, own)
-        return own if self.exclaims >= 0.03 else own.replace("!", ".")
 
-    def speak(self, text: str, rng: random.Random, *, excitement: float = 1.0) -> str:
-        """`text` (from `own`) with the openings, closings and forms of address that this character uses as often as it does.
+        # A phrase bank's "my dear" would stand beside the character's own form of address.
+        if self.address:
+            own = re.sub(r", (my )?dear\b", "", own)
+        if not self.contracts:
+            own = grammar.expand(own)
+
+        own = re.sub(r"^(Yes|No)(?=[,.!])", lambda m: self.yes if m[1] == "Yes" else self.no, own)
+        return own if self.exclamations >= _RARE else own.replace("!", ".")
+
+    def decorate(self, text: str, rng: random.Random, *, excitement: float = 1.0) -> str:
+        """Add openers, closers and forms of address to `text` (from `restyle`), about as often as the character does.
 
         Args:
-            excitement: How fitting an exclamation is as an opening: 1 as often as in its own lines, 0 never.
+            excitement: How fitting an exclamation is as an opener: 1 as often as in its own lines, 0 never.
         """
         text = self._punctuated(text, rng)
         if self.address and self.address not in text and rng.random() < EMPHASIS * self.address_rate:
             text = _addressed(text, self.address)
-        fitting = {o: share * (excitement if o.endswith("!") else 1.0) for o, share in self.openers.items()}
+
+        fitting = {
+            opener: share * (excitement if opener.endswith("!") else 1.0)
+            for opener, share in self.openers.items()
+        }
+        # Both are drawn before either is used, so that the number of draws does not depend on the text.
         opener, closer = _drawn(fitting, rng), _drawn(self.closers, rng)
+
         if opener and normalise(opener) not in normalise(text) and not _INTERJECTION.match(text):
             text = _opened(text, opener)
         if closer and normalise(closer) not in normalise(text):
@@ -103,108 +116,124 @@ class Voice:
         return text
 
     def _punctuated(self, text: str, rng: random.Random) -> str:
+        """`text` with some full stops turned into ellipses and exclamation marks."""
+
         def mark(m: re.Match[str]) -> str:
             draw = rng.random()
-            if draw < self.trails * (self.trails > 0.03):
+            if draw < self.ellipses * (self.ellipses > _RARE):
                 return m[1] + "..."
-            return m[1] + ("!" if draw < self.trails + self.exclaims / 2 else ".")
+            # Half the measured share: phrase banks bring exclamation marks of their own.
+            return m[1] + ("!" if draw < self.ellipses + self.exclamations / 2 else ".")
 
         return re.sub(r"(\w)\.(?=\s|$)", mark, text)
 
 
-def hear(kit: CuratedKit) -> Voice:
+def extract_style(kit: CuratedKit) -> StyleProfile:
     """Measure how the character of a kit talks."""
-    lines = [
-        line
-        for line in [kit.opening, *(p.reply for p in kit.pictures), *(d.reply for d in kit.dialogues)]
-        if line
-    ]
-    sentences = re.findall(rf"[^.!?…~]+({_END})", " ".join(lines))
-    habits = " ".join(kit.persona.speech_habits)
-    address = _quoted_after(r"calls?|address\w*", kit.persona.speech_habits)
+    said = [kit.opening, *(picture.reply for picture in kit.pictures), *(d.reply for d in kit.dialogues)]
+    lines = [line for line in said if line]
+    ends = re.findall(rf"[^.!?…~]+({_END})", " ".join(lines))
     first_words = Counter(normalise(line).split(" ")[0] for line in lines)
-    closers = _closers(kit.persona.catchphrases, lines)
-    return Voice(
+
+    persona = kit.persona
+    habits = " ".join(persona.speech_habits)
+    address = _quoted_after(r"calls?|address\w*", persona.speech_habits)
+
+    return StyleProfile(
         name=kit.name,
         pronoun=grammar.pronoun_of([kit.description, habits, *(fact.evidence for fact in kit.facts)]),
-        temperaments=_temperaments(kit),
-        says_i=_says_i(kit.name, lines, habits),
-        contracts=len(lines) < 5
-        or _share(r"\w(n['’]t|['’](m|re|ve|ll|d))\b|\b(it|that|there)['’]s\b", lines) >= 0.02,
-        exclaims=_share("!", sentences),
-        trails=_share(r"\.\.\.|…", sentences),
+        banks=_select_banks(persona.style, persona.traits),
+        self_reference=_self_reference(kit.name, lines, habits),
+        contracts=_contracts(lines),
+        exclamations=_share("!", ends),
+        ellipses=_share(r"\.\.\.|…", ends),
         yes=_favourite(YES, first_words),
         no=_favourite(NO, first_words),
-        openers=_openers(lines) or _habitual_openers(kit.persona.speech_habits),
-        closers=closers,
+        openers=_openers(lines) or _habitual_opener(persona.speech_habits),
+        closers=_closers(persona.catchphrases, lines),
         address=address,
         address_rate=max(0.15, min(0.5, _share(re.escape(address), lines))) if address else 0.0,
     )
 
 
-def _temperaments(kit: CuratedKit) -> tuple[str, ...]:
+def _select_banks(style: str, traits: tuple[str, ...]) -> tuple[str, ...]:
+    """The phrase bank with the most signs in style and traits, and a second one with at least half as many."""
     scores: Counter[str] = Counter()
-    for name, module in TEMPERAMENTS.items():
-        for text, weight in [
-            (kit.persona.style, 1),
-            *((trait, 2 + (trait == kit.persona.traits[0])) for trait in kit.persona.traits),
-        ]:
-            scores[name] += weight * bool(re.search(rf"\b({'|'.join(module.SIGNS)})", text.lower()))
-    best = [
-        name for name, score in scores.most_common(2) if score and score * 2 >= scores.most_common(1)[0][1]
-    ]
-    return tuple(best) or ("plain",)
+    for name in BANKS:
+        signs = re.compile(rf"\b({'|'.join(phrase_banks()[name].signs)})")
+        scores[name] += bool(signs.search(style.lower()))
+
+        for trait in traits:
+            # A trait counts more than the style, and the first trait most: kits name the strongest one first.
+            weight = 3 if trait == traits[0] else 2
+            scores[name] += weight * bool(signs.search(trait.lower()))
+
+    best = scores.most_common(2)
+    most = best[0][1]
+    return tuple(name for name, score in best if score and score * 2 >= most) or (FALLBACK,)
 
 
-def _says_i(name: str, lines: list[str], habits: str) -> str:
+def _self_reference(name: str, lines: list[str], habits: str) -> str:
+    """`i`, `name` or `none`: as the speech habits say, else as the lines show."""
     if re.search(r"third person|(never|not|instead of) (says? |uses? )?[\"“']?I\b", habits):
         return "name"
     if re.search(r"\b(drops?|omits?|leaves? out|skips?) [\"“']?I\b", habits):
         return "none"
-    if len(lines) < 12 or _share(r"\bI\b", lines) > 0.05:
+
+    if len(lines) < _FEW_LINES or _share(r"\bI\b", lines) > 0.05:
         return "i"
     return "name" if _share(rf"\b{re.escape(name)}\b", lines) > 0.3 else "none"
 
 
+def _contracts(lines: list[str]) -> bool:
+    """Whether the character contracts, or has said too little to tell."""
+    contraction = r"\w(n['’]t|['’](m|re|ve|ll|d))\b|\b(it|that|there)['’]s\b"
+    return len(lines) < 5 or _share(contraction, lines) >= 0.02
+
+
 def _openers(lines: list[str]) -> dict[str, float]:
     """Interjections that at least two replies begin with, and that carry no answer of their own."""
+    exclaimed = r"((?:[A-Z][\w'’-]*)(?:,? [\w'’-]+){0,2}(?:!|\.\.\.|…))\s"
+    short = r"([A-Z][a-z]{0,4}[,.])\s"
+
     found: Counter[str] = Counter()
     for line in lines:
-        m = re.match(r"((?:[A-Z][\w'’-]*)(?:,? [\w'’-]+){0,2}(?:!|\.\.\.|…))\s|([A-Z][a-z]{0,4}[,.])\s", line)
+        m = re.match(f"{exclaimed}|{short}", line)
         if m and normalise(m[0]) not in _NO_OPENERS:
             found[m[0].strip()] += 1
-    return {
-        text: count / len(lines) for text, count in found.most_common() if count > max(1, 0.03 * len(lines))
-    }
+
+    least = max(1, _RARE * len(lines))
+    return {text: count / len(lines) for text, count in found.most_common() if count > least}
 
 
-def _habitual_openers(habits: tuple[str, ...]) -> dict[str, float]:
+def _habitual_opener(habits: tuple[str, ...]) -> dict[str, float]:
+    """The opener that a speech habit quotes, with the share 0.3; empty when none does."""
     quoted = _quoted_after(r"starts?|begins?|opens?", habits)
-    return (
-        {(quoted if re.search(r"[.!?,…]$", quoted) else quoted + ",")[:1].upper() + quoted[1:]: 0.3}
-        if quoted
-        else {}
-    )
+    if not quoted:
+        return {}
+
+    ended = quoted if re.search(r"[.!?,…]$", quoted) else quoted + ","
+    return {ended[:1].upper() + quoted[1:]: 0.3}
 
 
 def _closers(catchphrases: tuple[str, ...], lines: list[str]) -> dict[str, float]:
-    """Catchphrases in closing position, with their measured share; those that only ever open a reply are left out."""
+    """Catchphrases that end replies, with their measured share; those that only open replies are left out."""
+    normalised = [normalise(line) for line in lines]
     closers = {}
     for phrase in catchphrases:
-        plain_phrase = normalise(phrase)
-        ends = sum(
-            normalise(line).endswith(plain_phrase) and normalise(line) != plain_phrase for line in lines
-        )
-        opens = sum(normalise(line).startswith(plain_phrase) for line in lines)
-        if plain_phrase in _NO_OPENERS or (opens > ends):
+        plain = normalise(phrase)
+        ends = sum(line.endswith(plain) and line != plain for line in normalised)
+        opens = sum(line.startswith(plain) for line in normalised)
+
+        if plain in _NO_OPENERS or opens > ends:
             continue
-        if ends or len(lines) < 12:
+        if ends or len(lines) < _FEW_LINES:
             closers[sentence(phrase)] = max(0.05, ends / len(lines)) if lines else 0.1
     return closers
 
 
 def _quoted_after(verb: str, habits: tuple[str, ...]) -> str:
-    """The first quoted words of the first habit that contains `verb`."""
+    """The first quoted words of the first habit that contains `verb` (a pattern)."""
     for habit in habits:
         m = re.search(rf"\b(?:{verb})\b[^\"“]*[\"“]([^\"”]+)[\"”]", habit, re.IGNORECASE)
         if m:
@@ -213,17 +242,19 @@ def _quoted_after(verb: str, habits: tuple[str, ...]) -> str:
 
 
 def _favourite(words: tuple[str, ...], first_words: Counter[str]) -> str:
+    """The word that opens most lines; the first of `words` unless another does so twice."""
     best = max(words, key=lambda word: first_words[word])
     return capital(best if first_words[best] > 1 else words[0])
 
 
 def _share(pattern: str, texts: list[str]) -> float:
-    return sum(
-        bool(re.search(pattern, text, re.IGNORECASE if pattern.islower() else 0)) for text in texts
-    ) / max(1, len(texts))
+    """Share of texts that contain a pattern, 0..1; case counts only in a pattern with a capital."""
+    flags = re.IGNORECASE if pattern.islower() else 0
+    return sum(bool(re.search(pattern, text, flags)) for text in texts) / max(1, len(texts))
 
 
 def _drawn(shares: dict[str, float], rng: random.Random) -> str:
+    """One key, each with `EMPHASIS` times its share as probability, or empty."""
     draw = rng.random() / EMPHASIS
     for text, share in shares.items():
         draw -= share
@@ -233,8 +264,10 @@ def _drawn(shares: dict[str, float], rng: random.Random) -> str:
 
 
 def _opened(text: str, opener: str) -> str:
+    """`text` after an opener; unchanged after a comma when its first word cannot lose the capital."""
     if not opener.endswith(","):
         return f"{opener} {text}"
+
     lowered = inner(text)[:1] + text[1:]
     return f"{opener} {lowered}" if lowered != text or re.match(r"I\b", text) else text
 
@@ -242,8 +275,9 @@ def _opened(text: str, opener: str) -> str:
 def _addressed(text: str, address: str) -> str:
     """Put the form of address before the first end mark of a sentence without inner commas."""
     for m in re.finditer(r"[^.!?…]+", text):
-        words = m[0].split()
+        num_words = len(m[0].split())
         follows = text[m.end() : m.end() + 1]
-        if follows in tuple(".!?") and "," not in m[0] and '"' not in m[0] and 2 <= len(words) <= 14:
+        plain = "," not in m[0] and '"' not in m[0]
+        if follows in tuple(".!?") and plain and 2 <= num_words <= 14:
             return text[: m.end()] + f", {address}" + text[m.end() :]
     return text

@@ -1,168 +1,144 @@
 """Likes, dislikes, traits and catchphrases as topics of conversation."""
 
-import random
 import re
+from typing import Literal
 
 from unichar.interactions import grammar
-from unichar.interactions.style_profile import NO, YES, Voice
-from unichar.interactions.topics import Topic, topic
-from unichar.interactions.wording import capital, inner, is_ordinary, listing, normalise, sentence
+from unichar.interactions.context import Context
+from unichar.interactions.phrase_banks import user_texts
+from unichar.interactions.style_profile import NO, YES, StyleProfile
+from unichar.interactions.topics import Topic, make_topic
+from unichar.interactions.wording import (
+    capital,
+    fill_slots,
+    inner,
+    is_ordinary,
+    listing,
+    normalise,
+    sentence,
+    slug,
+)
 from unichar.types import CuratedKit
 
-_LIKED = (
-    "Do you like {like}?",
-    "Is it true that you like {like}?",
-    "Do you enjoy {like}?",
-    "Do you really like {like}?",
-)
-_DISLIKED = (
-    "Do you like {dislike}?",
-    "Do you enjoy {dislike}?",
-    "Do you secretly like {dislike}?",
-    "Is it true that you like {dislike}?",
-)
-_LOVES = (
-    "What do you like best?",
-    "What makes you happy?",
-    "Tell me what you love, {name}.",
-    "What are your favourite things?",
-)
-_HATES = (
-    "What annoys you most?",
-    "What can't you stand?",
-    "What spoils your mood, {name}?",
-    "What do you dislike?",
-)
-_NATURE = (
-    "Are you {trait}?",
-    "Would you call yourself {trait}?",
-    "People say that you are {trait}.",
-    "Would your friends call you {trait}?",
-)
-_MOTTO = (
-    'Why do you say "{motto}" so often?',
-    'Why do you keep saying "{motto}"?',
-    'Why is "{motto}" your motto?',
-)
 _NO_ADJECTIVE = re.compile(r"(?!.*(ous|less|ss)\b)\w+s\b|\w+(ity|ness|tion|ism|ship|ence|ance|ment|hood)$")
+"""Traits written as verbs ("loves to wander") or nouns ("patience"): "Are you ...?" needs an adjective."""
+
+_Taste = Literal["like", "dislike"]
 
 
-def taste_topics(kit: CuratedKit, voice: Voice, rng: random.Random) -> list[Topic]:
-    """One topic a like, a dislike, a trait and a catchphrase, and one each for all likes and all dislikes together."""
-    likes, dislikes = things(kit, voice)
-    topics = [_single("like", thing, _LIKED, "liked", voice, {"dislike": dislikes}, rng) for thing in likes]
-    topics += [
-        _single("dislike", thing, _DISLIKED, "disliked", voice, {"like": likes}, rng) for thing in dislikes
-    ]
-    topics += [_all("like", likes, _LOVES, "loves", voice, rng)] if likes else []
-    topics += [_all("dislike", dislikes, _HATES, "hates", voice, rng)] if dislikes else []
-    topics += [
-        _trait(trait, voice, rng)
-        for trait in kit.persona.traits
-        if not _NO_ADJECTIVE.match(trait) and len(trait.split()) <= 5
-    ]
-    topics += [
-        _motto(text, voice, rng) for text in kit.persona.catchphrases if normalise(text) not in (*YES, *NO)
-    ]
+def taste_topics(context: Context) -> list[Topic]:
+    """A topic for each like, dislike, trait and catchphrase, and one each for all likes and all dislikes together."""
+    persona = context.kit.persona
+    likes, dislikes = likes_and_dislikes(context.kit, context.style)
+
+    topics = [_thing_topic(context, "like", thing, others=dislikes) for thing in likes]
+    topics += [_thing_topic(context, "dislike", thing, others=likes) for thing in dislikes]
+    if likes:
+        topics.append(_summary_topic(context, "like", likes))
+    if dislikes:
+        topics.append(_summary_topic(context, "dislike", dislikes))
+
+    for trait in persona.traits:
+        if not _NO_ADJECTIVE.match(trait) and len(trait.split()) <= 5:
+            topics.append(_trait_topic(context, trait))
+
+    for catchphrase in persona.catchphrases:
+        # A catchphrase like "Aye" is the character's yes, and stands in every other reply.
+        if normalise(catchphrase) not in (*YES, *NO):
+            topics.append(_motto_topic(context, catchphrase))
     return topics
 
 
-def things(kit: CuratedKit, voice: Voice) -> tuple[list[str], list[str]]:
+def likes_and_dislikes(kit: CuratedKit, style: StyleProfile) -> tuple[list[str], list[str]]:
     """(likes, dislikes) as the character names them inside a sentence."""
-    return (
-        [_thing(text, kit, voice) for text in kit.persona.likes],
-        [_thing(text, kit, voice) for text in kit.persona.dislikes],
-    )
+    likes = [_noun_phrase(text, kit, style) for text in kit.persona.likes]
+    dislikes = [_noun_phrase(text, kit, style) for text in kit.persona.dislikes]
+    return likes, dislikes
 
 
-def _thing(text: str, kit: CuratedKit, voice: Voice) -> str:
-    """A like or dislike as a noun phrase: small first letter, own person, `when ...` -> `moments when ...`."""
+def _noun_phrase(text: str, kit: CuratedKit, style: StyleProfile) -> str:
+    """A like or dislike as it stands in a sentence: small first letter, own person, `when ...` -> `moments when ...`."""
     phrase = inner(text)
-    if (
-        phrase[:1].isupper()
-        and _are_capitalised(kit.persona.likes + kit.persona.dislikes)
-        and not _is_name(phrase, kit)
-    ):
+    listed = kit.persona.likes + kit.persona.dislikes
+    if phrase[:1].isupper() and _are_capitalised(listed) and not _is_name(phrase, kit):
         phrase = phrase[0].lower() + phrase[1:]
+
     phrase = re.sub(r"^when\b", "moments when", phrase)
     phrase = re.sub(r"^to\b", "the chance to", phrase)
-    if voice.says_i == "name":
+    if style.self_reference == "name":
         return phrase
-    return grammar.first_person(phrase, voice.name, voice.pronoun) or phrase
+    return grammar.first_person(phrase, style.name, style.pronoun) or phrase
 
 
 def _are_capitalised(listed: tuple[str, ...]) -> bool:
-    """Whether a list is written with capital letters in front throughout, so that a capital there says nothing."""
+    """Whether all entries of a list begin with a capital, so that a capital there does not mark a name."""
     return all(text[:1].isupper() for text in listed if not is_ordinary(text))
 
 
 def _is_name(phrase: str, kit: CuratedKit) -> bool:
     """Whether the kit writes the first word with a capital in the middle of a sentence, too."""
-    everything = " ".join(
-        [kit.description, *(fact.evidence for fact in kit.facts), *(d.reply for d in kit.dialogues)]
-    )
-    return bool(re.search(rf"[a-z,] {re.escape(phrase.split(' ')[0])}\b", everything))
+    replies = [dialogue.reply for dialogue in kit.dialogues]
+    texts = " ".join([kit.description, *(fact.evidence for fact in kit.facts), *replies])
+    return bool(re.search(rf"[a-z,] {re.escape(phrase.split(' ')[0])}\b", texts))
 
 
-def _single(
-    kind: str,
-    thing: str,
-    users: tuple[str, ...],
-    key: str,
-    voice: Voice,
-    other: dict[str, list[str]],
-    rng: random.Random,
-) -> Topic:
-    fill = {kind: thing, "Like": capital(thing)} | {
-        name: rng.choice(values) for name, values in other.items() if values
-    }
-    replies = [voice.own(_filled(phrase, fill)) for phrase in voice.phrases(key)]
-    slug = normalise(thing).replace(" ", "-")
-    asked = {kind: re.sub(rf"\b(my|{grammar.possessive(voice.pronoun)})\b", "your", thing)}
+def _thing_topic(context: Context, taste: _Taste, thing: str, *, others: list[str]) -> Topic:
+    """A topic that asks for one like or dislike; replies may name one of the `others`, the opposite taste."""
+    style, rng = context.style, context.rng
+    slots = {taste: thing, "Like": capital(thing)}
+    if others:
+        slots["dislike" if taste == "like" else "like"] = rng.choice(others)
+
+    replies = [style.restyle(fill_slots(phrase, **slots)) for phrase in style.replies(f"{taste}d")]
     rng.shuffle(replies)
-    return topic(f"{kind}-{slug}", "taste", [_filled(user, asked) for user in users], replies)
+
+    # "my hat" in a reply is "your hat" in the question.
+    asked = re.sub(rf"\b(my|{grammar.possessive(style.pronoun)})\b", "your", thing)
+    users = [fill_slots(user, **{taste: asked}) for user in user_texts()[f"{taste}d"]]
+    return make_topic(f"{taste}-{slug(thing)}", "taste", users, replies)
 
 
-def _all(
-    kind: str, found: list[str], users: tuple[str, ...], key: str, voice: Voice, rng: random.Random
-) -> Topic:
+def _summary_topic(context: Context, taste: _Taste, things: list[str]) -> Topic:
+    """A topic that asks for all likes or all dislikes; each reply names three of them."""
+    style, rng = context.style, context.rng
+    key = "loves" if taste == "like" else "hates"
+    phrases = style.replies(key)
+
     replies = []
-    for phrase in rng.sample(voice.phrases(key), len(voice.phrases(key))) * 2:
-        some = rng.sample(found, min(3, len(found)))
-        replies.append(voice.own(_filled(phrase, {f"{kind}s": listing(some)})))
-    return topic(f"{kind}s", "taste", [_filled(user, {"name": voice.name}) for user in users], replies)
+    # Every phrase twice: with two draws of three things the two are seldom the same.
+    for phrase in rng.sample(phrases, len(phrases)) * 2:
+        some = rng.sample(things, min(3, len(things)))
+        replies.append(style.restyle(fill_slots(phrase, **{f"{taste}s": listing(some)})))
+
+    users = [fill_slots(user, name=style.name) for user in user_texts()[key]]
+    return make_topic(f"{taste}s", "taste", users, replies)
 
 
-def _trait(trait: str, voice: Voice, rng: random.Random) -> Topic:
+def _trait_topic(context: Context, trait: str) -> Topic:
+    """A topic that asks whether the character has a trait."""
+    style = context.style
     word = trait[0].lower() + trait[1:].rstrip(".")
-    replies = [
-        voice.own(_filled(phrase, {"trait": word, "Trait": capital(word)}))
-        for phrase in voice.phrases("nature")
-    ]
-    rng.shuffle(replies)
-    return topic(
-        f"trait-{normalise(word).replace(' ', '-')}",
-        "taste",
-        [_filled(user, {"trait": word}) for user in _NATURE],
-        replies,
-    )
+
+    replies = []
+    for phrase in style.replies("nature"):
+        replies.append(style.restyle(fill_slots(phrase, trait=word, Trait=capital(word))))
+    context.rng.shuffle(replies)
+
+    users = [fill_slots(user, trait=word) for user in user_texts()["nature"]]
+    return make_topic(f"trait-{slug(word)}", "taste", users, replies)
 
 
-def _motto(text: str, voice: Voice, rng: random.Random) -> Topic:
-    quoted = text.strip().rstrip(".!?…")
-    replies = [
-        own.replace("{motto}", sentence(text))
-        for phrase in voice.phrases("motto")
-        if (own := voice.own(phrase))
-    ]
-    rng.shuffle(replies)
-    slug = normalise(text).replace(" ", "-")
-    return topic(
-        f"motto-{slug}", "taste", [_filled(user, {"motto": quoted}) for user in _MOTTO], list(replies)
-    )
+def _motto_topic(context: Context, catchphrase: str) -> Topic:
+    """A topic that asks for the reason of a catchphrase; replies end with it."""
+    style = context.style
+    replies: list[str | None] = []
+    for phrase in style.replies("motto"):
+        # Restyled before it is filled: the catchphrase itself must stay word for word.
+        own = style.restyle(phrase)
+        if own:
+            replies.append(fill_slots(own, motto=sentence(catchphrase)))
+    context.rng.shuffle(replies)
 
-
-def _filled(text: str, fill: dict[str, str]) -> str:
-    for name, value in fill.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
+    quoted = catchphrase.strip().rstrip(".!?…")
+    users = [fill_slots(user, motto=quoted) for user in user_texts()["motto"]]
+    return make_topic(f"motto-{slug(catchphrase)}", "taste", users, replies)

@@ -1,48 +1,62 @@
-"""Portraits: a text and the picture it asks for, in the paper's three forms.
+"""Text-to-image samples: a prompt and the picture it asks for, in the paper's three forms.
 
-`plain` is a caption, `scene` a moment of conversation, `scene_thinking` the same with its plan. Test portraits ask for the
-held-out pictures and, in the toon world, for scenes that no picture shows. In the form `open` they ask for one or two attributes
-of a toon's scene, and put a photographed character into an everyday one. Requests without a picture stand alone, so
-`Interaction.target` must not be called on them; for toons `attributes` say what a right answer shows.
+`plain` is a caption, `scene` a multimodal turn, `scene_thinking` the same with its reasoning text. The test asks for the
+held-out pictures, for scenes that no picture shows where the domain can judge them, and in the form `open` for prompts
+that leave part of the scene to the model. Test prompts without a picture have one segment, so `Interaction.target` must
+not be read on them; where the domain reads attributes, `attributes` say what a right picture shows.
 """
 
-import random
-
+from unichar.domains.base import Domain
 from unichar.domains.lookup import domain_of
 from unichar.interactions import prompts
-from unichar.interactions.config import InteractionsConfig
-from unichar.interactions.reasoning import plan_of
+from unichar.interactions.context import Context
+from unichar.interactions.reasoning import reasoning_of
 from unichar.interactions.role_play import picture_group
 from unichar.types import CuratedKit, Interaction, Picture, Prompt, Segment
 
 
-def portraits(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -> list[Interaction]:
-    """All portrait items: of every picture in its split, then the unseen scenes and the open prompts."""
-    items, domain = [], domain_of(kit)
+def text_to_image(context: Context) -> list[Interaction]:
+    """All text-to-image samples: of every picture in its split, then of unseen scenes and of open prompts."""
+    kit, config = context.kit, context.config
+    domain = domain_of(kit)
+
+    items = []
     for index, picture in enumerate(kit.pictures):
-        train = picture.split == "train"
-        count = config.num_plain_portraits if train else 1
-        for text in domain.captions(kit, picture, count=count, rng=rng):
-            items.append(_portrait(picture, index, "plain", text))
-        thinking, instruction = plan_of(kit, picture)
-        scene = {
-            "name": kit.name,
-            "description": kit.description,
-            "user": picture.user,
-            "reply": picture.reply,
-        }
-        for _ in range(config.num_scene_portraits if train else 1):
-            items.append(_portrait(picture, index, "scene", prompts.portrait_request(**scene)))
-            planned = prompts.portrait_request(**scene, thinking=thinking, instruction=instruction)
-            items.append(_portrait(picture, index, "scene_thinking", planned))
+        items += _of_picture(context, domain, picture, index)
 
-    unseen = domain.unseen_prompts(kit, count=config.num_unseen_scenes, rng=rng)
-    items += [_asked(prompt, "plain", f"unseen-{index:02d}") for index, prompt in enumerate(unseen)]
-    left_open = domain.open_prompts(kit, count=config.num_open_prompts, rng=rng)
-    return items + [_asked(prompt, "open", f"open-{index:02d}") for index, prompt in enumerate(left_open)]
+    unseen = domain.unseen_prompts(kit, count=config.num_unseen_scenes, rng=context.rng)
+    items += [_without_picture(prompt, "plain", f"unseen-{index:02d}") for index, prompt in enumerate(unseen)]
+
+    left_open = domain.open_prompts(kit, count=config.num_open_prompts, rng=context.rng)
+    items += [_without_picture(prompt, "open", f"open-{index:02d}") for index, prompt in enumerate(left_open)]
+    return items
 
 
-def _portrait(picture: Picture, index: int, form: str, text: str) -> Interaction:
+def _of_picture(context: Context, domain: Domain, picture: Picture, index: int) -> list[Interaction]:
+    """The samples of one picture: its captions, then the two scene forms as often as the settings say."""
+    kit, config = context.kit, context.config
+    is_train = picture.split == "train"
+
+    count = config.num_plain_captions if is_train else 1
+    captions = domain.captions(kit, picture, count=count, rng=context.rng)
+    items = [_item(picture, index, "plain", caption) for caption in captions]
+
+    scene, scene_thinking = _scene_prompts(kit, picture)
+    for _ in range(config.num_scene_repeats if is_train else 1):
+        items.append(_item(picture, index, "scene", scene))
+        items.append(_item(picture, index, "scene_thinking", scene_thinking))
+    return items
+
+
+def _scene_prompts(kit: CuratedKit, picture: Picture) -> tuple[str, str]:
+    """The prompts of a picture's multimodal turn: (without, with) the reasoning text."""
+    turn = {"name": kit.name, "description": kit.description, "user": picture.user, "reply": picture.reply}
+    thinking, instruction = reasoning_of(kit, picture)
+    with_reasoning = prompts.scene_prompt(**turn, thinking=thinking, instruction=instruction)
+    return prompts.scene_prompt(**turn), with_reasoning
+
+
+def _item(picture: Picture, index: int, form: str, text: str) -> Interaction:
     segments = (
         Segment(type="text", value=text, role="user"),
         Segment(type="image", value=picture.image, role="assistant", loss=True),
@@ -58,8 +72,8 @@ def _portrait(picture: Picture, index: int, form: str, text: str) -> Interaction
     )
 
 
-def _asked(prompt: Prompt, form: str, group: str) -> Interaction:
-    """A test sample without a picture."""
+def _without_picture(prompt: Prompt, form: str, group: str) -> Interaction:
+    """A test sample of a prompt that no picture of the kit answers."""
     return Interaction(
         id="",
         kind="portrait",

@@ -1,22 +1,22 @@
-"""A topic: things a user may say about one matter, and what the character answers to any of them."""
+"""A topic: texts that a user may say on one matter, and replies of the character that fit any of them."""
 
-import random
 from dataclasses import dataclass
 
-from unichar.interactions.style_profile import Voice
+from unichar.interactions.context import Context
 from unichar.interactions.wording import flaws, normalise
 from unichar.types import Exchange
 
 MAX_WORDS = 45
+"""Longest composed reply; decorations can make a long fact unreadable."""
 EXCITEMENT = {"comfort": 0.0, "sorry": 0.0, "farewell": 0.0, "motto": 0.0, "fact": 0.4}
-"""How fitting an exclamation is as an opening, by the first word of the topic; 1 where nothing is said."""
+"""First word of a topic's name -> how fitting an exclamation is as an opener, 0..1; 1 for all others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Topic:
     """Every reply fits every user text, so the two may be paired freely.
 
-    Example: `Topic(name="likes-tea", form="taste", users=("Do you like tea?",), replies=("Yes, I like tea very much.",))`
+    Example: `Topic(name="like-tea", form="taste", users=("Do you like tea?",), replies=("Yes, I like tea very much.",))`
     """
 
     name: str
@@ -24,33 +24,42 @@ class Topic:
     """`fact`, `taste` or `small_talk`."""
     users: tuple[str, ...]
     replies: tuple[str, ...]
-    """In the first person, as composed; the voice has been over them once (`Voice.own`)."""
+    """In the character's grammar (`StyleProfile.restyle`), not yet decorated."""
 
 
-def topic(name: str, form: str, users: list[str], replies: list[str | None]) -> Topic:
-    """A topic of what is usable: replies that could be said at all, each text once, nothing with a flaw."""
-    clean_users = {normalise(user): user for user in reversed(users) if not flaws(user)}
-    clean_replies = {normalise(r): r for r in reversed([r for r in replies if r]) if not flaws(r)}
-    return Topic(
-        name=name,
-        form=form,
-        users=tuple(reversed(clean_users.values())),
-        replies=tuple(reversed(clean_replies.values())),
-    )
+def make_topic(name: str, form: str, users: list[str], replies: list[str | None]) -> Topic:
+    """A topic of the usable texts: each once, none with a flaw, no reply that could not be restyled (None)."""
+    said = [reply for reply in replies if reply]
+    return Topic(name=name, form=form, users=_usable(users), replies=_usable(said))
 
 
-def exchanges(topic: Topic, voice: Voice, rng: random.Random) -> list[Exchange]:
-    """As many exchanges as the topic has user texts; the replies in their order, repeating only in another dress."""
-    found: list[Exchange] = []
-    said: set[str] = set()
-    turn = 0
+def exchanges(topic: Topic, context: Context) -> list[Exchange]:
+    """At most one exchange a user text; a reply comes again only when its decoration makes it a new text."""
     excitement = EXCITEMENT.get(topic.name.split("-")[0], 1.0)
-    for user in rng.sample(topic.users, len(topic.users)) if topic.replies else []:
+    users = context.rng.sample(topic.users, len(topic.users)) if topic.replies else []
+
+    found: list[Exchange] = []
+    known: set[str] = set()
+    turn = 0
+    for user in users:
+        # Replies come in turn over all users; a user text is skipped when one whole round gives nothing new.
         for _ in topic.replies:
-            reply = voice.speak(topic.replies[turn % len(topic.replies)], rng, excitement=excitement)
+            reply = topic.replies[turn % len(topic.replies)]
+            reply = context.style.decorate(reply, context.rng, excitement=excitement)
             turn += 1
-            if normalise(reply) not in said and not flaws(reply) and len(reply.split()) <= MAX_WORDS:
-                said.add(normalise(reply))
+
+            is_new = normalise(reply) not in known
+            if is_new and not flaws(reply) and len(reply.split()) <= MAX_WORDS:
+                known.add(normalise(reply))
                 found.append(Exchange(user=user, reply=reply))
                 break
     return found
+
+
+def _usable(texts: list[str]) -> tuple[str, ...]:
+    """Texts without flaws, the first spelling of each in the order of last occurrence.
+
+    The order looks odd and must stay: random draws depend on it.
+    """
+    kept = {normalise(text): text for text in reversed(texts) if not flaws(text)}
+    return tuple(reversed(kept.values()))

@@ -1,42 +1,42 @@
-"""Questions about pictures. Toons are asked for every visible attribute; photographs for what their captions say, no more.
+"""Questions about pictures, as the character's domain asks them: every visible attribute, or what captions say.
 
-Test items are about held-out pictures only. Toon answers are one word and come with three other values of the same attribute.
+Test samples are about held-out pictures only and come with options where the domain has enough wrong ones.
 
 Departs from the paper, whose visual questions exist on training pictures only.
 """
 
-import random
-
 from unichar.domains.base import PictureQuestion
 from unichar.domains.lookup import domain_of
-from unichar.interactions.config import InteractionsConfig
+from unichar.interactions.context import Context
 from unichar.interactions.role_play import picture_group
-from unichar.types import CuratedKit, Interaction, Picture, Segment
+from unichar.types import Interaction, Picture, Segment
 
 
-def visual_qa(kit: CuratedKit, config: InteractionsConfig, rng: random.Random) -> list[Interaction]:
-    """Items of every picture in its split: several wordings in training, one in the test."""
-    items, domain = [], domain_of(kit)
+def visual_qa(context: Context) -> list[Interaction]:
+    """Samples of every picture in its split: several wordings of each question in training, one in the test."""
+    kit = context.kit
+    domain = domain_of(kit)
+
+    items = []
     for index, picture in enumerate(kit.pictures):
-        wordings = config.num_visual_wordings if picture.split == "train" else 1
-        asked = domain.questions(kit, picture, wordings=wordings, rng=rng)
-        items += [_item(picture, index, question) for question in asked]
+        wordings = context.config.num_visual_wordings if picture.split == "train" else 1
+        for asked in domain.questions(kit, picture, wordings=wordings, rng=context.rng):
+            items.append(_item(picture, index, asked))
     return items
 
 
 def _item(picture: Picture, index: int, asked: PictureQuestion) -> Interaction:
-    form, question, answer, options = asked
     segments = (
         Segment(type="image", value=picture.image, role="user"),
-        Segment(type="text", value=question, role="user"),
-        Segment(type="text", value=answer, role="assistant", loss=True),
+        Segment(type="text", value=asked.question, role="user"),
+        Segment(type="text", value=asked.answer, role="assistant", loss=True),
     )
     return Interaction(
         id="",
         kind="visual_qa",
-        form=form,
+        form=asked.form,
         split=picture.split,
         group=picture_group(index),
         segments=segments,
-        options=options if picture.split == "test" else (),
+        options=asked.options if picture.split == "test" else (),
     )

@@ -1,4 +1,4 @@
-"""Sentences: make them clean, compare them, and find what a composer may never leave behind."""
+"""Sentences: clean them, compare them, fill slots, and find the flaws that no composed text may have."""
 
 import re
 
@@ -68,6 +68,19 @@ def question_inner(text: str) -> str:
     clean = " ".join(text.split())
     opens_small = re.match(rf"({_QUESTION_WORDS})\b", clean, re.IGNORECASE)
     return clean[0].lower() + clean[1:] if opens_small else clean
+
+
+def fill_slots(text: str, /, **slots: str) -> str:
+    """`text` with `{slot}` replaced by its value; slots without a value stay, and `flaws` finds them.
+
+    Example: `fill_slots("I'm {name}. {fact}", name="Mochi")` is `"I'm Mochi. {fact}"`.
+    """
+    return re.sub(r"\{(\w+)\}", lambda m: slots.get(m[1], m[0]), text)
+
+
+def slug(text: str) -> str:
+    """`text` as part of a topic's name: normalised, with hyphens."""
+    return normalise(text).replace(" ", "-")
 
 
 def listing(words: tuple[str, ...] | list[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from unichar.domains.base import Domain
-from unichar.interactions.prompts import parse_plan, portrait_request
+from unichar.interactions.prompts import parse_reasoning, scene_prompt
 from unichar.types import CuratedKit, Interaction, Prompt
 
 
@@ -27,12 +27,12 @@ def multimodal_turns(items: Sequence[Interaction]) -> list[Interaction]:
 def turn_prompt(kit: CuratedKit, item: Interaction) -> Prompt:
     """The prompt of one of the `multimodal_turns`, with its own reply and plan: judged by what was requested, or by its own picture."""
     _, user, reply, _, plan = (segment.value for segment in item.segments)
-    thinking, instruction = parse_plan(plan)
+    thinking, instruction = parse_reasoning(plan)
     picture = next(
         (picture for picture in kit.pictures if (picture.user, picture.reply) == (user, reply)), None
     )
     return Prompt(
-        text=portrait_request(
+        text=scene_prompt(
             name=kit.name,
             description=kit.description,
             user=user,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from unichar.interactions.prompts import PLAN_REQUEST, character_card, parse_plan, portrait_request
+from unichar.interactions.prompts import REASONING_REQUEST, character_card, parse_reasoning, scene_prompt
 from unichar.kit.images import check_size
 from unichar.model.pixels import to_images
 from unichar.model.protocol import RolePlay, Turn, UnifiedModel
@@ -80,7 +80,7 @@ class Character:
                 self._system(),
                 Turn(role="user", text=user),
                 Turn(role="assistant", text=reply),
-                Turn(role="user", text=PLAN_REQUEST),
+                Turn(role="user", text=REASONING_REQUEST),
             ]
             for user, reply in exchanges
         ]
@@ -109,7 +109,7 @@ class Character:
     def moment(self, user: str, reply: str, thinking: str = "", instruction: str = "") -> str:
         """The prompt that asks for a picture of an exchange."""
         looks = self.kit.description
-        return portrait_request(
+        return scene_prompt(
             name=self.kit.name,
             description=looks,
             user=user,
@@ -140,6 +140,6 @@ def _shown(image: Image.Image) -> Turn:
 
 def _plan_or_none(text: str) -> tuple[str, str]:
     try:
-        return parse_plan(text)
+        return parse_reasoning(text)
     except ValueError:
         return "", ""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from unichar.domains.toon.captions import caption, describe, random_name, scene_phrases
 from unichar.domains.toon.draw import draw
 from unichar.domains.toon.vocabulary import Identity, Scene, random_identity, random_scene
-from unichar.interactions.prompts import portrait_request
+from unichar.interactions.prompts import scene_prompt
 from unichar.model.flow import add_noise, flow_loss, sample_times
 from unichar.model.nano.backbone import encode_prompts, load_backbone
 from unichar.model.nano.config import NanoConfig
@@ -69,8 +69,8 @@ def write_prompt(identity: Identity, scene: Scene, rng: random.Random) -> str:
     phrases = ", ".join(scene_phrases(scene, rng))
     looks = f"{name} is {describe(identity)}."
     if rng.random() < 0.5:
-        return portrait_request(name=name, description=looks, user=said, reply=f"I am {phrases}.")
-    return portrait_request(
+        return scene_prompt(name=name, description=looks, user=said, reply=f"I am {phrases}.")
+    return scene_prompt(
         name=name, description=looks, user=said, reply="Look at me!", instruction=f"{name}, {phrases}."
     )
 
