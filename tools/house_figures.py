@@ -179,7 +179,8 @@ def _tested(root: Path, texts: dict[str, str]) -> tuple[int, int]:
 def _arrows(root: Path, texts: dict[str, str]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
     """(imports between packages, those that run against the layers).
 
-    The layers are those of `tests/test_boundaries.py`; a checkout that has none is ordered so that the fewest arrows run back.
+    The layers are those of `tests/test_boundaries.py`; a checkout that has none is ordered so that few arrows
+    run back.
     """
     arrows = set()
     for name, text in texts.items():
@@ -211,7 +212,7 @@ def _package(module: str) -> str:
 
 
 def _feedback(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Arrows that run back in a good order: sinks first, and where there is none, whoever has the fewest left below."""
+    """Arrows that run back in a good order: packages that import nothing more come first."""
     below = defaultdict(set)
     for a, b in arrows:
         below[a].add(b)
