@@ -1,4 +1,4 @@
-"""What the site needs beyond Markdown: pictures from assets/, the decisions' index, the page of error messages."""
+"""What the site needs beyond Markdown: figures, the index of decisions, the page of error messages."""
 
 import importlib.util
 import re
