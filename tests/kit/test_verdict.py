@@ -6,6 +6,10 @@ import pytest
 
 from unichar.kit.checks import CHECKS, SUITE_VERSION
 from unichar.kit.verdict import CheckResult, KitRejected, Verdict, gate, read_verdict
+from unichar.store.manifest import BrokenOutput
+
+FOLDER = Path("/home/me/pip")
+"""What the author edits."""
 
 
 def make_verdict(*, failed: tuple[str, ...] = (), **overrides: object) -> Verdict:
@@ -31,19 +35,20 @@ def make_verdict(*, failed: tuple[str, ...] = (), **overrides: object) -> Verdic
 
 def reasons(verdict: Verdict | None, kit_hash: str = "abc.dir") -> str:
     with pytest.raises(KitRejected) as caught:
-        gate(verdict, kit_hash)
+        gate(verdict, kit_hash, FOLDER)
+    assert str(FOLDER) in str(caught.value) and caught.value.folder == FOLDER
     assert all(reason in str(caught.value) for reason in caught.value.reasons)
     return str(caught.value)
 
 
 def test_a_good_verdict_on_this_kit_passes() -> None:
-    gate(make_verdict(), "abc.dir")
+    gate(make_verdict(), "abc.dir", FOLDER)
 
 
 def test_warnings_do_not_block() -> None:
     warnings = tuple(check.name for check in CHECKS if check.severity == "warning")
     assert warnings
-    gate(make_verdict(failed=warnings), "abc.dir")
+    gate(make_verdict(failed=warnings), "abc.dir", FOLDER)
 
 
 def test_no_evidence_is_no_pass() -> None:
@@ -92,5 +97,5 @@ def test_a_verdict_survives_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": 3}', json.dumps({"results": [{"name": "a"}]})])
 def test_a_damaged_file_is_a_reason_not_a_crash(tmp_path: Path, text: str) -> None:
     (tmp_path / "validation.json").write_text(text)
-    with pytest.raises(KitRejected, match="validate the kit again"):
+    with pytest.raises(BrokenOutput, match="validate the kit again"):
         read_verdict(tmp_path / "validation.json")

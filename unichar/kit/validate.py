@@ -45,7 +45,7 @@ def run(job: StageJob) -> dict[str, Any]:
     folder = job.inputs["raw_kit"]
     evidence = job.inputs.get("validation")
     verdict = read_verdict(evidence) if evidence else inspect(folder, job.config)
-    gate(verdict, kit_hash(folder))
+    gate(verdict, kit_hash(folder), folder)
     assert verdict is not None  # or the gate had raised
     write_atomic(job.out / "validation.json", verdict.to_json().encode())
     write_atomic(job.out / "validation.html", validation_html(verdict).encode())

@@ -1,35 +1,45 @@
-"""The verdict on a kit, kept as a file, and the gate that every later stage asks again. Light to import.
+"""The verdict on a kit, stored as a file, and the gate that every later stage passes again. Light to import.
 
-    gate(read_verdict(folder / "validation.json"), kit_hash(kit))    # raises KitRejected with every reason
+    gate(read_verdict(folder / "validation.json"), kit_hash(kit), kit)    # raises KitRejected with every reason
 
-A check that blocks guards only the run it belongs to; the gate also guards whoever trains a week later on another machine.
+A blocking check guards only the run it belongs to. The gate also guards a training that starts a week later or on
+another machine.
 """
 
 import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from unichar.errors import UserError
 from unichar.kit.checks import CHECKS, SUITE_VERSION, Severity
+from unichar.store.manifest import BrokenOutput
 
 MAX_OBSERVED = 5
-"""Offenders a result names; `num_offenders` counts all."""
+"""Offenders that a result names; `num_offenders` counts all."""
 
 
-class KitRejected(ValueError):
-    """A kit must not be used; the message names every reason."""
+class KitRejected(UserError):
+    """A kit must not be used; the message names its folder and every reason."""
 
-    def __init__(self, reasons: list[str]) -> None:
-        super().__init__("the kit was rejected:\n" + "\n".join(f"- {reason}" for reason in reasons))
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, reasons: list[str], folder: Path) -> None:
+        lines = "\n".join(f"- {reason}" for reason in reasons)
+        super().__init__(
+            f"the kit was rejected; edit its files in {folder}, then run the same command again:\n{lines}"
+        )
         self.reasons = tuple(reasons)
+        self.folder = folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
     """The outcome of one check.
 
-    Example: `CheckResult(name="pictures_usable", passed=False, severity="critical", num_offenders=1, hint="Save the ...",
-    observed=({"where": "images/03.png", "says": "is damaged or cut off"},))`
+    Example: `CheckResult(name="pictures_usable", passed=False, severity="critical", num_offenders=1,
+    hint="Save the ...", observed=({"where": "images/03.png", "says": "is damaged or cut off"},))`
     """
 
     name: str
@@ -40,7 +50,7 @@ class CheckResult:
     num_offenders: int
     hint: str
     skipped: bool = False
-    """It could not be judged, because a file it needs cannot be read; then it has not passed, but `kit_readable` says why."""
+    """It was not judged, because a file it needs cannot be read. It has not passed then, but `kit_readable` says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +68,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing critical failed."""
+        """Whether no critical check failed."""
         return not self.failed("critical")
 
     def failed(self, severity: Severity) -> tuple[CheckResult, ...]:
@@ -74,13 +84,13 @@ class Verdict:
         """The verdict of a validation.json.
 
         Raises:
-            ValueError: The text is none.
+            ValueError: The text is no verdict.
         """
         try:
             raw = json.loads(text)
-            results = [
-                CheckResult(**row | {"observed": tuple(row["observed"])}) for row in raw.pop("results")
-            ]
+            results = []
+            for row in raw.pop("results"):
+                results.append(CheckResult(**row | {"observed": tuple(row["observed"])}))
             return cls(**raw, results=tuple(results))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"this is no verdict on a kit ({error})") from error
@@ -90,27 +100,40 @@ def read_verdict(path: Path) -> Verdict | None:
     """The verdict in a validation.json, or None where there is no such file.
 
     Raises:
-        KitRejected: The file is damaged.
+        BrokenOutput: The file is damaged.
     """
     if not path.is_file():
         return None
     try:
         return Verdict.from_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise KitRejected(
-            [f"its validation in {path} cannot be read: {error}; validate the kit again"]
-        ) from error
+        raise BrokenOutput(f"{path} cannot be read: {error}; validate the kit again") from error
 
 
-def gate(verdict: Verdict | None, kit_hash: str) -> None:
+def gate(verdict: Verdict | None, kit_hash: str, folder: Path) -> None:
     """Let a kit pass only with evidence that this very kit passed these very checks.
 
+    Args:
+        verdict: The evidence; None where there is none.
+        kit_hash: Content of the kit as it is now.
+        folder: What the author edits, for the message.
+
     Raises:
-        KitRejected: A critical check failed or is missing, or the verdict belongs to another state of the kit or to other
-            checks, or there is none.
+        KitRejected: A critical check failed or is missing, or the verdict belongs to another state of the kit or to
+            other checks, or there is none.
     """
     if verdict is None:
-        raise KitRejected(["it was never validated; run `validate` first"])
+        raise KitRejected(["it was never validated; run `validate` first"], folder)
+
+    reasons = _outdated(verdict, kit_hash) + _failures(verdict)
+    if not reasons and not verdict.passed:
+        reasons.append("checks were skipped although its files could be read; validate it again")
+    if reasons:
+        raise KitRejected(reasons, folder)
+
+
+def _outdated(verdict: Verdict, kit_hash: str) -> list[str]:
+    """Why a verdict does not belong to the kit and the checks of today."""
     reasons = []
     if verdict.kit_hash != kit_hash:
         reasons.append(
@@ -120,25 +143,33 @@ def gate(verdict: Verdict | None, kit_hash: str) -> None:
         reasons.append(
             f"it was validated by suite {verdict.suite}, the checks are {SUITE_VERSION} now; validate it again"
         )
+    return reasons
+
+
+def _failures(verdict: Verdict) -> list[str]:
+    """The reasons of every critical check that failed or is missing. A skipped check is no reason of its own."""
+    reasons = []
     results = {result.name: result for result in verdict.results}
     for check in CHECKS:
+        if check.severity != "critical":
+            continue
         result = results.get(check.name)
-        if result is None and check.severity == "critical":
+        if result is None:
             reasons.append(f"{check.name}: was not checked; validate it again")
-        elif result is not None and check.severity == "critical" and not result.passed and not result.skipped:
+        elif not result.passed and not result.skipped:
             reasons += _reasons(result)
-    if not reasons and not verdict.passed:
-        reasons.append("checks were skipped although its files could be read; validate it again")
-    if reasons:
-        raise KitRejected(reasons)
+    return reasons
 
 
 def _reasons(result: CheckResult) -> list[str]:
-    """Every offender of a failed check in a line; the hint closes the last one."""
+    """Every offender of a failed check in one line each; the hint closes the last line."""
     if not result.observed:
         return [f"{result.name}: failed; to fix it: {result.hint}"]
+
     lines = [f"{result.name}: {row['where']}: {row['says']}" for row in result.observed]
     unnamed = result.num_offenders - len(result.observed)
     if unnamed > 0:
         lines.append(f"{result.name}: and {unnamed} more")
-    return [*lines[:-1], f"{lines[-1]}; to fix it: {result.hint}"]
+
+    lines[-1] += f"; to fix it: {result.hint}"
+    return lines
