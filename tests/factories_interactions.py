@@ -1,6 +1,7 @@
-"""Curated kits for tests: `make_curated_kit(folder)` writes `kit.json` and its pictures, so any stage from 3 on can read it.
+"""Curated kits for tests: `make_curated_kit(folder)` writes `kit.json` and its pictures, for stages from 3 on.
 
-The default character is Bramble, a grumpy bear who keeps a lighthouse: five pictures to train on, two held out.
+The default character is Bramble, a grumpy bear who keeps a lighthouse: five pictures to train on, two held
+out.
 """
 
 import dataclasses
@@ -11,7 +12,10 @@ from typing import Any
 from unichar.domains.toon.captions import caption
 from unichar.domains.toon.draw import draw
 from unichar.domains.toon.vocabulary import Identity, Scene, attributes
-from unichar.types import CuratedKit, Exchange, Fact, Persona, Picture
+from unichar.interactions.config import InteractionsConfig
+from unichar.interactions.context import Context
+from unichar.interactions.style_profile import extract_style
+from unichar.types import CuratedKit, Exchange, Fact, Interaction, Kind, Persona, Picture, Split
 
 BRAMBLE_LOOK = Identity(
     species="bear",
@@ -60,7 +64,7 @@ BRAMBLE_FACTS = (
         evidence="Bramble eats honey toast for breakfast.",
     ),
 )
-BRAMBLE_MOMENTS = (
+BRAMBLE_TURNS = (
     (
         "smiling",
         "waving",
@@ -142,15 +146,17 @@ def make_curated_kit(folder: Path, **overrides: Any) -> CuratedKit:
     """Write a small curated kit into `folder` and return it.
 
     Args:
-        folder: Created if it does not exist; receives `kit.json` and `images/*.png` (128 px).
-        **overrides: Fields of `CuratedKit` to use instead of Bramble's, as `name="Tock"` or `facts=()`. The pictures
+        folder: Created if it does not exist; receives `kit.json` and `images/*.png` (128 px). **overrides:
+        Fields of `CuratedKit` to use instead of Bramble's, as `name="Tock"` or `facts=()`. The pictures
             always show Bramble's look where they have no attributes.
     """
     values: dict[str, Any] = {
         "id": "bramble",
         "name": "Bramble",
         "category": "toon",
-        "description": "Bramble is a grumpy brown bear with round glasses who keeps the lighthouse on Pebble Point.",
+        "description": (
+            "Bramble is a grumpy brown bear with round glasses who keeps the lighthouse on Pebble Point."
+        ),
         "opening": "Hmph. The door was open, I suppose. Wipe your feet, sailor.",
         "persona": BRAMBLE_PERSONA,
         "facts": BRAMBLE_FACTS,
@@ -165,17 +171,36 @@ def make_curated_kit(folder: Path, **overrides: Any) -> CuratedKit:
     return kit
 
 
+def make_context(
+    folder: Path,
+    *,
+    kind: str = "role_play",
+    config: InteractionsConfig | None = None,
+    seed: int = 0,
+    **overrides: Any,
+) -> Context:
+    """The context in which the composer of one kind works, as `compose` makes it; see `make_curated_kit`."""
+    kit = make_curated_kit(folder, **overrides)
+    rng = random.Random(f"{seed}/{kind}")
+    return Context(kit=kit, config=config or InteractionsConfig(), style=extract_style(kit), rng=rng)
+
+
+def of(items: list[Interaction], kind: Kind, split: Split) -> list[Interaction]:
+    """The items of one kind and split."""
+    return [item for item in items if (item.kind, item.split) == (kind, split)]
+
+
 def toon_pictures(
     *, name: str = "Bramble", look: Identity = BRAMBLE_LOOK, num_held_out: int = 2
 ) -> tuple[Picture, ...]:
     """Seven pictures in the toon world's vocabulary; the last `num_held_out` are held out."""
     pictures = []
-    for number, (expression, pose, prop, background, user, reply) in enumerate(BRAMBLE_MOMENTS):
+    for number, (expression, pose, prop, background, user, reply) in enumerate(BRAMBLE_TURNS):
         scene = Scene(expression=expression, pose=pose, prop=prop, background=background)
         words = caption(name, scene, random.Random(number))
         picture = Picture(
             image=f"images/{number:02d}.png",
-            split="test" if number >= len(BRAMBLE_MOMENTS) - num_held_out else "train",
+            split="test" if number >= len(BRAMBLE_TURNS) - num_held_out else "train",
             user=user,
             reply=reply,
             caption=words,
@@ -224,7 +249,10 @@ def count_vidor() -> dict[str, Any]:
         "id": "vidor",
         "name": "Vidor",
         "category": "human",
-        "description": "Count Vidor is a vain count in his ruined opera house who speaks of himself in the third person.",
+        "description": (
+            "Count Vidor is a vain count in his ruined opera house "
+            "who speaks of himself in the third person."
+        ),
         "opening": "Vidor permits you to enter. Wipe your boots!",
         "persona": Persona(
             traits=("vain", "theatrical"),
@@ -267,7 +295,9 @@ def nia_the_photographer() -> dict[str, Any]:
         "id": "nia",
         "name": "Nia",
         "category": "human",
-        "description": "Nia is a street photographer. She lives above a bakery and walks her neighbour's dog.",
+        "description": (
+            "Nia is a street photographer. She lives above a bakery and walks her neighbour's dog."
+        ),
         "opening": "",
         "persona": Persona(
             traits=("curious", "loves to wander", "Patience"),

@@ -67,7 +67,10 @@ def with_reply(topic: str, listed: object) -> dict:
         (with_reply("mood", "Fine."), "replies.mood is 'Fine.'; expected a list of texts"),
         (with_reply("mood", ["Fine.", "  "]), "replies.mood holds '  '; expected a non-empty text"),
         (with_reply("mood", [True]), "replies.mood holds True; expected a non-empty text in quotes"),
-        (with_reply("mood", ["{fact}"]), "replies.mood: '{fact}' has the unknown slot {fact}; allowed: dislike, like"),
+        (
+            with_reply("mood", ["{fact}"]),
+            "replies.mood: '{fact}' has the unknown slot {fact}; allowed: dislike, like",
+        ),
         (with_reply("portrait", ["Me, {name}!"]), "replies.portrait: .* unknown slot {name}; allowed: none"),
     ],
 )

@@ -1,11 +1,11 @@
 """Style: whose voice is it?"""
 
 import pytest
-from factories_interactions import BRAMBLE_DIALOGUES, BRAMBLE_MOMENTS
+from factories_interactions import BRAMBLE_DIALOGUES, BRAMBLE_TURNS
 
 from unichar.judges.style import Style
 
-BRAMBLE = [moment[-1] for moment in BRAMBLE_MOMENTS] + [exchange.reply for exchange in BRAMBLE_DIALOGUES]
+BRAMBLE = [turn[-1] for turn in BRAMBLE_TURNS] + [exchange.reply for exchange in BRAMBLE_DIALOGUES]
 VIDOR = [
     "Vidor permits you to enter, dear subject. Applaud!",
     "Vidor does not clap. Vidor is clapped for.",

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class InteractionsConfig:
-    """Settings of `synthesize`. Defaults follow the paper: about 190 exchanges and three forms of text-to-image sample."""
+    """Settings of `synthesize`. Defaults follow the paper: 190 exchanges, three forms of text-to-image sample."""
 
     num_role_play: int = 190
-    """Single exchanges to aim for, both splits together; a small kit yields fewer, and the summary says how many."""
+    """Single exchanges to aim for, both splits together; a small kit yields fewer (the summary says how many)."""
     test_share: float = 0.12
-    """Share of the exchanges kept for testing, by topic, 0..1; those of held-out pictures always belong to it."""
+    """Share of the exchanges kept for testing, by topic, 0..1; those of held-out pictures always count."""
     multi_turn_share: float = 0.12
     """Conversations of two exchanges, as a share of the single ones and in addition to them, 0..1."""
     num_grounded: int = 1
@@ -18,7 +18,7 @@ class InteractionsConfig:
     num_plain_captions: int = 4
     """Caption wordings a training picture; a picture without toon attributes has at most five."""
     num_scene_repeats: int = 1
-    """Samples a training picture in each of the forms `scene` and `scene_thinking`; each repeats the same text."""
+    """Samples a training picture in each of the forms `scene` and `scene_thinking`, all with the same text."""
     num_visual_wordings: int = 2
     """Wordings of each question about a training picture."""
     num_knowledge_wordings: int = 3
@@ -26,8 +26,8 @@ class InteractionsConfig:
     num_unseen_scenes: int = 12
     """Test captions of scenes that no picture shows (toons only)."""
     num_open_prompts: int = 12
-    """Test captions that name one or two attributes of a scene and leave the rest open; of photographs, everyday scenes
-    (64 at most) that no picture shows."""
+    """Test captions that name one or two attributes of a scene and leave the rest open; of photographs,
+    everyday scenes (64 at most) that no picture shows."""
     num_instructions: int = 40
     """Training scenes that the user asks to see, two samples each (toons only)."""
     num_test_instructions: int = 10

@@ -1,4 +1,4 @@
-"""What every composer of interactions reads, bound once so that helpers need not pass it on piece by piece."""
+"""What every composer of interactions reads, bound once instead of passed on piece by piece."""
 
 import random
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from unichar.types import CuratedKit, Segment
 class Context:
     """One kind of interactions of one character in the making.
 
-    Example: `Context(kit=kit, config=InteractionsConfig(), style=extract_style(kit), rng=random.Random("0/role_play"))`
+    Example: `Context(kit=kit, config=InteractionsConfig(), style=extract_style(kit),
+    rng=random.Random("0/role_play"))`
     """
 
     kit: CuratedKit

@@ -36,8 +36,9 @@ def statements(fact: Fact, style: StyleProfile) -> tuple[str, str]:
     """What the character can say to answer a question about a fact.
 
     Returns:
-        (the answer as a sentence, the evidence as a sentence). Either is empty where it cannot be put into the
-        character's person with certainty; the evidence also where it does not answer the question by itself.
+        (the answer as a sentence, the evidence as a sentence). Either is empty where it cannot be put into
+        the character's person with certainty; the evidence also where it does not answer the question by
+        itself.
     """
     if style.self_reference == "name":
         answer, told = fact.answer, _evidence_by_name(fact, style)
@@ -54,7 +55,7 @@ def statements(fact: Fact, style: StyleProfile) -> tuple[str, str]:
 
 
 def _fact_topic(number: int, fact: Fact, context: Context) -> Topic:
-    """A topic that asks for one fact: the evidence first, then the answer in the phrases of the banks, then alone."""
+    """A topic that asks for one fact. Replies: the evidence, the answer in phrases of the banks, the bare answer."""
     style = context.style
     question = _question_to_character(fact, style)
     answer, told = statements(fact, style)
@@ -82,7 +83,7 @@ def _question_to_character(fact: Fact, style: StyleProfile) -> str:
 
 
 def _evidence_by_name(fact: Fact, style: StyleProfile) -> str:
-    """The evidence with the name for a pronoun in front; empty when it points back to a sentence before it."""
+    """The evidence with the name for a leading pronoun; empty when it refers to a sentence before it."""
     named = fact.evidence
     if style.pronoun:
         named = re.sub(rf"^{capital(style.pronoun)} ", f"{style.name} ", named)
@@ -104,7 +105,7 @@ def _shares_a_word(evidence: str, answer: str) -> bool:
 
 
 def _with_possessive(evidence: str, question: str, whose: str) -> str:
-    """`The best friend is Lupe.` -> `My best friend is Lupe.` where the question asks for "your best friend"."""
+    """`The best friend is Lupe.` -> `My best friend is Lupe.` if the question asks for "your best friend"."""
     m = re.match(r"The (?:[\w'-]+ ){0,2}([\w'-]+) (?=(is|was|are|were|came|comes)\b)", evidence)
     if m and re.search(rf"\byour (?:[\w'-]+ ){{0,2}}{m[1]}\b", question):
         return whose + evidence[3:]

@@ -1,7 +1,7 @@
 """Who speaks of whom: third-person facts told in the first person, asked in the second, and a character's own way of "I".
 
-English only, by rule and without a parser. A rule that is not sure answers None, and the composer then does without that
-sentence: no reply is better than a broken one.
+English only, by rule and without a parser. A rule that is not sure answers None, and the composer then does
+without that sentence: no reply is better than a broken one.
 """
 
 import re
@@ -70,7 +70,8 @@ def pronoun_of(texts: list[str]) -> str:
 def first_person(text: str, name: str, pronoun: str) -> str | None:
     """A sentence or phrase about the character as the character itself would say it.
 
-    Example: `first_person("She fears fog, and Skerry has a boat.", "Skerry", "she")` is `"I fear fog, and I have a boat."`.
+    Example: `first_person("She fears fog, and Skerry has a boat.", "Skerry", "she")` is `"I fear fog, and I
+    have a boat."`.
 
     Args:
         pronoun: From `pronoun_of`; empty if unknown, then any pronoun near the start makes the text unusable.

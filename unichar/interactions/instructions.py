@@ -1,8 +1,9 @@
-"""Instruction samples: the user asks to see the character in a scene, it agrees and reasons about the picture.
+"""Instruction samples: a user asks to see the character in a scene, it agrees and reasons about it.
 
-A kit's ten pictures are too few to learn reasoning from. These samples are not limited in number: the user names a scene in
-one of many wordings and the reasoning text repeats it, so what is learned is to draw what was asked for. Scenes of the
-test occur in no training sample and in no picture. Only a domain that can describe new scenes has instruction samples.
+A kit's ten pictures are too few to learn reasoning from. These samples are not limited in number: the user
+names a scene in one of many wordings and the reasoning text repeats it, so what is learned is to draw what
+was asked for. Scenes of the test occur in no training sample and in no picture. Only a domain that can
+describe new scenes has instruction samples.
 """
 
 from dataclasses import replace
@@ -16,7 +17,7 @@ from unichar.types import Interaction, Segment
 
 
 def instructions(context: Context) -> list[Interaction]:
-    """Two samples a scene: the reply to the user, and the same with the reasoning text; none without new scenes."""
+    """Two samples a scene: the reply, and the reply followed by the reasoning text; none without new scenes."""
     config = context.config
     total = config.num_instructions + config.num_test_instructions
     scenes = domain_of(context.kit).instruction_scenes(context.kit, context.rng)

@@ -1,9 +1,10 @@
 """Questions about the character's facts, without any card: the answers must be in the weights.
 
-Every fact is trained; what the test holds out is the wording (`fact-07/paraphrase` against `fact-07`). Distractors are
-answers to the same kit's other facts, so an option cannot be ruled out by style alone.
+Every fact is trained; what the test holds out is the wording (`fact-07/paraphrase` against `fact-07`).
+Distractors are answers to the same kit's other facts, so an option cannot be ruled out by style alone.
 
-Departs from the paper, where 37 of 200 test questions repeat a training question and one letter is right 58 % of the time.
+Departs from the paper, where 37 of 200 test questions repeat a training question and one letter is right 58 %
+of the time.
 """
 
 import random
@@ -38,7 +39,7 @@ _NUMBER = re.compile(
 
 
 def knowledge_qa(context: Context) -> list[Interaction]:
-    """The training wordings of every fact, then one four-option test sample for every fact with three fair distractors."""
+    """The training wordings of every fact, then a four-option test sample of each with three fair distractors."""
     kit = context.kit
     items = []
     for number, fact in enumerate(kit.facts):
@@ -75,16 +76,14 @@ def _with_name(question: str, name: str) -> str:
 
 
 def _options(fact: Fact, facts: tuple[Fact, ...], rng: random.Random) -> tuple[str, ...]:
-    """The right answer, then three wrong ones of the nearest type and length; empty when the kit has no three.
+    """The right answer, then three wrong ones nearest in type and length; empty when the kit has no three.
 
     Facts with the same evidence are left out: their answers could be right as well.
     """
     if _YES_NO.match(fact.answer):
         return ()
 
-    others = [
-        other for other in facts if other.evidence != fact.evidence and not _YES_NO.match(other.answer)
-    ]
+    others = [other for other in facts if other.evidence != fact.evidence and not _YES_NO.match(other.answer)]
     # Shuffled first, so that the stable sort leaves equally near answers in random order.
     rng.shuffle(others)
     others.sort(key=lambda other: _distance(fact, other))
@@ -124,7 +123,7 @@ def _question_word(fact: Fact) -> str:
 
 
 def _overlaps(one: str, two: str) -> bool:
-    """Whether two answers say much the same: one contains the other, or two long ones share half of their words."""
+    """Whether two answers mean much the same: one contains the other, or two long ones share half their words."""
     a, b = normalise(one), normalise(two)
     if f" {a} " in f" {b} " or f" {b} " in f" {a} ":
         return True

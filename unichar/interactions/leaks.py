@@ -1,9 +1,9 @@
 """Proof that a test set tests: nothing that is asked, shown or talked about in it occurs in training.
 
-The invariant, over all kinds together: no user input is in both splits (compared without case, punctuation, spacing and
-quote shape; a question about a picture counts together with its picture), no group is in both splits, no picture is in
-both splits. Facts are trained on purpose; what knowledge tests hold out is the wording, so their group ends in
-`/paraphrase`.
+The invariant, over all kinds together: no user input is in both splits (compared without case, punctuation,
+spacing and quote shape; a question about a picture counts together with its picture), no group is in both
+splits, no picture is in both splits. Facts are trained on purpose; what knowledge tests hold out is the
+wording, so their group ends in `/paraphrase`.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """Phrase banks: what users say and what characters reply, topic by topic, read from YAML and checked once.
 
-`user_texts.yaml` holds the user's side of every topic. `phrases/<bank>.yaml` holds the replies of one temperament to the
-same topics, and the `signs` by which a character's traits select it. The order of topics and texts in the files is part
-of what a seed decides, so texts are appended, never sorted.
+`user_texts.yaml` holds the user's side of every topic. `phrases/<bank>.yaml` holds the replies of one
+temperament to the same topics, and the `signs` by which a character's traits select it. The order of topics
+and texts in the files is part of what a seed decides, so texts are appended, never sorted.
 """
 
 import re
@@ -39,7 +39,7 @@ SMALL_TALK = (
     "wish",
     "manner",
 )
-"""Topics that need nothing of the kit but its name, likes and dislikes, in the order in which they are drawn."""
+"""Topics that need only the kit's name, likes and dislikes, in the order in which they are drawn."""
 
 _ANYTHING = frozenset({"name", "like", "dislike"})
 _REPLY_SLOTS: dict[str, frozenset[str]] = dict.fromkeys(SMALL_TALK, _ANYTHING) | {
@@ -109,7 +109,8 @@ def read_bank(path: Path) -> PhraseBank:
     """One phrase bank, named after its file.
 
     Raises:
-        ValueError: The file is missing or no YAML; it has an unknown key or lacks one; a topic is missing or unknown; a
+        ValueError: The file is missing or no YAML; it has an unknown key or lacks one; a topic is missing or
+        unknown; a
             text is empty, no string, there twice, or has a slot that its topic does not fill.
     """
     content = _read(path)
@@ -124,7 +125,9 @@ def _read(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"cannot read the phrases {path}: {error.strerror}; install unichar again") from error
+        raise ValueError(
+            f"cannot read the phrases {path}: {error.strerror}; install unichar again"
+        ) from error
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}; correct the file") from error
 
@@ -142,9 +145,10 @@ def _texts_by_topic(
         for text in texts[topic]:
             unknown = set(re.findall(r"\{(.*?)\}", text)) - slots[topic]
             if unknown:
-                known = ", ".join(sorted(slots[topic])) or "none"
+                allowed = ", ".join(sorted(slots[topic])) or "none"
                 raise ValueError(
-                    f"{path}: {prefix}{topic}: {text!r} has the unknown slot {{{min(unknown)}}}; allowed: {known}"
+                    f"{path}: {prefix}{topic}: {text!r} has the unknown slot {{{min(unknown)}}}; "
+                    f"allowed: {allowed}"
                 )
     return texts
 
@@ -160,7 +164,8 @@ def _check_keys(path: Path, where: str, content: Any, expected: set[str]) -> Non
     unknown = sorted(str(key) for key in content.keys() - expected)
     if unknown:
         raise ValueError(
-            f"{path}: {where} has the unknown key {', '.join(unknown)}; expected {', '.join(sorted(expected))}"
+            f"{path}: {where} has the unknown key {', '.join(unknown)}; "
+            f"expected {', '.join(sorted(expected))}"
         )
 
 

@@ -9,7 +9,7 @@ _SHOWN = 4
 
 
 def preview(title: str, items: list[Interaction]) -> str:
-    """Markdown text: for each split and kind the first items of every form, with all text from the kit escaped."""
+    """Markdown: for each split and kind the first items of every form, with all text from the kit escaped."""
     lines = [f"# {_escaped(title)}", ""]
     for split in ("train", "test"):
         for kind in dict.fromkeys(item.kind for item in items):

@@ -1,7 +1,7 @@
-"""The prompts of the line, each written once: synthesis, training, inference and base pre-training all take them from here.
+"""All prompts that models are trained with, each written once for synthesis, training and inference.
 
-Field labels follow the paper's data (Character Description, Opening, User Input, Character Response, Thinking Process,
-Generation Instruction); the sentences are our own. A label whose text is empty is left out.
+Field labels follow the paper's data (Character Description, Opening, User Input, Character Response, Thinking
+Process, Generation Instruction); the sentences are our own. A label whose text is empty is left out.
 """
 
 import re
@@ -31,7 +31,7 @@ def reasoning_text(thinking: str, instruction: str) -> str:
 
 
 def parse_reasoning(text: str) -> tuple[str, str]:
-    """(thinking, instruction) of an answer to `REASONING_REQUEST`; an unclosed last tag reaches to the end of the text.
+    """(thinking, instruction) of an answer to `REASONING_REQUEST`; an unclosed last tag reaches to the text's end.
 
     Raises:
         ValueError: The text has no `<gen>` part, so there is nothing to draw from.

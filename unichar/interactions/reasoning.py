@@ -32,6 +32,6 @@ def reasoning(context: Context) -> list[Interaction]:
 
 
 def reasoning_of(kit: CuratedKit, picture: Picture) -> tuple[str, str]:
-    """(thinking, instruction) of a picture: the kit's own, else what its exchange and its caption already say."""
+    """(thinking, instruction) of a picture: the kit's own, else composed from its caption."""
     composed = f"{kit.name} has just said this and the picture shows the moment: {picture.caption}"
     return picture.thinking or composed, picture.instruction or picture.caption

@@ -1,7 +1,8 @@
-"""Conversations with the character: the kit's own exchanges word for word, and composed ones on facts and tastes.
+"""Conversations: the kit's own exchanges word for word, and composed ones about facts and tastes.
 
-Departs from the paper: its dialogues are single-turn and text-only, these also come in two turns and with the picture
-in front. No topic that is tested is trained, where 87 of the paper's 400 test inputs also stand in training.
+Departs from the paper: its dialogues are single-turn and text-only, these also come in two turns and with the
+picture in front. No topic that is tested is trained, where 87 of the paper's 400 test inputs also stand in
+training.
 """
 
 import dataclasses
@@ -38,7 +39,7 @@ def picture_group(index: int) -> str:
 
 
 def role_play(context: Context) -> list[Interaction]:
-    """All role-play items of both splits: of each split single exchanges, grounded ones, then two-turn conversations."""
+    """All role-play items: of each split single exchanges, grounded ones, then two-turn conversations."""
     config = context.config
     items = []
     for split, singles in _singles_by_split(context).items():
@@ -53,10 +54,11 @@ def role_play(context: Context) -> list[Interaction]:
 
 
 def _singles_by_split(context: Context) -> dict[Split, list[Single]]:
-    """Single exchanges: those of the pictures in their split, then the dialogues and composed ones, split by group."""
+    """Single exchanges: of pictures in the pictures' split, then dialogues and composed ones, split by group."""
     kit, config = context.kit, context.config
 
-    # What a held-out picture's user says is asked in the test, so training gives way wherever the kit repeats it.
+    # What the user says on a held-out picture is asked in the test, so training leaves it out
+    # wherever the kit repeats it.
     held_out = _of_pictures(kit, "test")
     tested_texts = _user_texts(held_out)
     training = [
@@ -133,7 +135,7 @@ def _composed(context: Context, count: int, asked: set[str]) -> list[Single]:
 
 
 def _topics(context: Context) -> list[Topic]:
-    """All topics in the order of their importance: those kept for training, then facts, then the others shuffled."""
+    """All topics by importance: those kept for training, then facts, then the others in random order."""
     others = [*taste_topics(context), *small_talk_topics(context), story_topic(context)]
     context.rng.shuffle(others)
 
@@ -154,8 +156,8 @@ def _alternate(queues: list[list[Single]]) -> list[Single]:
 def _test_groups(context: Context, singles: list[Single], *, size: int) -> set[str]:
     """Random groups for testing, with at most `size` exchanges in all.
 
-    Facts are never among them: a fact that training never tells cannot be known, only guessed. Neither are the topics
-    that every character must have learned.
+    Facts are never among them: a fact that training never tells cannot be known, only guessed. Neither are
+    the topics that every character must have learned.
     """
     sizes = Counter(single.group for single in singles)
     kept = {f"talk-{name}" for name in KEPT_FOR_TRAINING}
@@ -171,7 +173,7 @@ def _test_groups(context: Context, singles: list[Single], *, size: int) -> set[s
 
 
 def _two_turns(context: Context, singles: list[Single], split: Split, *, count: int) -> list[Interaction]:
-    """Conversations of two exchanges from different topics of one split; only the second reply carries the loss."""
+    """Conversations of two exchanges from different topics of one split; the loss is on the second reply only."""
     items = []
     for last in context.rng.sample(singles, min(count, len(singles))):
         others = [single for single in singles if single.group != last.group]
@@ -181,7 +183,7 @@ def _two_turns(context: Context, singles: list[Single], split: Split, *, count: 
 
 
 def _item(context: Context, turns: list[Single], split: Split, *, grounded: bool = False) -> Interaction:
-    """A conversation of one or two exchanges; `grounded` shows the picture of the last one before the user speaks."""
+    """A conversation of one or two exchanges; `grounded` puts the last one's picture before the user's text."""
     last = turns[-1]
     segments = [context.card]
     if grounded:

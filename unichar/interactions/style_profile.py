@@ -1,8 +1,8 @@
-"""How one character talks: a profile measured in its kit, and applied to the replies that are composed for it.
+"""How one character talks: a profile measured in its kit and applied to the replies composed for it.
 
-Nothing is invented. Openers ("Hmph.", "Um,"), closers (catchphrases), the form of address ("sailor"), the shares of
-exclamation marks and ellipses, contractions and self-reference are measured in the kit's replies or quoted in its
-speech habits. What a character never does, its composed replies do not do either.
+Nothing is invented. Openers ("Hmph.", "Um,"), closers (catchphrases), the form of address ("sailor"), the
+shares of exclamation marks and ellipses, contractions and self-reference are measured in the kit's replies or
+quoted in its speech habits. What a character never does, its composed replies do not do either.
 """
 
 import random
@@ -18,8 +18,8 @@ from unichar.types import CuratedKit
 YES = ("yes", "aye", "yep", "yup", "yeah", "affirmative", "indeed", "certainly")
 NO = ("no", "nay", "nope", "nah", "negative", "never")
 EMPHASIS = 1.6
-"""Openers, closers and forms of address are this much more frequent than in the character's own lines: the words of a
-composed sentence carry less of its style."""
+"""Openers, closers and forms of address are this much more frequent than in the character's own lines: the
+words of a composed sentence carry less of its style."""
 
 _RARE = 0.03
 """Share below which a habit counts as chance."""
@@ -37,16 +37,17 @@ _END = r"[.!?…~]+[\"'”’)*]*"
 
 @dataclass(frozen=True, kw_only=True)
 class StyleProfile:
-    """Measured habits of speech, and the two steps that apply them: `restyle` (fixed), then `decorate` (drawn).
+    """Measured habits of speech, and the steps that apply them: `restyle` (deterministic), `decorate` (random).
 
-    Example: `extract_style(kit).decorate("I like tea.", random.Random(0))` may be `"Hmph. I like tea, sailor."`
+    Example: `extract_style(kit).decorate("I like tea.", random.Random(0))` may be `"Hmph. I like tea,
+    sailor."`
     """
 
     name: str
     pronoun: str
     """`he`, `she`, `it`, `they`, or empty when the kit does not tell."""
     banks: tuple[str, ...]
-    """One or two names of phrase banks, the better fit first; the fallback alone when the traits select none."""
+    """One or two names of phrase banks, the better fit first; the fallback alone if traits select none."""
     self_reference: str
     """`i`; `name` for a character that speaks of itself by name; `none` for one that leaves the "I" out."""
     contracts: bool
@@ -74,7 +75,7 @@ class StyleProfile:
         return found
 
     def restyle(self, text: str) -> str | None:
-        """A composed first-person text in this character's grammar and punctuation; None where that is not possible."""
+        """A first-person text in this character's grammar and punctuation; None where that is impossible."""
         own: str | None = text
         if self.self_reference == "name":
             own = grammar.by_name(text, self.name, self.pronoun)
@@ -93,7 +94,7 @@ class StyleProfile:
         return own if self.exclamations >= _RARE else own.replace("!", ".")
 
     def decorate(self, text: str, rng: random.Random, *, excitement: float = 1.0) -> str:
-        """Add openers, closers and forms of address to `text` (from `restyle`), about as often as the character does.
+        """Add openers, closers and forms of address to a restyled text, about as often as the character does.
 
         Args:
             excitement: How fitting an exclamation is as an opener: 1 as often as in its own lines, 0 never.
@@ -157,7 +158,7 @@ def extract_style(kit: CuratedKit) -> StyleProfile:
 
 
 def _select_banks(style: str, traits: tuple[str, ...]) -> tuple[str, ...]:
-    """The phrase bank with the most signs in style and traits, and a second one with at least half as many."""
+    """The phrase bank with the highest score of signs, and a second one with at least half of it."""
     scores: Counter[str] = Counter()
     for name in BANKS:
         signs = re.compile(rf"\b({'|'.join(phrase_banks()[name].signs)})")
@@ -212,8 +213,7 @@ def _habitual_opener(habits: tuple[str, ...]) -> dict[str, float]:
     if not quoted:
         return {}
 
-    ended = quoted if re.search(r"[.!?,…]$", quoted) else quoted + ","
-    return {ended[:1].upper() + quoted[1:]: 0.3}
+    return {quoted[:1].upper() + quoted[1:]: 0.3}
 
 
 def _closers(catchphrases: tuple[str, ...], lines: list[str]) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """Stage 3, `synthesize`: a curated kit becomes the interactions to learn from and tests that do not leak.
 
 Run it with `unichar synthesize --character mochi --preset cpu`. It writes `train.jsonl`, `test.jsonl` (one
-`types.Interaction` a line) and `preview.md`. Everything is drawn from `job.seed`: the same seed gives the same bytes.
+`types.Interaction` a line) and `preview.md`. Everything is drawn from `job.seed`: the same seed gives the
+same bytes.
 
-Departs from the paper, which asks a large language model for its dialogues, knowledge and questions: here they are
-composed from the kit by rule, so that a new character costs seconds, needs no network, and can be checked for leaks by
-construction.
+Departs from the paper, which asks a large language model for its dialogues, knowledge and questions: here
+they are composed from the kit by rule, so that a new character costs seconds, needs no network, and can be
+checked for leaks by construction.
 """
 
 import dataclasses
@@ -37,8 +38,8 @@ def run(job: StageJob) -> dict[str, int]:
         job: Its `inputs["curated_kit"]` is read, its `config` is an `InteractionsConfig`.
 
     Returns:
-        Counts: `train`, `test`, `<split>_<kind>` for every kind, `role_play_exchanges` (single exchanges of both splits)
-        and `left_out` (training items dropped because a test asks the same).
+        Counts: `train`, `test`, `<split>_<kind>` for every kind, `role_play_exchanges` (single exchanges of
+        both splits) and `left_out` (training items dropped because a test asks the same).
 
     Raises:
         LeakyInteractions: The kit itself holds a picture or topic in both splits.
@@ -58,7 +59,8 @@ def compose(kit: CuratedKit, config: InteractionsConfig, seed: int) -> tuple[lis
     """The interactions of a character, from its kit.
 
     Returns:
-        (the items of both splits with their ids, the number of training items left out because a test asks the same).
+        (the items of both splits with their ids, the number of training items left out because a test asks
+        the same).
 
     Raises:
         LeakyInteractions: A leak remains; the message names the first offenders.
@@ -66,7 +68,7 @@ def compose(kit: CuratedKit, config: InteractionsConfig, seed: int) -> tuple[lis
     style = extract_style(kit)
 
     def context(name: str) -> Context:
-        """Each kind has a generator of its own, so that a change in one does not move the draws of the others."""
+        """A generator of its own for each kind: a change in one does not move the draws of the others."""
         return Context(kit=kit, config=config, style=style, rng=random.Random(f"{seed}/{name}"))
 
     # The names seed the generators and are older than those of the modules: they must not change.

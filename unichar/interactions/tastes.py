@@ -27,7 +27,7 @@ _Taste = Literal["like", "dislike"]
 
 
 def taste_topics(context: Context) -> list[Topic]:
-    """A topic for each like, dislike, trait and catchphrase, and one each for all likes and all dislikes together."""
+    """A topic for each like, dislike, trait and catchphrase, and one each for all likes and all dislikes."""
     persona = context.kit.persona
     likes, dislikes = likes_and_dislikes(context.kit, context.style)
 
@@ -57,7 +57,7 @@ def likes_and_dislikes(kit: CuratedKit, style: StyleProfile) -> tuple[list[str],
 
 
 def _noun_phrase(text: str, kit: CuratedKit, style: StyleProfile) -> str:
-    """A like or dislike as it stands in a sentence: small first letter, own person, `when ...` -> `moments when ...`."""
+    """A like or dislike inside a sentence: small first letter, first person, `when ...` -> `moments when ...`."""
     phrase = inner(text)
     listed = kit.persona.likes + kit.persona.dislikes
     if phrase[:1].isupper() and _are_capitalised(listed) and not _is_name(phrase, kit):

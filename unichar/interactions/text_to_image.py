@@ -1,9 +1,10 @@
 """Text-to-image samples: a prompt and the picture it asks for, in the paper's three forms.
 
-`plain` is a caption, `scene` a multimodal turn, `scene_thinking` the same with its reasoning text. The test asks for the
-held-out pictures, for scenes that no picture shows where the domain can judge them, and in the form `open` for prompts
-that leave part of the scene to the model. Test prompts without a picture have one segment, so `Interaction.target` must
-not be read on them; where the domain reads attributes, `attributes` say what a right picture shows.
+`plain` is a caption, `scene` a multimodal turn, `scene_thinking` the same with its reasoning text. The test
+asks for the held-out pictures, for scenes that no picture shows where the domain can judge them, and in the
+form `open` for prompts that leave part of the scene to the model. Test prompts without a picture have one
+segment, so `Interaction.target` must not be read on them; where the domain reads attributes, `attributes` say
+what a right picture shows.
 """
 
 from unichar.domains.base import Domain

@@ -16,7 +16,8 @@ EXCITEMENT = {"comfort": 0.0, "sorry": 0.0, "farewell": 0.0, "motto": 0.0, "fact
 class Topic:
     """Every reply fits every user text, so the two may be paired freely.
 
-    Example: `Topic(name="like-tea", form="taste", users=("Do you like tea?",), replies=("Yes, I like tea very much.",))`
+    Example: `Topic(name="like-tea", form="taste", users=("Do you like tea?",), replies=("Yes, I like tea very
+    much.",))`
     """
 
     name: str
@@ -28,7 +29,7 @@ class Topic:
 
 
 def make_topic(name: str, form: str, users: list[str], replies: list[str | None]) -> Topic:
-    """A topic of the usable texts: each once, none with a flaw, no reply that could not be restyled (None)."""
+    """A topic of the usable texts: each once, none with a flaw, no reply that is None (not restyled)."""
     said = [reply for reply in replies if reply]
     return Topic(name=name, form=form, users=_usable(users), replies=_usable(said))
 

@@ -1,4 +1,4 @@
-"""Questions about pictures, as the character's domain asks them: every visible attribute, or what captions say.
+"""Questions about pictures, as the character's domain asks them: visible attributes or what captions say.
 
 Test samples are about held-out pictures only and come with options where the domain has enough wrong ones.
 
@@ -13,7 +13,7 @@ from unichar.types import Interaction, Picture, Segment
 
 
 def visual_qa(context: Context) -> list[Interaction]:
-    """Samples of every picture in its split: several wordings of each question in training, one in the test."""
+    """Samples of every picture in its split: several wordings of a question in training, one in the test."""
     kit = context.kit
     domain = domain_of(kit)
 

@@ -3,7 +3,8 @@
 import re
 
 _ARTICLE = re.compile(
-    r"\b(a) (?!one\b|once\b|uni|use|usu|eu)([aeiou]\w*)|\b(an) (?!hour|honest|honou?r|heir)([bcdfghjklmnpqrstvwxyz]\w+)"
+    r"\b(a) (?!one\b|once\b|uni|use|usu|eu)([aeiou]\w*)"
+    r"|\b(an) (?!hour|honest|honou?r|heir)([bcdfghjklmnpqrstvwxyz]\w+)"
 )
 _FLAWS = {
     "two spaces": re.compile(r"\S {2,}\S"),
@@ -27,7 +28,10 @@ _QUESTION_WORDS = (
 
 
 def normalise(text: str) -> str:
-    """The form in which two user inputs count as the same: lower case, straight quotes, no punctuation, single spaces."""
+    """The form in which two user inputs count as the same: lower case, no punctuation, single spaces.
+
+    Example: `normalise("What’s  THAT?!")` is `"whats that"`.
+    """
     straight = text.lower().replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
     return " ".join(re.sub(r"[^\w\s]|_", " ", straight.replace("'", "")).split())
 
@@ -53,7 +57,7 @@ def sentence(text: str) -> str:
 
 
 def inner(text: str) -> str:
-    """`text` as it stands inside a sentence: no end mark, and a small first letter where the first word is an ordinary one."""
+    """`text` inside a sentence: no end mark, and a small first letter if the first word is a function word."""
     clean = " ".join(text.split()).rstrip(".!,;: ")
     return clean[0].lower() + clean[1:] if is_ordinary(clean) and not re.match(r"An? [A-Z]", clean) else clean
 
@@ -64,7 +68,7 @@ def is_ordinary(text: str) -> bool:
 
 
 def question_inner(text: str) -> str:
-    """A question as it stands after a colon or a comma: a small first letter (questions open with a question word)."""
+    """A question after a colon or a comma: a small first letter if it opens with a question word."""
     clean = " ".join(text.split())
     opens_small = re.match(rf"({_QUESTION_WORDS})\b", clean, re.IGNORECASE)
     return clean[0].lower() + clean[1:] if opens_small else clean
