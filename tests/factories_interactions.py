@@ -1,4 +1,4 @@
-"""Curated kits for tests: `make_curated_kit(folder)` writes `kit.json` and its pictures, for stages from 3 on.
+"""Curated kits for tests: `make_curated_kit(folder)` writes `kit.json` and pictures for stages from 3 on.
 
 The default character is Bramble, a grumpy bear who keeps a lighthouse: five pictures to train on, two held
 out.
@@ -250,8 +250,7 @@ def count_vidor() -> dict[str, Any]:
         "name": "Vidor",
         "category": "human",
         "description": (
-            "Count Vidor is a vain count in his ruined opera house "
-            "who speaks of himself in the third person."
+            "Count Vidor is a vain count in his ruined opera house who speaks of himself in the third person."
         ),
         "opening": "Vidor permits you to enter. Wipe your boots!",
         "persona": Persona(

@@ -53,7 +53,7 @@ def test_a_leak_is_found_in_any_spelling(tmp_path):
 
 def test_a_picture_in_both_splits_is_a_leak():
     train, test = item(image("a.png"), group="one"), item(image("a.png"), group="two")
-    assert leaks([train], [test]) == ["test item i shares the picture 'a.png' with training item i"]
+    assert leaks([train], [test]) == ["test item i has the picture 'a.png' of training item i"]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def with_reply(topic: str, listed: object) -> dict:
             with_reply("mood", ["{fact}"]),
             "replies.mood: '{fact}' has the unknown slot {fact}; allowed: dislike, like",
         ),
-        (with_reply("portrait", ["Me, {name}!"]), "replies.portrait: .* unknown slot {name}; allowed: none"),
+        (with_reply("picture", ["Me, {name}!"]), "replies.picture: .* unknown slot {name}; allowed: none"),
     ],
 )
 def test_a_wrong_bank_is_refused(tmp_path: Path, content: object, message: str) -> None:

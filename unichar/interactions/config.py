@@ -2,23 +2,25 @@
 
 from dataclasses import dataclass
 
+from unichar.errors import UserError
+
 
 @dataclass(frozen=True, kw_only=True)
 class InteractionsConfig:
-    """Settings of `synthesize`. Defaults follow the paper: 190 exchanges, three forms of text-to-image sample."""
+    """Settings of `synthesize`. Defaults follow the paper: 190 exchanges, three forms of image prompt."""
 
     num_role_play: int = 190
-    """Single exchanges to aim for, both splits together; a small kit yields fewer (the summary says how many)."""
+    """Single exchanges to aim for, both splits together; a small kit yields fewer (see the summary)."""
     test_share: float = 0.12
-    """Share of the exchanges kept for testing, by topic, 0..1; those of held-out pictures always count."""
+    """Fraction of the exchanges kept for testing, by topic, 0..1; those of held-out pictures always count."""
     multi_turn_share: float = 0.12
-    """Conversations of two exchanges, as a share of the single ones and in addition to them, 0..1."""
+    """Conversations of two exchanges, as a fraction of the single ones and in addition to them, 0..1."""
     num_grounded: int = 1
     """Samples a picture that show the picture before the user speaks."""
     num_plain_captions: int = 4
     """Caption wordings a training picture; a picture without toon attributes has at most five."""
     num_scene_repeats: int = 1
-    """Samples a training picture in each of the forms `scene` and `scene_thinking`, all with the same text."""
+    """Samples a training picture in each of the forms `scene` and `scene_thinking`, with one text each."""
     num_visual_wordings: int = 2
     """Wordings of each question about a training picture."""
     num_knowledge_wordings: int = 3
@@ -36,11 +38,15 @@ class InteractionsConfig:
     def __post_init__(self) -> None:
         for name in ("test_share", "multi_turn_share"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 0 and below 1")
+                raise UserError(
+                    f"InteractionsConfig.{name} is {getattr(self, name)}; expected at least 0 and below 1"
+                )
 
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected {least} or more")
+                raise UserError(
+                    f"InteractionsConfig.{name} is {getattr(self, name)}; expected {least} or more"
+                )
 
 
 _LEAST = {

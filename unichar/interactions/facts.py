@@ -55,7 +55,7 @@ def statements(fact: Fact, style: StyleProfile) -> tuple[str, str]:
 
 
 def _fact_topic(number: int, fact: Fact, context: Context) -> Topic:
-    """A topic that asks for one fact. Replies: the evidence, the answer in phrases of the banks, the bare answer."""
+    """A topic that asks for one fact. Replies: the evidence, the answer in phrases, the bare answer."""
     style = context.style
     question = _question_to_character(fact, style)
     answer, told = statements(fact, style)
@@ -63,14 +63,14 @@ def _fact_topic(number: int, fact: Fact, context: Context) -> Topic:
     replies = [told]
     # "Yes. Does that help?" would be no answer, so yes and no stand alone.
     if not _YES_NO.match(answer):
-        phrases = style.replies("told")
+        phrases = style.replies("fact")
         shuffled = context.rng.sample(phrases, len(phrases))
         if answer:
             replies += [fill_slots(phrase, fact=answer, inner=inner(answer) + ".") for phrase in shuffled]
     replies.append(answer)
 
     users = []
-    for user in user_texts()["told"]:
+    for user in user_texts()["fact"]:
         users.append(fill_slots(user, Question=question, question=question_inner(question), name=style.name))
     return make_topic(
         f"fact-{number:02d}", "fact", users, [style.restyle(reply) for reply in replies if reply]

@@ -17,7 +17,7 @@ from unichar.types import Interaction, Segment
 
 
 def instructions(context: Context) -> list[Interaction]:
-    """Two samples a scene: the reply, and the reply followed by the reasoning text; none without new scenes."""
+    """Two samples a scene: the reply, and the reply followed by the reasoning text."""
     config = context.config
     total = config.num_instructions + config.num_test_instructions
     scenes = domain_of(context.kit).instruction_scenes(context.kit, context.rng)
@@ -35,7 +35,7 @@ def _samples(
 ) -> tuple[Interaction, Interaction]:
     """(the reply, the reply followed by its reasoning) for a scene given as phrases and as attributes."""
     name = context.kit.name
-    user = fill_slots(context.rng.choice(user_texts()["portrait"]), scene=phrases, name=name)
+    user = fill_slots(context.rng.choice(user_texts()["picture"]), scene=phrases, name=name)
     asked = (context.card, Segment(type="text", value=user, role="user"))
     reply = Segment(type="text", value=_agreement(context), role="assistant")
 
@@ -61,7 +61,7 @@ def _agreement(context: Context) -> str:
     """A few words in the character's style that agree to draw any scene."""
     style = context.style
     replies = []
-    for phrase in style.replies("portrait"):
+    for phrase in style.replies("picture"):
         reply = style.restyle(phrase)
         if reply:
             replies.append(reply)

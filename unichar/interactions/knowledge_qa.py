@@ -39,7 +39,7 @@ _NUMBER = re.compile(
 
 
 def knowledge_qa(context: Context) -> list[Interaction]:
-    """The training wordings of every fact, then a four-option test sample of each with three fair distractors."""
+    """Training wordings of every fact, then a four-option test sample of each with three fair distractors."""
     kit = context.kit
     items = []
     for number, fact in enumerate(kit.facts):
@@ -123,7 +123,7 @@ def _question_word(fact: Fact) -> str:
 
 
 def _overlaps(one: str, two: str) -> bool:
-    """Whether two answers mean much the same: one contains the other, or two long ones share half their words."""
+    """Whether two answers mean the same: one contains the other, or half the words of two long ones agree."""
     a, b = normalise(one), normalise(two)
     if f" {a} " in f" {b} " or f" {b} " in f" {a} ":
         return True
@@ -137,9 +137,11 @@ def _item(number: int, split: Split, text: str, fact: Fact, options: tuple[str, 
         Segment(type="text", value=text, role="user"),
         Segment(type="text", value=capital(fact.answer.strip()), role="assistant", loss=True),
     )
+
     group, form = f"fact-{number:02d}", "question"
     if split == "test":
         group, form = f"{group}/paraphrase", "paraphrase" if fact.paraphrase else "quiz"
+
     return Interaction(
         id="", kind="knowledge_qa", form=form, split=split, group=group, segments=segments, options=options
     )

@@ -22,7 +22,7 @@ def leaks(train: Iterable[Interaction], test: Iterable[Interaction]) -> list[str
         for what, value in _keys(item):
             if (what, value) in owners:
                 owner = owners[what, value]
-                found.add(f"test item {item.id} shares the {what} {value!r} with training item {owner}")
+                found.add(f"test item {item.id} has the {what} {value!r} of training item {owner}")
     return sorted(found)
 
 

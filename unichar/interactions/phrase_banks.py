@@ -1,7 +1,7 @@
 """Phrase banks: what users say and what characters reply, topic by topic, read from YAML and checked once.
 
 `user_texts.yaml` holds the user's side of every topic. `phrases/<bank>.yaml` holds the replies of one
-temperament to the same topics, and the `signs` by which a character's traits select it. The order of topics
+attitude to the same topics, and the `signs` by which a character's traits select it. The order of topics
 and texts in the files is part of what a seed decides, so texts are appended, never sorted.
 """
 
@@ -47,10 +47,10 @@ _REPLY_SLOTS: dict[str, frozenset[str]] = dict.fromkeys(SMALL_TALK, _ANYTHING) |
     "disliked": frozenset({"dislike", "like"}),
     "loves": frozenset({"likes"}),
     "hates": frozenset({"dislikes"}),
-    "nature": frozenset({"trait", "Trait"}),
-    "told": frozenset({"fact", "inner"}),
+    "trait": frozenset({"trait", "Trait"}),
+    "fact": frozenset({"fact", "inner"}),
     "story": frozenset({"fact"}),
-    "portrait": frozenset(),
+    "picture": frozenset(),
     "motto": frozenset({"motto"}),
 }
 """Topic -> the slots its replies may have. A slot with a capital opens a sentence."""
@@ -59,10 +59,10 @@ _USER_SLOTS: dict[str, frozenset[str]] = dict.fromkeys(SMALL_TALK, frozenset({"n
     "disliked": frozenset({"dislike"}),
     "loves": frozenset({"name"}),
     "hates": frozenset({"name"}),
-    "nature": frozenset({"trait"}),
-    "told": frozenset({"Question", "question", "name"}),
+    "trait": frozenset({"trait"}),
+    "fact": frozenset({"Question", "question", "name"}),
     "story": frozenset({"name"}),
-    "portrait": frozenset({"scene", "name"}),
+    "picture": frozenset({"scene", "name"}),
     "motto": frozenset({"motto"}),
 }
 """Topic -> the slots its user texts may have."""
@@ -72,7 +72,7 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class PhraseBank:
-    """The replies of one temperament.
+    """The replies of one attitude, for all characters that have it.
 
     Example: `PhraseBank(name="shy", signs=("shy", "timid"), replies={"greeting": ("Oh! Um, hello.",), ...})`
     """

@@ -5,7 +5,7 @@ import re
 
 from unichar.types import Interaction
 
-_SHOWN = 4
+_ITEMS_PER_FORM = 4
 
 
 def preview(title: str, items: list[Interaction]) -> str:
@@ -13,28 +13,32 @@ def preview(title: str, items: list[Interaction]) -> str:
     lines = [f"# {_escaped(title)}", ""]
     for split in ("train", "test"):
         for kind in dict.fromkeys(item.kind for item in items):
-            chosen = [item for item in items if (item.split, item.kind) == (split, kind)]
-            lines += [f"## {kind}, {split}: {len(chosen)} items", ""] if chosen else []
-            for form in dict.fromkeys(item.form for item in chosen):
-                lines += _shown([item for item in chosen if item.form == form][:_SHOWN])
+            of_kind = [item for item in items if (item.split, item.kind) == (split, kind)]
+            if not of_kind:
+                continue
+
+            lines += [f"## {kind}, {split}: {len(of_kind)} items", ""]
+            for form in dict.fromkeys(item.form for item in of_kind):
+                of_form = [item for item in of_kind if item.form == form]
+                for item in of_form[:_ITEMS_PER_FORM]:
+                    lines += _item_lines(item)
     return "\n".join(lines)
 
 
-def _shown(items: list[Interaction]) -> list[str]:
-    lines = []
-    for item in items:
-        lines.append(f"**{item.id}** ({_escaped(item.form)}, {_escaped(item.group)})")
-        lines.append("")
-        for segment in item.segments:
-            text = f"[{segment.value}]" if segment.type == "image" else segment.value
-            lines.append(f"- {segment.role}{' (learned)' if segment.loss else ''}: {_escaped(text)}")
-        if item.options:
-            lines.append(f"- options, the right one first: {_escaped(' / '.join(item.options))}")
-        lines.append("")
-    return lines
+def _item_lines(item: Interaction) -> list[str]:
+    """One item as Markdown: its name, a line for each segment and one for the options."""
+    lines = [f"**{item.id}** ({_escaped(item.form)}, {_escaped(item.group)})", ""]
+    for segment in item.segments:
+        text = f"[{segment.value}]" if segment.type == "image" else segment.value
+        learned = " (learned)" if segment.loss else ""
+        lines.append(f"- {segment.role}{learned}: {_escaped(text)}")
+
+    if item.options:
+        lines.append(f"- options, the right one first: {_escaped(' / '.join(item.options))}")
+    return [*lines, ""]
 
 
 def _escaped(text: str) -> str:
-    """Text that shows as itself in markdown, on one line."""
+    """`text` on one line, such that Markdown shows it as it is."""
     one_line = re.sub(r"\s*\n\s*", " ⏎ ", text.strip())
     return re.sub(r"([\\`*_{}\[\]()#+\-!|~>])", r"\\\1", html.escape(one_line, quote=False))

@@ -19,10 +19,10 @@ def character_card(*, name: str, description: str, opening: str = "") -> str:
 def scene_prompt(
     *, name: str, description: str, user: str, reply: str, thinking: str = "", instruction: str = ""
 ) -> str:
-    """The scene forms of a portrait: a moment of conversation, with or without the plan made for it."""
-    fields = [("Character Description", description), ("User Input", user), ("Character Response", reply)]
-    plan = [("Thinking Process", thinking), ("Generation Instruction", instruction)]
-    return _fields(fields + plan) + f"\n\nDraw {name} in this moment."
+    """The prompt for the picture of a multimodal turn, with or without the reasoning made for it."""
+    turn = [("Character Description", description), ("User Input", user), ("Character Response", reply)]
+    reasoning = [("Thinking Process", thinking), ("Generation Instruction", instruction)]
+    return _fields(turn + reasoning) + f"\n\nDraw {name} in this moment."
 
 
 def reasoning_text(thinking: str, instruction: str) -> str:
@@ -31,17 +31,22 @@ def reasoning_text(thinking: str, instruction: str) -> str:
 
 
 def parse_reasoning(text: str) -> tuple[str, str]:
-    """(thinking, instruction) of an answer to `REASONING_REQUEST`; an unclosed last tag reaches to the text's end.
+    """(thinking, instruction) of an answer to `REASONING_REQUEST`; an unclosed last tag reaches to the end.
 
     Raises:
         ValueError: The text has no `<gen>` part, so there is nothing to draw from.
     """
-    found = re.search(r"<gen>(.*?)(</gen>|$)", text, re.DOTALL)
-    if not found or not found.group(1).strip():
-        raise ValueError(f"the plan has no <gen> part: {text[:80]!r}")
-    thought = re.search(r"<think>(.*?)(</think>|<gen>|$)", text, re.DOTALL)
-    return (thought.group(1).strip() if thought else ""), found.group(1).strip()
+    instruction = re.search(r"<gen>(.*?)(</gen>|$)", text, re.DOTALL)
+    if not instruction or not instruction[1].strip():
+        raise ValueError(
+            f"the reasoning text has no <gen> part: {text[:80]!r}; expected <think>...</think> <gen>...</gen>"
+        )
+
+    # A model may forget to close its thoughts, so they end where the instruction begins.
+    thinking = re.search(r"<think>(.*?)(</think>|<gen>|$)", text, re.DOTALL)
+    return (thinking[1].strip() if thinking else ""), instruction[1].strip()
 
 
 def _fields(fields: list[tuple[str, str]]) -> str:
+    """Labelled paragraphs of the texts that are not empty."""
     return "\n\n".join(f"{label}: {text}" for label, text in fields if text)

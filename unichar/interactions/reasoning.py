@@ -12,6 +12,7 @@ def reasoning(context: Context) -> list[Interaction]:
     items = []
     for index, picture in enumerate(kit.pictures):
         answer = prompts.reasoning_text(*reasoning_of(kit, picture))
+
         segments = (
             context.card,
             Segment(type="text", value=picture.user, role="user"),
@@ -19,6 +20,7 @@ def reasoning(context: Context) -> list[Interaction]:
             Segment(type="text", value=prompts.REASONING_REQUEST, role="user"),
             Segment(type="text", value=answer, role="assistant", loss=True),
         )
+
         item = Interaction(
             id="",
             kind="thinking",

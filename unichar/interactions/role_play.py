@@ -54,7 +54,7 @@ def role_play(context: Context) -> list[Interaction]:
 
 
 def _singles_by_split(context: Context) -> dict[Split, list[Single]]:
-    """Single exchanges: of pictures in the pictures' split, then dialogues and composed ones, split by group."""
+    """Single exchanges: of pictures in their own split, dialogues and composed ones split by group."""
     kit, config = context.kit, context.config
 
     # What the user says on a held-out picture is asked in the test, so training leaves it out
@@ -173,7 +173,7 @@ def _test_groups(context: Context, singles: list[Single], *, size: int) -> set[s
 
 
 def _two_turns(context: Context, singles: list[Single], split: Split, *, count: int) -> list[Interaction]:
-    """Conversations of two exchanges from different topics of one split; the loss is on the second reply only."""
+    """Conversations of two exchanges from two topics of one split; only the second reply carries the loss."""
     items = []
     for last in context.rng.sample(singles, min(count, len(singles))):
         others = [single for single in singles if single.group != last.group]
@@ -183,7 +183,7 @@ def _two_turns(context: Context, singles: list[Single], split: Split, *, count: 
 
 
 def _item(context: Context, turns: list[Single], split: Split, *, grounded: bool = False) -> Interaction:
-    """A conversation of one or two exchanges; `grounded` puts the last one's picture before the user's text."""
+    """A conversation of one or two exchanges; `grounded` shows the last one's picture first."""
     last = turns[-1]
     segments = [context.card]
     if grounded:

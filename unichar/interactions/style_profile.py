@@ -1,7 +1,7 @@
 """How one character talks: a profile measured in its kit and applied to the replies composed for it.
 
 Nothing is invented. Openers ("Hmph.", "Um,"), closers (catchphrases), the form of address ("sailor"), the
-shares of exclamation marks and ellipses, contractions and self-reference are measured in the kit's replies or
+rates of exclamations and ellipses, contractions and self-reference are measured in the kit's replies or
 quoted in its speech habits. What a character never does, its composed replies do not do either.
 """
 
@@ -37,7 +37,7 @@ _END = r"[.!?…~]+[\"'”’)*]*"
 
 @dataclass(frozen=True, kw_only=True)
 class StyleProfile:
-    """Measured habits of speech, and the steps that apply them: `restyle` (deterministic), `decorate` (random).
+    """Measured habits of speech, and two steps that apply them: `restyle` (fixed) and `decorate` (random).
 
     Example: `extract_style(kit).decorate("I like tea.", random.Random(0))` may be `"Hmph. I like tea,
     sailor."`
@@ -53,19 +53,19 @@ class StyleProfile:
     contracts: bool
     """Whether it says "don't" rather than "do not"."""
     exclamations: float
-    """Share of sentences that end in an exclamation mark, 0..1."""
+    """Fraction of sentences that are exclamations, 0..1."""
     ellipses: float
-    """Share of sentences that end in an ellipsis, 0..1."""
+    """Fraction of sentences that end in an ellipsis, 0..1."""
     yes: str
     no: str
     openers: dict[str, float]
-    """What replies open with -> share of replies that do, 0..1."""
+    """What replies open with -> fraction of replies that do, 0..1."""
     closers: dict[str, float]
-    """Catchphrases that replies end with -> share of replies that do, 0..1."""
+    """Catchphrases that replies end with -> fraction of replies that do, 0..1."""
     address: str
     """What it calls the other person; empty if nothing special."""
     address_rate: float
-    """Share of replies with the form of address, 0..1."""
+    """Fraction of replies with the form of address, 0..1."""
 
     def replies(self, topic: str) -> list[str]:
         """The replies of this character's phrase banks to a topic, the better fitting bank first."""
@@ -104,8 +104,8 @@ class StyleProfile:
             text = _addressed(text, self.address)
 
         fitting = {
-            opener: share * (excitement if opener.endswith("!") else 1.0)
-            for opener, share in self.openers.items()
+            opener: rate * (excitement if opener.endswith("!") else 1.0)
+            for opener, rate in self.openers.items()
         }
         # Both are drawn before either is used, so that the number of draws does not depend on the text.
         opener, closer = _drawn(fitting, rng), _drawn(self.closers, rng)
@@ -117,16 +117,16 @@ class StyleProfile:
         return text
 
     def _punctuated(self, text: str, rng: random.Random) -> str:
-        """`text` with some full stops turned into ellipses and exclamation marks."""
+        """`text` with some full stops turned into ellipses and exclamations."""
 
-        def mark(m: re.Match[str]) -> str:
+        def end(m: re.Match[str]) -> str:
             draw = rng.random()
             if draw < self.ellipses * (self.ellipses > _RARE):
                 return m[1] + "..."
-            # Half the measured share: phrase banks bring exclamation marks of their own.
+            # Half the measured rate: phrase banks bring exclamations of their own.
             return m[1] + ("!" if draw < self.ellipses + self.exclamations / 2 else ".")
 
-        return re.sub(r"(\w)\.(?=\s|$)", mark, text)
+        return re.sub(r"(\w)\.(?=\s|$)", end, text)
 
 
 def extract_style(kit: CuratedKit) -> StyleProfile:
@@ -146,14 +146,14 @@ def extract_style(kit: CuratedKit) -> StyleProfile:
         banks=_select_banks(persona.style, persona.traits),
         self_reference=_self_reference(kit.name, lines, habits),
         contracts=_contracts(lines),
-        exclamations=_share("!", ends),
-        ellipses=_share(r"\.\.\.|…", ends),
+        exclamations=_fraction("!", ends),
+        ellipses=_fraction(r"\.\.\.|…", ends),
         yes=_favourite(YES, first_words),
         no=_favourite(NO, first_words),
         openers=_openers(lines) or _habitual_opener(persona.speech_habits),
         closers=_closers(persona.catchphrases, lines),
         address=address,
-        address_rate=max(0.15, min(0.5, _share(re.escape(address), lines))) if address else 0.0,
+        address_rate=max(0.15, min(0.5, _fraction(re.escape(address), lines))) if address else 0.0,
     )
 
 
@@ -181,15 +181,15 @@ def _self_reference(name: str, lines: list[str], habits: str) -> str:
     if re.search(r"\b(drops?|omits?|leaves? out|skips?) [\"“']?I\b", habits):
         return "none"
 
-    if len(lines) < _FEW_LINES or _share(r"\bI\b", lines) > 0.05:
+    if len(lines) < _FEW_LINES or _fraction(r"\bI\b", lines) > 0.05:
         return "i"
-    return "name" if _share(rf"\b{re.escape(name)}\b", lines) > 0.3 else "none"
+    return "name" if _fraction(rf"\b{re.escape(name)}\b", lines) > 0.3 else "none"
 
 
 def _contracts(lines: list[str]) -> bool:
     """Whether the character contracts, or has said too little to tell."""
     contraction = r"\w(n['’]t|['’](m|re|ve|ll|d))\b|\b(it|that|there)['’]s\b"
-    return len(lines) < 5 or _share(contraction, lines) >= 0.02
+    return len(lines) < 5 or _fraction(contraction, lines) >= 0.02
 
 
 def _openers(lines: list[str]) -> dict[str, float]:
@@ -208,7 +208,7 @@ def _openers(lines: list[str]) -> dict[str, float]:
 
 
 def _habitual_opener(habits: tuple[str, ...]) -> dict[str, float]:
-    """The opener that a speech habit quotes, with the share 0.3; empty when none does."""
+    """The opener that a speech habit quotes, with the rate 0.3; empty when none does."""
     quoted = _quoted_after(r"starts?|begins?|opens?", habits)
     if not quoted:
         return {}
@@ -217,7 +217,7 @@ def _habitual_opener(habits: tuple[str, ...]) -> dict[str, float]:
 
 
 def _closers(catchphrases: tuple[str, ...], lines: list[str]) -> dict[str, float]:
-    """Catchphrases that end replies, with their measured share; those that only open replies are left out."""
+    """Catchphrases that end replies, with their measured rate; those that only open replies are left out."""
     normalised = [normalise(line) for line in lines]
     closers = {}
     for phrase in catchphrases:
@@ -247,17 +247,17 @@ def _favourite(words: tuple[str, ...], first_words: Counter[str]) -> str:
     return capital(best if first_words[best] > 1 else words[0])
 
 
-def _share(pattern: str, texts: list[str]) -> float:
-    """Share of texts that contain a pattern, 0..1; case counts only in a pattern with a capital."""
+def _fraction(pattern: str, texts: list[str]) -> float:
+    """Fraction of texts that contain a pattern, 0..1; case counts only in a pattern with a capital."""
     flags = re.IGNORECASE if pattern.islower() else 0
     return sum(bool(re.search(pattern, text, flags)) for text in texts) / max(1, len(texts))
 
 
-def _drawn(shares: dict[str, float], rng: random.Random) -> str:
-    """One key, each with `EMPHASIS` times its share as probability, or empty."""
+def _drawn(rates: dict[str, float], rng: random.Random) -> str:
+    """One key, each with `EMPHASIS` times its rate as probability, or empty."""
     draw = rng.random() / EMPHASIS
-    for text, share in shares.items():
-        draw -= share
+    for text, rate in rates.items():
+        draw -= rate
         if draw < 0:
             return text
     return ""
@@ -273,7 +273,7 @@ def _opened(text: str, opener: str) -> str:
 
 
 def _addressed(text: str, address: str) -> str:
-    """Put the form of address before the first end mark of a sentence without inner commas."""
+    """Put the form of address before the first full stop, ! or ? of a sentence without inner commas."""
     for m in re.finditer(r"[^.!?…]+", text):
         num_words = len(m[0].split())
         follows = text[m.end() : m.end() + 1]

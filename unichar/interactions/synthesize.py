@@ -13,6 +13,7 @@ import dataclasses
 import random
 from collections import Counter
 
+from unichar.errors import UserError
 from unichar.interactions.config import InteractionsConfig
 from unichar.interactions.context import Context
 from unichar.interactions.instructions import instructions
@@ -27,8 +28,10 @@ from unichar.interactions.visual_qa import visual_qa
 from unichar.types import CuratedKit, Interaction, StageJob
 
 
-class LeakyInteractions(ValueError):
+class LeakyInteractions(UserError):
     """Training would have seen what the test asks."""
+
+    exit_code = 1
 
 
 def run(job: StageJob) -> dict[str, int]:

@@ -57,7 +57,7 @@ def likes_and_dislikes(kit: CuratedKit, style: StyleProfile) -> tuple[list[str],
 
 
 def _noun_phrase(text: str, kit: CuratedKit, style: StyleProfile) -> str:
-    """A like or dislike inside a sentence: small first letter, first person, `when ...` -> `moments when ...`."""
+    """A like or dislike inside a sentence: small letter, first person, `when ...` and `to ...` completed."""
     phrase = inner(text)
     listed = kit.persona.likes + kit.persona.dislikes
     if phrase[:1].isupper() and _are_capitalised(listed) and not _is_name(phrase, kit):
@@ -120,11 +120,11 @@ def _trait_topic(context: Context, trait: str) -> Topic:
     word = trait[0].lower() + trait[1:].rstrip(".")
 
     replies = []
-    for phrase in style.replies("nature"):
+    for phrase in style.replies("trait"):
         replies.append(style.restyle(fill_slots(phrase, trait=word, Trait=capital(word))))
     context.rng.shuffle(replies)
 
-    users = [fill_slots(user, trait=word) for user in user_texts()["nature"]]
+    users = [fill_slots(user, trait=word) for user in user_texts()["trait"]]
     return make_topic(f"trait-{slug(word)}", "taste", users, replies)
 
 

@@ -62,6 +62,7 @@ def _item(picture: Picture, index: int, form: str, text: str) -> Interaction:
         Segment(type="text", value=text, role="user"),
         Segment(type="image", value=picture.image, role="assistant", loss=True),
     )
+
     return Interaction(
         id="",
         kind="portrait",

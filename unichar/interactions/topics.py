@@ -60,7 +60,7 @@ def exchanges(topic: Topic, context: Context) -> list[Exchange]:
 def _usable(texts: list[str]) -> tuple[str, ...]:
     """Texts without flaws, the first spelling of each in the order of last occurrence.
 
-    The order looks odd and must stay: random draws depend on it.
+    This order is a contract: random draws depend on it.
     """
     kept = {normalise(text): text for text in reversed(texts) if not flaws(text)}
     return tuple(reversed(kept.values()))

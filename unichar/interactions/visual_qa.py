@@ -31,6 +31,7 @@ def _item(picture: Picture, index: int, asked: PictureQuestion) -> Interaction:
         Segment(type="text", value=asked.question, role="user"),
         Segment(type="text", value=asked.answer, role="assistant", loss=True),
     )
+
     return Interaction(
         id="",
         kind="visual_qa",

@@ -14,13 +14,14 @@ _FLAWS = {
     "the wrong article": _ARTICLE,
     "a word twice": re.compile(r"\b(the|a|an|of|to|is|and|I|my|you|your) \1\b"),
 }
+"""What is wrong -> the pattern that shows it."""
 _FUNCTION_WORDS = (
     "a|an|the|my|your|his|her|its|their|our|in|on|at|by|to|of|for|from|with|without|under|over|near|behind|beside|"
     "between|because|when|while|after|before|once|twice|every|each|all|any|some|no|not|it|he|she|they|we|you|yes|two|three|"
     "four|five|six|seven|eight|nine|ten|twelve|twenty|hundred|only|just|about|around|almost|being|having|anything|"
     "anyone|nobody|everything"
 )
-
+"""Words that have a small letter inside a sentence for certain."""
 _QUESTION_WORDS = (
     "what|which|who|whom|whose|where|when|why|how|is|are|was|were|do|does|did|can|could|has|have|will|would|"
     "in|on|at|from|for|to|with|behind|under|by|if|tell|name"
@@ -32,6 +33,7 @@ def normalise(text: str) -> str:
 
     Example: `normalise("What’s  THAT?!")` is `"whats that"`.
     """
+    # Apostrophes vanish without a space: "what's" and "whats" are one spelling.
     straight = text.lower().replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
     return " ".join(re.sub(r"[^\w\s]|_", " ", straight.replace("'", "")).split())
 
@@ -51,14 +53,15 @@ def capital(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """`text` as a sentence: trimmed, single spaces, first letter in upper case, an end mark at the end."""
+    """`text` as a sentence: trimmed, single spaces, first letter in upper case, end punctuation."""
     clean = capital(" ".join(text.split()).rstrip(",;:"))
     return clean if re.search(r"[.!?…~][\"'”’)*]*$", clean) else clean + "."
 
 
 def inner(text: str) -> str:
-    """`text` inside a sentence: no end mark, and a small first letter if the first word is a function word."""
+    """`text` inside a sentence: no end punctuation, a small first letter if it opens with a function word."""
     clean = " ".join(text.split()).rstrip(".!,;: ")
+    # "A Field Guide to Ponds" is a title and keeps its article.
     return clean[0].lower() + clean[1:] if is_ordinary(clean) and not re.match(r"An? [A-Z]", clean) else clean
 
 

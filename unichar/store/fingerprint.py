@@ -1,8 +1,9 @@
-"""Fingerprints: equal verb, code, settings, seed, inputs and base give equal 16 hex digits, so nothing runs twice.
+"""Fingerprints: equal verb, code, settings, seed, inputs and base give equal 16 hex digits, so nothing runs
+twice.
 
-An output is found by what it was made *from*, because two trainings of one recipe differ in their last bits on a
-GPU. The outputs of deterministic stages are passed on by *content*: a curated kit that comes out the same does not
-retrain its character.
+An output is found by what it was made *from*, because two trainings of one recipe differ in their last bits
+on a GPU. The outputs of deterministic stages are passed on by *content*: a curated kit that comes out the
+same does not retrain its character.
 """
 
 import ast
@@ -36,9 +37,9 @@ def fingerprint(key: dict[str, Any]) -> str:
 def code_version(packages: tuple[str, ...]) -> str:
     """16 hex digits of what the source and data files of `packages` mean.
 
-    An entry is a package (its own files, not its sub-packages) or a module, as `unichar.sft` or `unichar.types`.
-    Comments, docstrings and layout are left out, in Python and in YAML: a better comment must not retrain a hundred
-    characters.
+    An entry is a package (its own files, not its sub-packages) or a module, as `unichar.sft` or
+    `unichar.types`. Comments, docstrings and layout are left out, in Python and in YAML: a better comment
+    must not retrain a hundred characters.
 
     Raises:
         ValueError: There is no such package or module, or a YAML file cannot be parsed.
@@ -61,8 +62,8 @@ def sources(package: str) -> list[Path]:
     """The files that decide what a package does: Python files, then data files. Of a module: its one file.
 
     Data files (`DATA_SUFFIXES`) are searched in the package's folder and in all folders below it that are not
-    packages themselves (have no `__init__.py`), as `templates/`. A module has no data files: a stage whose module
-    reads data must list the package.
+    packages themselves (have no `__init__.py`), as `templates/`. A module has no data files: a stage whose
+    module reads data must list the package.
 
     Raises:
         ValueError: There is no such package or module.
@@ -82,8 +83,8 @@ def sources(package: str) -> list[Path]:
 def canonical(path: Path) -> str:
     """The text of a source or data file that is hashed: one spelling for all layouts of the same content.
 
-    Python loses comments and docstrings (`bare_source`). YAML becomes JSON of its parsed value; keys keep the file's
-    order, since the order of a table may decide random draws. Any other file is taken as it is.
+    Python loses comments and docstrings (`bare_source`). YAML becomes JSON of its parsed value; keys keep the
+    file's order, since the order of a table may decide random draws. Any other file is taken as it is.
 
     Raises:
         ValueError: A YAML file cannot be parsed.
@@ -101,7 +102,9 @@ def canonical(path: Path) -> str:
 
 
 def bare_source(text: str) -> str:
-    """A Python source in one spelling: without comments, docstrings (also those under fields) and line breaks."""
+    """A Python source in one spelling: without comments, docstrings (also those under fields) and line
+    breaks.
+    """
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
