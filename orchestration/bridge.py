@@ -22,17 +22,21 @@ import dagster as dg
 from orchestration.evidence import Evidence
 from orchestration.partitions import CHARACTERS
 from orchestration.process_group import explain, run_in_group
+from orchestration.process_identity import RUN_VARIABLE
 from unichar.kit.content import kit_files
-from unichar.kit.ingest import ingest
 from unichar.kit.schema import check_key
 from unichar.kit.verdict import CheckResult, KitRejected, gate
+from unichar.pipeline.display import show as results
 from unichar.pipeline.lineage import hash_kit
+from unichar.pipeline.onboarding import onboard
 from unichar.pipeline.run import check_kit, run_stage
 from unichar.pipeline.staleness import last_settings
-from unichar.presets import get_preset
 from unichar.release.gate import read_report
 from unichar.stages import STAGES, stage_of
 from unichar.store.store import Output, Store
+
+QUIET: dict[str, Any] = {"loggers": {"terminal": {}}}
+"""Run config for one line a stage on the terminal instead of Dagster's log."""
 
 _CONFIGURED = ("kit_checks", *(stage.noun for stage in STAGES if stage.verb))
 
@@ -47,7 +51,8 @@ class StageConfig(dg.Config):
 
 def run_config(config: StageConfig) -> dict[str, Any]:
     """Run config of the whole line with one preset and seed."""
-    return {"ops": {name: {"config": {"preset": config.preset, "seed": config.seed}} for name in _CONFIGURED}}
+    ops = {name: {"config": {"preset": config.preset, "seed": config.seed}} for name in _CONFIGURED}
+    return {"ops": ops, **QUIET}
 
 
 def last_run_config(character: str, store: Store) -> dict[str, Any]:
@@ -82,7 +87,7 @@ def admit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     _register(character, context.instance)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
-        tags={"unichar/store/fingerprint": version},
+        tags={"unichar/fingerprint": version},
         metadata={
             "kit": dg.MetadataValue.path(str(store.kit(character))),
             "kit_hash": version,
@@ -93,10 +98,9 @@ def admit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 
 def bring_in(kit: str, config: StageConfig, instance: dg.DagsterInstance) -> str:
-    """Copy a kit folder into `data/characters/` and register its character; the id. When something is wrong, neither is done."""
+    """Check a kit folder, copy it into `kits/` and register its character; the id. A rejected kit changes nothing."""
     with user_errors():
-        get_preset(config.preset)
-        character = ingest(Path(kit).expanduser(), Store.from_env().data)
+        character = onboard(Path(kit).expanduser(), preset=config.preset)
     _register(character, instance)
     return character
 
@@ -127,7 +131,7 @@ def check(context: dg.AssetCheckExecutionContext, config: StageConfig) -> Iterat
         if key in context.selected_asset_check_keys:
             yield _check_result(key, result)
     with user_errors():
-        gate(verdict, verdict.kit_hash)
+        gate(verdict, verdict.kit_hash, Store.from_env().kit(character))
 
 
 def call(
@@ -140,8 +144,7 @@ def call(
     """Run a stage in this process, or find what it would make."""
     with user_errors():
         output = run_stage(verb, character_of(context), preset=config.preset, seed=config.seed)
-    context.log.info("made %s" if output.fresh else "already there: %s", output.folder)
-    return _result(output, show)
+    return _result(output, show, made="made" if output.fresh else "already there")
 
 
 def launch(
@@ -156,7 +159,7 @@ def launch(
     command = [sys.executable, "-m", "unichar", verb, "--character", character]
     command += ["--preset", config.preset, "--seed", str(config.seed)]
     context.log.info("running: %s", shlex.join(command))
-    ended = run_in_group(command)
+    ended = run_in_group(command, environment={RUN_VARIABLE: context.run_id})
     if ended.code:
         raise dg.Failure(
             f"{verb} of {character} failed ({explain(ended.code)}). Its last lines:\n{ended.tail}",
@@ -165,7 +168,15 @@ def launch(
         )
     with user_errors():
         output = Store.from_env().current(character, stage_of(verb).noun)
-    return _result(output, show)
+    return _result(output, show, made="already there" if "already there" in ended.tail else "made")
+
+
+def main_results(character: str) -> list[str]:
+    """Where the report of a character is and its three main numbers, one line each; none when it cannot be read."""
+    try:
+        return results(character, Store.from_env()).splitlines()
+    except (ValueError, OSError):
+        return []
 
 
 def report_of(context: dg.AssetCheckExecutionContext) -> dict[str, Any]:
@@ -207,14 +218,16 @@ def _register(character: str, instance: dg.DagsterInstance) -> None:
     instance.add_dynamic_partitions(CHARACTERS.name, [character])
 
 
-def _result(output: Output, show: Callable[[Output], Evidence] | None) -> dg.MaterializeResult:
+def _result(
+    output: Output, show: Callable[[Output], Evidence] | None, *, made: str
+) -> dg.MaterializeResult:
     metadata: dict[str, Any] = dict(show(output)) if show else {}
-    metadata |= {"output": dg.MetadataValue.path(str(output.folder)), "fingerprint": output.fingerprint}
+    metadata |= {"made": made, "output": dg.MetadataValue.path(str(output.folder)), "fingerprint": output.fingerprint}
     for name, value in output.summary.items():
         if isinstance(value, int | float | str):
             metadata[name] = round(value, 4) if isinstance(value, float) else value
     return dg.MaterializeResult(
         data_version=dg.DataVersion(output.version),
-        tags={"unichar/store/fingerprint": output.fingerprint},
+        tags={"unichar/fingerprint": output.fingerprint},
         metadata=metadata,
     )

@@ -4,7 +4,20 @@ from pathlib import Path
 
 import dagster as dg
 
+from orchestration.executor import multiprocess_executor
+from orchestration.lifeline import end_with_parent
+from orchestration.terminal import silence_step, terminal_logger
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    # Every process of a run loads this first: the run worker of a code server, and each step.
+    end_with_parent()
+    silence_step()
+
+    folder = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    defaults = dg.Definitions(
+        executor=multiprocess_executor,
+        loggers={"console": dg.colored_console_logger, "terminal": terminal_logger},
+    )
+    return dg.Definitions.merge(folder, defaults)

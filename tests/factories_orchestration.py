@@ -1,5 +1,6 @@
 """What tests of the orchestration share: a line in a temporary folder, the real `dagster` command, why a run failed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -110,11 +111,106 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
 
 def all_gone(pids: Path) -> bool:
     """Whether none of the processes named in the file runs any more. Zombies have ended; who reaps them is not our matter."""
-    return not any(_is_running(pid) for pid in pids.read_text().split())
+    return not any(is_running(pid) for pid in pids.read_text().split())
 
 
-def _is_running(pid: str) -> bool:
+def is_running(pid: str | int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+SAVING_TRAINER = """
+import os, signal, sys, time
+folder, total = sys.argv[1], int(sys.argv[2])
+state, stop = os.path.join(folder, "state"), []
+signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+step = int(open(state).read()) if os.path.exists(state) else 0
+if step:
+    print(f"goes on from step {step} of {total}", flush=True)
+open(os.path.join(folder, "trainer"), "w").write(f"{os.getpid()} {os.getppid()}")
+while step < total and not stop:
+    time.sleep(0.05)
+    step += 1
+    print(f"toy {step}/{total}, {(total - step) / 20:.0f} s left: loss {1 / step:.3f}", flush=True)
+if stop:
+    open(state, "w").write(str(step))
+    print("saved, leaving", flush=True)
+    sys.exit(143)
+open(os.path.join(folder, "done"), "w").write(str(step))
+"""
+"""A training of 20 steps a second: `<folder> <steps>`. On SIGTERM it saves its step; the next one goes on from there.
+
+Writes `trainer` (its process id and its step's), `state` on SIGTERM and `done` at the end into the folder.
+"""
+
+TRAINING_JOB = """
+import os, sys
+import dagster as dg
+from orchestration.executor import multiprocess_executor
+from orchestration.lifeline import end_with_parent
+from orchestration.process_group import run_in_group
+from orchestration.process_identity import RUN_VARIABLE
+from orchestration.terminal import silence_step, terminal_logger
+
+class Training(dg.Config):
+    folder: str
+    steps: int = 2000
+
+@dg.asset(pool="gpu")
+def checkpoint(context: dg.AssetExecutionContext, config: Training) -> None:
+    command = [sys.executable, "-c", {trainer!r}, config.folder, str(config.steps)]
+    ended = run_in_group(command, environment={{RUN_VARIABLE: context.run_id}}, grace_seconds=10)
+    if ended.code:
+        raise dg.Failure(f"training ended with {{ended.code}}", allow_retries=False)
+
+@dg.definitions
+def defs():
+    end_with_parent()
+    silence_step()
+    jobs = [dg.define_asset_job("train")]
+    loggers = {{"terminal": terminal_logger}}
+    return dg.Definitions([checkpoint], jobs=jobs, executor=multiprocess_executor, loggers=loggers)
+""".format(trainer=SAVING_TRAINER)
+"""A module with the job `train`: one step that trains under the executor of the pipeline."""
+
+
+class Training:
+    """A real `dagster job execute` of the toy training, its processes, and what it has written."""
+
+    def __init__(self, folder: Path, *, steps: int = 2000) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        (folder / "trainer").unlink(missing_ok=True)
+        (folder / "job.py").write_text(TRAINING_JOB)
+        config = {"ops": {"checkpoint": {"config": {"folder": str(folder), "steps": steps}}}}
+        config |= {"loggers": {"terminal": {}}}
+        (folder / "config.yaml").write_text(json.dumps(config))
+
+        dagster = str(Path(sys.executable).with_name("dagster"))
+        command = [dagster, "job", "execute", "-f", "job.py", "-j", "train", "-c", "config.yaml"]
+        with (folder / "output").open("a") as output:
+            self.process = subprocess.Popen(
+                command, cwd=folder, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def output(self) -> str:
+        """What all trainings of this folder have printed."""
+        return (self.folder / "output").read_text()
+
+    def wait_until_it_trains(self) -> None:
+        """Return when the trainer runs."""
+        path = self.folder / "trainer"
+        wait_until(lambda: path.exists() and len(path.read_text().split()) == 2, seconds=120)
+
+    def pid(self, which: str) -> int:
+        """The process id of the `run`, the `step` or the `trainer`."""
+        trainer, step = (self.folder / "trainer").read_text().split()
+        return {"run": self.process.pid, "step": int(step), "trainer": int(trainer)}[which]
+
+    def end(self) -> None:
+        """End what is left of it; for the end of a test."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=60)

@@ -12,24 +12,29 @@ dagster job execute -m orchestration.definitions -j onboard_character -c configs
 import dagster as dg
 
 from orchestration import bridge
+from orchestration.dead_runs import process_tags
 from orchestration.defs import evaluation, interactions, release
+from orchestration.executor import in_process_executor
 
 customize_character = dg.define_asset_job(
     "customize_character",
     selection=dg.AssetSelection.all(),
+    config=bridge.QUIET,
     description="From the user's kit to a released model. What was made before for the same reasons is not made again.",
 )
 
 prepare_character = dg.define_asset_job(
     "prepare_character",
     selection=dg.AssetSelection.assets(interactions.interactions).upstream(),
+    config=bridge.QUIET,
     description="Check a kit and make its interactions; trains nothing.",
-    executor_def=dg.in_process_executor,  # light steps: a process each would take longer than the work
+    executor_def=in_process_executor,  # light steps: a process each would take longer than the work
 )
 
 re_evaluate = dg.define_asset_job(
     "re_evaluate",
     selection=dg.AssetSelection.assets(evaluation.eval_report, release.release),
+    config=bridge.QUIET,
     description="Evaluate the current checkpoints again and judge the release; trains nothing.",
 )
 
@@ -38,7 +43,7 @@ class Onboarding(bridge.StageConfig):
     """Run config of `onboard_character`."""
 
     kit: str
-    """The character's folder, anywhere on this machine; it is copied to `data/characters/<id>/` unless it lies there."""
+    """The character's folder, anywhere on this machine; if it passes its checks it is copied to `kits/<id>/`."""
 
 
 def customize_character_job() -> dg.JobDefinition:
@@ -56,7 +61,8 @@ def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
         dg.reconstructable(customize_character_job),
         instance=context.instance,
         run_config=bridge.run_config(config),
-        tags={"dagster/partition": character, "unichar/onboarded_by": context.run_id},
+        # The process from the beginning: the run is found dead even when it is killed before its first step.
+        tags={"dagster/partition": character, "unichar/onboarded_by": context.run_id, **process_tags()},
         raise_on_error=False,
     ) as result:
         shown: dict[str, str | dg.MetadataValue] = {
@@ -69,6 +75,6 @@ def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
 
 
 # In this process: the stages get their own from the run this one waits for.
-@dg.job(executor_def=dg.in_process_executor, description="Bring a kit folder in and make its character.")
+@dg.job(executor_def=in_process_executor, description="Bring a kit folder in and make its character.")
 def onboard_character() -> None:
     onboard()

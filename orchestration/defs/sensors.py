@@ -1,10 +1,11 @@
-"""The inbox: a kit that appears or changes under `data/characters/` is customized by itself. Stopped until switched on."""
+"""The inbox: a kit that appears or changes in `kits/` or `data/characters/` is customized by itself. Stopped until switched on."""
 
 import json
 
 import dagster as dg
 
 from orchestration import bridge
+from orchestration.dead_runs import close_dead_runs
 from orchestration.defs import jobs
 from orchestration.partitions import CHARACTERS
 from unichar.pipeline.staleness import last_report, scan_kits
@@ -62,3 +63,13 @@ def _request(key: str, version: str, count: int, store: Store) -> dg.RunRequest:
         run_config=bridge.last_run_config(key, store),
         tags={"unichar/kit_version": version},
     )
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Marks runs failed whose process was killed, and frees their pool slots. Always on: two small queries a tick."""
+    changes: list[str] = []
+    close_dead_runs(context.instance, changes.append)
+    for change in changes:
+        context.log.info(change)
+    return dg.SkipReason("; ".join(changes) or "no run is dead")

@@ -74,7 +74,7 @@ def test_outputs_carry_their_version_and_where_they_lie(line: Line) -> None:
     for noun in ("validated_kit", "curated_kit", "interactions"):
         output, shown = line.store.current("pip", noun), latest(line, noun)
         assert shown.metadata["output"].value == str(output.folder)
-        assert shown.tags["unichar/store/fingerprint"] == output.fingerprint
+        assert shown.tags["unichar/fingerprint"] == output.fingerprint
         assert shown.tags["dagster/data_version"] == output.version
     assert (
         latest(line, "curated_kit")

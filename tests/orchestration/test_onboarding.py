@@ -1,14 +1,17 @@
 """One config file brings a character in, from a folder anywhere; what is wrong is said, and then nothing has changed."""
 
 import json
+import shutil
 from pathlib import Path
 
 import dagster as dg
 import yaml
-from factories_kit import make_kit
+from factories_kit import make_kit, pip_profile
 from factories_orchestration import Line, dagster, failures, publish_report
 
 from orchestration.definitions import defs
+from unichar.kit.content import kit_hash
+from unichar.pipeline.run import run_stage
 
 
 def onboard(line: Line, kit: Path, preset: str = "cpu") -> dg.ExecuteInProcessResult:
@@ -17,7 +20,7 @@ def onboard(line: Line, kit: Path, preset: str = "cpu") -> dg.ExecuteInProcessRe
     return job.execute_in_process(instance=line.instance, run_config=config, raise_on_error=False)
 
 
-def test_a_rejected_kit_fails_the_command_with_every_reason_and_a_link(line: Line, tmp_path: Path) -> None:
+def test_a_rejected_kit_fails_the_command_with_every_reason_and_the_folder_to_edit(line: Line, tmp_path: Path) -> None:
     kit = make_kit(tmp_path, "pip", rights=None, profile="").rename(tmp_path / "From a friend")
     config = tmp_path / "pip.yaml"
     config.write_text(yaml.safe_dump({"ops": {"onboard": {"config": {"kit": str(kit)}}}}))
@@ -26,8 +29,6 @@ def test_a_rejected_kit_fails_the_command_with_every_reason_and_a_link(line: Lin
     )
     assert done.returncode == 1
     parent = next(run for run in line.instance.get_runs() if run.job_name == "onboard_character")
-    child = next(run for run in line.instance.get_runs() if run.job_name == "customize_character")
-    assert child.tags["unichar/onboarded_by"] == parent.run_id
     [failure] = [
         entry.dagster_event
         for entry in line.instance.all_logs(parent.run_id)
@@ -35,10 +36,11 @@ def test_a_rejected_kit_fails_the_command_with_every_reason_and_a_link(line: Lin
     ]
     said = failure.step_failure_data.user_failure_data
     assert "rights_stated" in said.description and "profile.md" in said.description
-    assert said.metadata["run"] == dg.MetadataValue.dagster_run(child.run_id)
-    assert line.registered() == ["pip"]
-    assert (line.characters / "pip" / "kit.yaml").read_bytes() == (kit / "kit.yaml").read_bytes()
-    assert not line.made("validated_kit")
+    assert f"edit its files in {kit}, then" in said.description
+    assert said.metadata["reasons"].value
+    assert [run.job_name for run in line.instance.get_runs()] == ["onboard_character"]
+    assert line.registered() == []
+    assert not (line.store.kits / "pip").exists()
 
 
 def test_an_unchanged_kit_makes_nothing_again(line: Line) -> None:
@@ -55,24 +57,60 @@ def test_an_unchanged_kit_makes_nothing_again(line: Line) -> None:
 def test_what_is_wrong_with_a_folder_is_said_and_nothing_changes(line: Line, tmp_path: Path) -> None:
     make_kit(line.characters, "pip")
     before = snapshot(line.data)
-    other = make_kit(tmp_path / "other", "pip", profile="Another Pip.")
     nameless = make_kit(tmp_path / "nameless", "Pip Two")
     for kit, reason in [
         (tmp_path / "nowhere", "there is no folder"),
-        (other, "holds another kit already"),
         (nameless, "cannot be a character's id"),
     ]:
         assert reason in failures(onboard(line, kit))["onboard"]
     assert line.registered() == []
     assert snapshot(line.data) == before
-    assert [run.job_name for run in line.instance.get_runs()] == ["onboard_character"] * 3
+    assert [run.job_name for run in line.instance.get_runs()] == ["onboard_character"] * 2
 
 
 def test_an_unknown_preset_changes_nothing(line: Line, tmp_path: Path) -> None:
     kit = make_kit(tmp_path, "pip")
     assert "there is no preset 'huge'" in failures(onboard(line, kit, preset="huge"))["onboard"]
     assert line.registered() == []
-    assert not (line.characters / "pip").exists()
+    assert not line.store.kits.exists()
+
+
+def test_a_kit_is_mended_and_edited_in_its_own_folder(line: Line, tmp_path: Path) -> None:
+    """Broken, rejected; mended, made; edited again, made again: always the same command on the author's folder."""
+    kit = make_kit(tmp_path / "desk", "pip", profile="")
+    assert f"edit its files in {kit}, then" in failures(onboard(line, kit))["onboard"]
+    assert not (line.store.kits / "pip").exists()
+
+    (kit / "profile.md").write_text(pip_profile())
+    make_outputs(line, kit)
+    assert onboard(line, kit).success
+    first = kit_hash(line.store.kit("pip"))
+    assert first == kit_hash(kit)
+
+    (kit / "profile.md").write_text(pip_profile() + "- Pip whistles.\n")
+    make_outputs(line, kit)
+    result = onboard(line, kit)
+    assert result.success
+    assert kit_hash(line.store.kit("pip")) == kit_hash(kit)
+    assert kit_hash(line.store.kits / ".replaced" / f"pip-{first[:8]}") == first
+
+    parent, child = result.run_id, result.output_metadata("run")
+    assert line.instance.get_run_by_id(child).tags["unichar/onboarded_by"] == parent
+    assert line.registered() == ["pip"]
+    assert line.made("release") == {"pip"}
+
+
+def make_outputs(line: Line, kit: Path) -> None:
+    """Every output of a kit, so that its run finds them and trains nothing; the kit itself is taken away again."""
+    place = line.store.kits / "pip"
+    kept = place.rename(line.store.home / "kept") if place.exists() else None
+    shutil.copytree(kit, place)
+    for verb in ("validate", "curate", "synthesize"):
+        run_stage(verb, "pip", preset="cpu", store=line.store)
+    publish_report(line, "pip", preset="cpu", seed=0)
+    shutil.rmtree(place)
+    if kept:
+        kept.rename(place)
 
 
 def snapshot(folder: Path) -> str:

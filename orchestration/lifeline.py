@@ -1,0 +1,63 @@
+"""A child process ends when its parent does, however the parent ended. Linux (`pidfd_open`).
+
+Dagster starts a run from the code server and a step from the run with `multiprocessing`, and neither child notices that its
+parent was killed: the step trains on, and its pool slot stays taken. `multiprocessing` gives every child the reading end of a
+pipe whose writing end only the parent holds, so end-of-file on it means that the parent is gone. Unlike the kernel's
+parent-death signal it does not depend on which thread of the parent started the child.
+
+A code server that `dagster dev` or the daemon started for itself stays until its runs are finished, although nobody can see
+or cancel them any more. Its runs therefore end with the process that started the code server, too.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from functools import cache
+from multiprocessing.connection import wait
+from pathlib import Path
+
+_MOST_SECONDS = 60.0
+"""From SIGTERM to SIGKILL: longer than a training may take to save its state (20 s) and the step to record how it ended."""
+_PARENT = 1
+"""Position of the parent's id in /proc/<pid>/stat after the command name; see proc_pid_stat(5), field 4."""
+
+
+@cache  # definitions are loaded more than once in a process
+def end_with_parent(*, most_seconds: float = _MOST_SECONDS) -> None:
+    """Send this process SIGTERM when its `multiprocessing` parent ends, and SIGKILL `most_seconds` later.
+
+    Dagster turns SIGTERM into an exception in the running step, which ends its training with time to save. Without such a
+    parent (a command in a shell, a code server) this does nothing.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None:
+        return
+
+    watched = [parent.sentinel, *_handles_of_owner(parent.pid)]
+    arguments = (watched, most_seconds)
+    threading.Thread(target=_end_after, args=arguments, name="lifeline", daemon=True).start()
+
+
+def _handles_of_owner(parent: int) -> list[int]:
+    """A handle of the process that owns `parent`, where that is a code server that somebody started for himself."""
+    try:
+        command = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
+        if b"--heartbeat" not in command:
+            return []
+
+        fields = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()
+        return [os.pidfd_open(int(fields[_PARENT]))]
+    except (FileNotFoundError, ProcessLookupError):  # gone already, as the pipe says as well
+        return []
+
+
+def _end_after(watched: Sequence[int], most_seconds: float) -> None:
+    wait(watched)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    # SIGTERM may have no effect: a step whose event queue nobody reads any more waits for ever when it exits.
+    time.sleep(most_seconds)
+    os.kill(os.getpid(), signal.SIGKILL)

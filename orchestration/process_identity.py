@@ -1,0 +1,124 @@
+"""Which process is it? An identity that survives a reused process id, a reboot and a second machine. Linux (`/proc`).
+
+A process id alone does not identify a process: the kernel gives it out again, another machine has the same number, and in
+a container it counts from one. The start time in clock ticks since boot, the boot id and the pid namespace make it unique.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+RUN_VARIABLE = "UNICHAR_RUN"
+"""Environment variable of a training process and of everything it starts: the id of the Dagster run it works for."""
+
+_PROC = Path("/proc")
+_STATE, _START_TIME = 0, 19
+"""Positions in /proc/<pid>/stat after the command name; see proc_pid_stat(5), fields 3 and 22."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProcessIdentity:
+    """One process of one boot of one machine."""
+
+    host: str
+    boot: str
+    """Random id that the kernel draws at each boot."""
+    namespace: str
+    """The pid namespace: two containers of one machine have the same boot id and different process ids."""
+    pid: int
+    started: int
+    """Start time in clock ticks since boot."""
+
+    @classmethod
+    def current(cls) -> "ProcessIdentity":
+        """The identity of the calling process."""
+        pid = os.getpid()
+        started = start_time(pid)
+        assert started is not None, "this process is alive"
+
+        return cls(
+            host=socket.gethostname(),
+            boot=(_PROC / "sys/kernel/random/boot_id").read_text().strip(),
+            namespace=os.readlink("/proc/self/ns/pid"),
+            pid=pid,
+            started=started,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "ProcessIdentity | None":
+        """The identity written by `to_json`, or None when the text is something else."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError):
+            return None
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(dataclasses.asdict(self))
+
+    def is_gone(self) -> bool:
+        """Whether this process has certainly ended. False for what cannot be seen from here (another host, a container)."""
+        here = ProcessIdentity.current()
+        if self.host != here.host:
+            return False
+        if self.boot != here.boot:
+            return True
+
+        return self.namespace == here.namespace and start_time(self.pid) != self.started
+
+    def is_on_this_host(self) -> bool:
+        """Whether the process runs, or ran, on the machine of the caller."""
+        return self.host == socket.gethostname()
+
+
+def start_time(pid: int) -> int | None:
+    """Start time of a running process in clock ticks since boot; None when there is none, or only a zombie."""
+    try:
+        # The command name stands in parentheses and may hold spaces and parentheses itself.
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+    return None if fields[_STATE] in "ZX" else int(fields[_START_TIME])
+
+
+def trainers_of(run_id: str) -> list[int]:
+    """Ids of the running processes on this machine that work for a Dagster run: training processes and their workers."""
+    return [pid for pid in _process_ids() if _works_for(pid, run_id)]
+
+
+def kill_trainers(run_id: str) -> None:
+    """SIGKILL every process that works for a run. For those that outlived their run and its grace period."""
+    for pid in trainers_of(run_id):
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+
+        # The handle stays bound to this very process: asking again here rules out an id that was reused meanwhile.
+        try:
+            if _works_for(pid, run_id):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(handle)
+
+
+def _works_for(pid: int, run_id: str) -> bool:
+    try:
+        environment = (_PROC / str(pid) / "environ").read_bytes()
+    except OSError:  # it ended, or belongs to another user
+        return False
+
+    return f"{RUN_VARIABLE}={run_id}".encode() in environment.split(b"\0")
+
+
+def _process_ids() -> Iterator[int]:
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            yield int(entry.name)
