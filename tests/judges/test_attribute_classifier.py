@@ -1,4 +1,4 @@
-"""The examiner sees pictures of the toon world at one size, stage by stage."""
+"""The held-out attribute classifier sees pictures of 128 pixels, stage by stage."""
 
 import torch
 
@@ -11,6 +11,6 @@ def test_shapes():
     pixels = torch.zeros(2, 3, 128, 128)
     sides = [(m.shape[1], m.shape[2], m.shape[3]) for m in net.features(pixels)]
     assert sides == [(width, 64 >> i, 64 >> i) for i, width in enumerate(WIDTHS)]
-    assert {name: logits.shape for name, logits in net.read(pixels).items()} == {
-        n: (2, len(v)) for n, v in ATTRIBUTES.items()
-    }
+
+    shapes = {name: logits.shape for name, logits in net.read(pixels).items()}
+    assert shapes == {name: (2, len(values)) for name, values in ATTRIBUTES.items()}

@@ -1,7 +1,5 @@
 """CLIP as a judge: transformers' own numbers, whole texts, and the scale of a kit."""
 
-import json
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +8,6 @@ from factories_model import make_album, make_prior_images
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
 from unichar.judges.clip import Clip, ClipAlignment, pieces
-from unichar.judges.published import NoJudge
 from unichar.model.pixels import to_pixels
 
 LONG = (
@@ -104,51 +101,3 @@ def test_features_have_unit_length_and_no_gradient_in_chunks_of_any_size(clip):
     assert torch.allclose(features.norm(dim=1), torch.ones(18), atol=1e-5)
     assert torch.allclose(features[17:], clip.pictures(pixels[17:]), atol=1e-5)
     assert torch.allclose(F.normalize(features, dim=1), features, atol=1e-5)
-
-
-# What can not be loaded
-
-
-def test_a_judge_that_is_not_there_is_named_in_one_line(tmp_path):
-    for name in (str(tmp_path / "nowhere"), "nobody/has-this-clip"):
-        with pytest.raises(NoJudge, match=r"the judge .*(nowhere|has-this-clip) can not be loaded") as caught:
-            Clip(name)
-        assert "\n" not in str(caught.value)
-
-
-def test_another_network_is_refused(tmp_path, folder):
-    make_clip(tmp_path)
-    about = json.loads((tmp_path / "config.json").read_text()) | {"model_type": "siglip"}
-    (tmp_path / "config.json").write_text(json.dumps(about))
-    with pytest.raises(NoJudge, match="is a 'siglip' network; expected 'clip'"):
-        Clip(str(tmp_path))
-
-
-def test_pickled_weights_are_refused(tmp_path):
-    make_clip(tmp_path)
-    net = CLIPModel.from_pretrained(tmp_path)
-    (tmp_path / "model.safetensors").unlink()
-    torch.save(net.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(NoJudge, match=r"can not be loaded .*safetensors"):
-        Clip(str(tmp_path))
-
-
-def test_weights_that_are_not_there_are_never_made_up(tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    make_clip(tmp_path)
-    tensors = load_file(tmp_path / "model.safetensors")
-    del tensors["visual_projection.weight"]
-    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(NoJudge, match=r"lack 1 tensors, as visual_projection.weight"):
-        Clip(str(tmp_path))
-
-
-@pytest.mark.parametrize("file", ["preprocessor_config.json", "tokenizer.json", "model.safetensors"])
-def test_a_network_with_a_part_missing_is_of_no_use(tmp_path, file):
-    (make_clip(tmp_path) / file).unlink()
-    with pytest.raises(
-        NoJudge,
-        match=r"can not be loaded .*expected a local folder with|tokenizer of .* has 2 words, its weights 514",
-    ):
-        Clip(str(tmp_path))

@@ -1,10 +1,11 @@
-"""The judges of a configuration at work: in a panel, in a round of Character-GRPO and in a report, on photographs."""
+"""Configured judges at work on photographs: as scorers, in a round of Character-GRPO and in a report."""
 
 import dataclasses
 import json
 
 import pytest
 import torch
+from factories_config import replaced
 from factories_interactions import nia_the_photographer
 from factories_judges import make_clip, make_dino, sensible, serving
 from factories_model import BASE, TINY, make_inputs, make_job
@@ -14,12 +15,12 @@ from unichar.evaluation.evaluate import Evaluation
 from unichar.evaluation.metrics import METRICS
 from unichar.evaluation.report import write_report
 from unichar.grpo.train import run as reinforce
+from unichar.judges.alignment import target_text
 from unichar.judges.config import JudgesConfig
 from unichar.judges.configured import ConfiguredJudges
 from unichar.judges.dino import DinoEncoder
 from unichar.judges.encoders import PhotoEncoder
 from unichar.judges.scorers import Scorers
-from unichar.judges.target_text import target_text
 from unichar.sft.train import run as tune
 from unichar.training.curves import read_curve
 from unichar.types import CuratedKit, Prompt
@@ -39,46 +40,46 @@ def nia(tmp_path_factory):
     return make_inputs(tmp_path_factory.mktemp("nia"), **nia_the_photographer())
 
 
-def chosen_for(folder, tmp_path, **judges) -> tuple[ConfiguredJudges, CuratedKit]:
+def configured(folder, tmp_path, **judges) -> tuple[ConfiguredJudges, CuratedKit]:
     kit = CuratedKit.read(folder)
     return ConfiguredJudges(JudgesConfig(**judges), kit, folder, questions=tmp_path / "questions.json"), kit
 
 
 def test_without_judges_nothing_is_loaded_and_nothing_changes(nia, tmp_path):
-    chosen, _ = chosen_for(nia["curated_kit"], tmp_path)
-    assert (chosen.eye, chosen.texts, chosen.llm_judge, chosen.notes()) == (None, (), None, [])
+    judges, _ = configured(nia["curated_kit"], tmp_path)
+    assert (judges.encoder, judges.texts, judges.llm_judge, judges.notes()) == (None, (), None, [])
 
 
-def test_pictures_of_toons_are_left_to_the_toon_worlds_judges(inputs, networks, tmp_path):
-    chosen, _ = chosen_for(
+def test_pictures_with_attributes_are_left_to_the_packed_encoders(inputs, networks, tmp_path):
+    judges, _ = configured(
         inputs["curated_kit"], tmp_path, **networks, endpoint="http://127.0.0.1:9/v1", endpoint_model="m"
     )
-    assert (chosen.eye, chosen.texts) == (None, ()) and chosen.llm_judge is not None
-    chosen, _ = chosen_for(
+    assert (judges.encoder, judges.texts) == (None, ()) and judges.llm_judge is not None
+    judges, _ = configured(
         inputs["curated_kit"], tmp_path, clip="/nowhere", dino="/nowhere"
     )  # not even looked for
-    assert chosen.notes() == []
+    assert judges.notes() == []
 
 
-def test_alignment_is_the_mean_of_those_who_read_the_prompt(nia, networks, tmp_path):
+def test_alignment_is_the_mean_of_the_judges_that_read_text(nia, networks, tmp_path):
     with serving(sensible) as (address, server):
-        chosen, kit = chosen_for(
+        judges, kit = configured(
             nia["curated_kit"], tmp_path, **networks, endpoint=address, endpoint_model="m"
         )
         scorers = Scorers(
-            PhotoEncoder(BASE), kit, nia["curated_kit"], size=128, soft=True, texts=chosen.texts
+            PhotoEncoder(BASE), kit, nia["curated_kit"], size=128, soft=True, texts=judges.texts
         )
         prompts = [Prompt(text="Draw this", reference=picture.image) for picture in kit.split("train")]
         found = scorers.alignment(scorers.references, prompts)
-        wanted = [target_text(prompt, kit) for prompt in prompts]
-        each = [judge.score(scorers.references, wanted) for judge in chosen.texts]
-    assert isinstance(chosen.eye, DinoEncoder) and len(each) == 2
+        texts = [target_text(prompt, kit) for prompt in prompts]
+        each = [judge.score(scorers.references, texts) for judge in judges.texts]
+    assert isinstance(judges.encoder, DinoEncoder) and len(each) == 2
     assert torch.allclose(found, (each[0] + each[1]) / 2) and torch.equal(each[1], torch.ones(len(prompts)))
     assert any("the person waving from a pier" in text for text in server.texts)
     assert not any("Nia" in text for text in server.texts)
 
 
-def test_a_prompt_wants_what_the_picture_of_its_moment_shows_and_else_what_it_says(nia):
+def test_the_target_text_is_the_caption_of_the_reference_or_the_prompt(nia):
     kit = CuratedKit.read(nia["curated_kit"])
     first = kit.pictures[0]
     assert (
@@ -93,7 +94,7 @@ def finished(job, run):
     return job
 
 
-def test_a_photographed_character_is_reinforced_and_reported_by_chosen_judges(
+def test_a_photographed_character_is_reinforced_and_reported_by_configured_judges(
     nia, networks, small_base, tmp_path
 ):
     """CLIP and questions reward, DINOv2 and another model report; what was asked is kept."""
@@ -103,7 +104,7 @@ def test_a_photographed_character_is_reinforced_and_reported_by_chosen_judges(
         )
         finished(first, tune)
         judges = JudgesConfig(clip=networks["clip"], endpoint=address, endpoint_model="rewarder")
-        config = dataclasses.replace(TINY["grpo"], rounds=1, judges=judges)
+        config = replaced(TINY["grpo"], rounds=1, reward={"judges": judges})
         second = make_job(
             "grpo", tmp_path / "grpo", nia | {"sft_checkpoint": first.out}, base=small_base, config=config
         )
@@ -131,5 +132,5 @@ def test_a_photographed_character_is_reinforced_and_reported_by_chosen_judges(
     assert result.metrics["memorization"].value == result.metrics["personality"].value == 6
     assert result.metrics["personality"].n == 2
     page = (third.out / "report.html").read_text()
-    assert "judged by DINOv2" in page and "right answers of reporter" in page and "marks of reporter" in page
+    assert "judged by DINOv2" in page and "right answers of reporter" in page and "scores of reporter" in page
     assert (third.out / "questions.json").exists()

@@ -1,4 +1,4 @@
-"""EfficientNet-lite0: the published network, shape by shape."""
+"""EfficientNet-lite: the published networks, shape by shape."""
 
 import pytest
 import torch
@@ -29,18 +29,18 @@ def test_odd_sides_round_up_as_in_the_original(net):
 
 
 @pytest.mark.parametrize(
-    ("sort", "last", "published"), [(EfficientNetLite0, 320, 4.65e6), (EfficientNetLite2, 352, 6.09e6)]
+    ("network", "last", "published"), [(EfficientNetLite0, 320, 4.65e6), (EfficientNetLite2, 352, 6.09e6)]
 )
-def test_the_architecture_has_the_published_size(sort, last, published):
+def test_the_architecture_has_the_published_size(network, last, published):
     """With its classifier; the head after the last block (to 1280, to 1000) is left out here."""
     head = last * 1280 + 2 * 1280 + 1280 * 1000 + 1000
-    own = sum(parameter.numel() for parameter in sort().parameters())
+    own = sum(parameter.numel() for parameter in network().parameters())
     assert own + head == pytest.approx(published, rel=0.01)
 
 
-def test_pictures_of_any_size_are_looked_at():
-    small, large = (
-        PhotoEncoder(BASE).maps(to_pixels([make_prior_images(1)[0].resize((side, side))]))
-        for side in (64, 200)
-    )
-    assert [m.shape for m in small] == [m.shape for m in large]
+def test_pictures_of_any_size_give_maps_of_one_size():
+    image, shapes = make_prior_images(1)[0], []
+    for side in (64, 200):
+        maps = PhotoEncoder(BASE).maps(to_pixels([image.resize((side, side))]))
+        shapes.append([m.shape for m in maps])
+    assert shapes[0] == shapes[1]

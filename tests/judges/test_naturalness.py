@@ -1,4 +1,4 @@
-"""Naturalness: clean pictures before smeared ones, however plausible the rest of a picture is."""
+"""Naturalness: clean pictures before smeared ones, whatever else is in a picture."""
 
 import pytest
 import torch
@@ -79,7 +79,7 @@ def test_a_little_spoiling_costs_little(judge, model, clean):
     assert light.mean() > heavy.mean() + 0.1
 
 
-def test_the_same_picture_scores_the_same_in_any_company(judge, model, clean):
+def test_scores_are_batch_invariant(judge, model, clean):
     latents = model.encode_images(to_images(clean))
     assert torch.allclose(judge.score(latents[3:4])[0], judge.score(latents)[3], atol=0.05)
     assert torch.equal(judge.score(latents), judge.score(latents))

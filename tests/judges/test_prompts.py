@@ -1,9 +1,10 @@
-"""Which prompts can be judged, and against what."""
+"""Which prompts are judged, and against what."""
 
 import pytest
 from factories_interactions import nia_the_photographer
 from factories_model import make_inputs
 
+from unichar.domains.lookup import DOMAINS
 from unichar.domains.toon.vocabulary import SCENE
 from unichar.judges.prompts import plain_prompts, report_prompts
 from unichar.types import CuratedKit, read_interactions
@@ -38,14 +39,14 @@ def test_photographs_are_judged_by_their_own_picture(photographs):
 
 def test_few_held_out_photographs_are_asked_for_in_every_form(photographs):
     test = read_interactions(photographs["interactions"] / "test.jsonl")
-    plain, asked = plain_prompts(test), report_prompts(test)
+    plain, asked = plain_prompts(test), report_prompts(test, DOMAINS["photo"])
     pictured = [prompt for prompt in asked if prompt.reference]
     assert asked[: len(plain)] == plain and len(pictured) == 3 * len(plain)
     assert {prompt.reference for prompt in pictured} == {prompt.reference for prompt in plain}
 
 
 def test_photographs_are_also_asked_for_scenes_without_a_picture(photographs):
-    asked = report_prompts(read_interactions(photographs["interactions"] / "test.jsonl"))
+    asked = report_prompts(read_interactions(photographs["interactions"] / "test.jsonl"), DOMAINS["photo"])
     opened = [prompt for prompt in asked if prompt.is_open]
     assert opened == [prompt for prompt in asked if not prompt.reference] == asked[-12:]
     assert all(prompt.text.startswith("Nia ") and not prompt.attributes for prompt in opened)
@@ -53,7 +54,7 @@ def test_photographs_are_also_asked_for_scenes_without_a_picture(photographs):
 
 def test_toons_are_also_asked_for_parts_of_a_scene(inputs):
     test = read_interactions(inputs["interactions"] / "test.jsonl")
-    plain, asked = plain_prompts(test), report_prompts(test)
+    plain, asked = plain_prompts(test), report_prompts(test, DOMAINS["toon"])
     assert asked[: len(plain)] == plain and not any(prompt.is_open for prompt in plain)
     opened = asked[len(plain) :]
     assert len(opened) == 12 and all(prompt.is_open and "Bramble" in prompt.text for prompt in opened)

@@ -1,25 +1,21 @@
-"""Replies: whose voice, which facts, how long."""
+"""Rewards of replies: style, facts and length."""
 
 import pytest
 from factories_interactions import BRAMBLE_DIALOGUES
 
-from unichar.judges.replies import Length, Voice, consistency
+from unichar.judges.replies import Length, StyleReward, consistency
 
 OWN = [exchange.reply for exchange in BRAMBLE_DIALOGUES]
-ANYBODY = [
+OTHERS = [
     "I am an AI assistant and I can help you with that.",
     "Sure! Here is what I know about the weather today.",
 ]
 
 
-def test_the_characters_own_way_of_talking_scores():
-    voice = Voice(OWN, ANYBODY)
-    assert (
-        voice.score("Hmph. I have seen worse, sailor.")
-        > 0.9
-        > 0.1
-        > voice.score("Sure! I am here to help you today.")
-    )
+def test_the_characters_own_style_scores():
+    style = StyleReward(OWN, OTHERS)
+    assert style.score("Hmph. I have seen worse, sailor.") > 0.9
+    assert style.score("Sure! I am here to help you today.") < 0.1
 
 
 def test_replies_of_the_usual_length_are_all_equal_and_others_less():
@@ -37,5 +33,5 @@ def test_facts_are_what_is_known(reply, share):
     assert consistency(reply, "Aunt Hazel") == share
 
 
-def test_an_answer_of_small_words_asks_for_nothing():
+def test_an_answer_without_content_words_is_always_met():
     assert consistency("Whatever.", "it is") == 1

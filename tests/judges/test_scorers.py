@@ -45,7 +45,7 @@ def test_the_kits_own_pictures_are_alike_and_aligned_and_strangers_less(case):
 def test_rewards_do_not_see_the_held_out_pictures(case, tmp_path):
     """Only the report may: the same training prompts score the same whatever the held-out pictures show."""
     scorers, kit, pixels, prompts = case
-    eye, train = scorers._eye, [i for i, picture in enumerate(kit.pictures) if picture.split == "train"]
+    eye, train = scorers._encoder, [i for i, picture in enumerate(kit.pictures) if picture.split == "train"]
     (tmp_path / "images").mkdir()
     for picture, image, stranger in zip(
         kit.pictures, to_images(pixels), make_prior_images(len(pixels)), strict=True

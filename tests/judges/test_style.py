@@ -1,4 +1,4 @@
-"""Style: whose voice is it?"""
+"""Style: which character of the cast said it?"""
 
 import pytest
 from factories_interactions import BRAMBLE_DIALOGUES, BRAMBLE_TURNS
@@ -32,13 +32,13 @@ def test_probabilities_of_the_cast_sum_to_one(style):
         assert style.score("bramble", reply) + style.score("vidor", reply) == pytest.approx(1)
 
 
-def test_words_of_nobody_say_nothing(style):
+def test_words_without_evidence_give_even_odds(style):
     assert style.score("bramble", "") == pytest.approx(0.5, abs=0.05)
     assert style.score("bramble", "漢字") == pytest.approx(0.5, abs=0.05)
 
 
 def test_talking_more_does_not_make_a_guess_certain(style):
-    """Neighbouring grams repeat each other, so evidence is tempered by length."""
+    """Neighbouring grams repeat each other, so evidence is divided by length."""
     plain = "It is a nice day today and I would like to go for a walk in the park."
     assert 0.01 < style.score("bramble", plain) < 0.99
 
@@ -48,6 +48,6 @@ def test_more_characters_lower_the_chance_level():
     assert cast.score("bramble", "Hmph. Mind the steps, sailor.") > 0.5
 
 
-def test_one_voice_can_not_be_told_from_another():
+def test_a_cast_of_one_is_refused():
     with pytest.raises(ValueError, match="at least two characters"):
         Style({"bramble": BRAMBLE})

@@ -84,7 +84,7 @@ def test_what_is_wrong_is_said_by_process_0(line):
     done = launch_line(line, "sft", "--character", "pip", "--preset", "bagel")
     assert done.returncode == 1
     assert (
-        "error: there is no BAGEL-7B-MoT in" in done.stderr
+        "error: pip cannot be trained with the model bagel" in done.stderr
         and "Traceback" not in done.stderr.partition("torch/distributed")[0]
     )
 

@@ -1,10 +1,11 @@
 """What depends on the kind of pictures a character has: its domain.
 
-    domain_of(kit).captions(kit, picture, count=4, rng=rng)        # `unichar.domains.lookup` finds the domain of a kit
+    domain_of(kit).captions(kit, picture, count=4, rng=rng)        # `unichar.domains.lookup` finds the domain
+    of a kit
 
-A domain says which prompts can be made for a character, which networks judge its pictures, and which of the trainers' settings
-apply to it. Everything else is the same for all kinds of pictures, and no code outside this package asks for the kind. No torch:
-networks are named here and built by `unichar.judges.encoders`.
+A domain says which prompts can be made for a character, which networks judge its pictures, and which of the
+trainers' settings apply to it. Everything else is the same for all kinds of pictures, and no code outside
+this package asks for the kind. No torch: networks are named here and built by `unichar.judges.encoders`.
 """
 
 import random
@@ -44,7 +45,8 @@ class PictureQuestion(NamedTuple):
 
 
 class Domain(Protocol):
-    """One kind of pictures. Sequences of draws from `rng` are part of the contract: training data depends on their order."""
+    """One kind of pictures. Sequences of draws from `rng` are part of the contract: training data depends on
+    their order."""
 
     name: str
     """What `kit.json` stores."""
@@ -52,23 +54,27 @@ class Domain(Protocol):
     # Who judges pictures.
 
     reads_attributes: bool
-    """Whether every picture is described by attributes of a closed vocabulary. Then identity and alignment compare attributes;
-    otherwise identity compares features, and alignment is the rank of the right scene or a matter of judges that read text."""
+    """Whether every picture is described by attributes of a closed vocabulary. Then identity and alignment
+    compare attributes; otherwise identity compares features, and alignment is the rank of the right scene or
+    a matter of judges that read text."""
     reward_encoder: Mapping[ModelFamily, EncoderName]
-    """The encoder of the reward for each model that can be trained on this domain: THE table of supported combinations."""
+    """The encoder of the reward for each model that can be trained on this domain: THE table of supported
+    combinations."""
     validation_encoder: EncoderName
     """Chooses among GRPO's checkpoints."""
     report_encoder: EncoderName
     """Measures the pictures of reports; never the reward's network."""
     naturalness_denoiser: Literal["base", "reference"]
-    """Whose generation expert knows what natural pictures of this domain look like: the base, or the SFT model."""
+    """Whose generation expert knows what natural pictures of this domain look like: the base, or the SFT
+    model."""
     advice: str
     """What the owner of a kit can do when a model does not support the domain."""
 
     # Which settings apply.
 
     renders: bool
-    """Whether any scene of any character can be rendered: oracle pictures for every prompt, prior-preservation images."""
+    """Whether any scene of any character can be rendered: oracle pictures for every prompt,
+    prior-preservation images."""
 
     # Curation.
 
@@ -97,7 +103,8 @@ class Domain(Protocol):
         ...
 
     def unseen_prompts(self, kit: CuratedKit, *, count: int, rng: random.Random) -> list[Prompt]:
-        """Test prompts that describe `count` whole scenes which no picture of the kit shows; none where scenes cannot be judged."""
+        """Test prompts that describe `count` whole scenes which no picture of the kit shows; none where
+        scenes cannot be judged."""
         ...
 
     def open_prompts(self, kit: CuratedKit, *, count: int, rng: random.Random) -> list[Prompt]:
@@ -107,7 +114,8 @@ class Domain(Protocol):
     def instruction_scenes(
         self, kit: CuratedKit, rng: random.Random
     ) -> Iterator[tuple[str, dict[str, str]]]:
-        """(phrases, attributes) of new scenes for instruction samples, drawn one by one; none where scenes cannot be judged."""
+        """(phrases, attributes) of new scenes for instruction samples, drawn one by one; none where scenes
+        cannot be judged."""
         ...
 
     # Prompts of GRPO.
@@ -121,8 +129,8 @@ class Domain(Protocol):
         count: int,
         rng: random.Random,
     ) -> list[Prompt]:
-        """Up to `count` prompts to choose checkpoints by. `known` are the plain training prompts; nothing of `test` is among
-        the result."""
+        """Up to `count` prompts to choose checkpoints by. `known` are the plain training prompts; nothing of
+        `test` is among the result."""
         ...
 
     def training_prompts(
@@ -139,7 +147,8 @@ class Domain(Protocol):
         ...
 
     def scene_key(self, attributes: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-        """What attributes say about the scene and not about the character; equal keys are the same scene, empty ones unknown."""
+        """What attributes say about the scene and not about the character; equal keys are the same scene,
+        empty ones unknown."""
         ...
 
     # Judges, trainers and reports.
@@ -157,13 +166,13 @@ class Domain(Protocol):
         """Prompts and pictures (RGB, `size` x `size`) of random other characters for prior preservation.
 
         Raises:
-            ValueError: The domain does not render.
+            UserError: The domain does not render.
         """
         ...
 
     def oracle_images(
         self, kit: CuratedKit, folder: Path, prompt: Prompt, *, count: int, rng: random.Random
     ) -> list[Image.Image]:
-        """Faultless RGB pictures of a prompt, at most `count`: renders, or the photograph of the scene in the curated kit's
-        `folder`; none where nobody has one."""
+        """Faultless RGB pictures of a prompt, at most `count`: renders, or the photograph of the scene in the
+        curated kit's `folder`; none where nobody has one."""
         ...

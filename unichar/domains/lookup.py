@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from unichar.domains.base import Domain, ModelFamily
 from unichar.domains.photo import PhotoDomain
 from unichar.domains.toon.domain import ToonDomain
+from unichar.errors import UserError
 from unichar.types import CuratedKit
 
 _DOMAINS: tuple[Domain, ...] = (ToonDomain(), PhotoDomain())
@@ -12,15 +13,16 @@ DOMAINS = {domain.name: domain for domain in _DOMAINS}
 
 
 def domain_of(kit: CuratedKit) -> Domain:
-    """The domain that the kit's `kit.json` names, or the one its attributes tell if it was written before the field existed.
+    """The domain that the kit's `kit.json` names, or the one its attributes tell if it was written before the
+    field existed.
 
     Raises:
-        ValueError: The name is not one of `DOMAINS`.
+        UserError: The name is not one of `DOMAINS`.
     """
     if not kit.domain:
         return inferred_domain(picture.attributes for picture in kit.pictures)
     if kit.domain not in DOMAINS:
-        raise ValueError(
+        raise UserError(
             f"kit.json of {kit.id} has the domain {kit.domain!r}; expected one of {', '.join(DOMAINS)}: "
             f"run `python -m unichar curate --character {kit.id} --force`"
         )
@@ -28,7 +30,8 @@ def domain_of(kit: CuratedKit) -> Domain:
 
 
 def inferred_domain(pictures: Iterable[Mapping[str, str]]) -> Domain:
-    """The domain of pictures with these attributes: toons if all of them have a species, photographs otherwise."""
+    """The domain of pictures with these attributes: toons if all of them have a species, photographs
+    otherwise."""
     species = ["species" in attributes for attributes in pictures]
     return DOMAINS["toon" if species and all(species) else "photo"]
 
@@ -37,12 +40,12 @@ def check_model(domain: Domain, model: ModelFamily, *, character: str) -> None:
     """Refuse a model that cannot be trained on a domain, by the table `Domain.reward_encoder`.
 
     Raises:
-        ValueError: GRPO would find no encoder that can judge the pictures.
+        UserError: GRPO would find no encoder that can judge the pictures.
     """
     if model in domain.reward_encoder:
         return
     others = " or ".join(domain.reward_encoder)
-    raise ValueError(
+    raise UserError(
         f"{character} cannot be trained with the model {model}: its pictures are of the domain {domain.name!r}, whose rewards "
         f"{model} has no encoder for, so training would fail at `grpo`; use a preset of the model {others} "
         f"(`--preset cpu`), or {domain.advice}"

@@ -1,4 +1,5 @@
-"""The domain of photographs: pictures without attributes, judged by features, in scenes that nobody can render."""
+"""The domain of photographs: pictures without attributes, judged by features, in scenes that nobody can
+render."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from PIL import Image
 
 from unichar.domains.base import NUM_OPTIONS, WHO_QUESTIONS, EncoderName, ModelFamily, PictureQuestion
 from unichar.domains.scenes import everyday
+from unichar.errors import UserError
 from unichar.types import CuratedKit, Interaction, Picture, Prompt
 
 _CONTENT_QUESTIONS = (
@@ -40,7 +42,8 @@ class PhotoDomain:
     naturalness_denoiser: Literal["base", "reference"] = "reference"
     renders = False
     report_forms: tuple[str, ...] = ("scene", "scene_thinking", "open")
-    """Very few photographs are held out, so the moments they show are asked for in their conversational forms as well."""
+    """Very few photographs are held out, so the moments they show are asked for in their conversational forms
+    as well."""
     advice = ""
 
     def visible_attributes(self, attributes: Mapping[str, str]) -> dict[str, str]:
@@ -83,7 +86,8 @@ class PhotoDomain:
         return found
 
     def unseen_prompts(self, kit: CuratedKit, *, count: int, rng: random.Random) -> list[Prompt]:
-        """None: whether a picture shows a scene that was never photographed cannot be measured without judges that read."""
+        """None: whether a picture shows a scene that was never photographed cannot be measured without judges
+        that read."""
         return []
 
     def open_prompts(self, kit: CuratedKit, *, count: int, rng: random.Random) -> list[Prompt]:
@@ -106,8 +110,8 @@ class PhotoDomain:
         count: int,
         rng: random.Random,
     ) -> list[Prompt]:
-        """Everyday scenes that no test item asks for, and the training prompts of every fifth picture, which GRPO does not train
-        on; SFT has."""
+        """Everyday scenes that no test item asks for, and the training prompts of every fifth picture, which
+        GRPO does not train on; SFT has."""
         held_back = sorted({prompt.reference for prompt in known})[::_VALIDATION_EVERY]
         of_held_back = [prompt for prompt in known if prompt.reference in held_back]
         asked = {item.prompt for item in test}
@@ -125,7 +129,8 @@ class PhotoDomain:
         count: int,
         rng: random.Random,
     ) -> list[Prompt]:
-        """Everyday scenes that neither test nor validation asks for, and the training prompts of the other pictures in turn.
+        """Everyday scenes that neither test nor validation asks for, and the training prompts of the other
+        pictures in turn.
 
         Half of them have no picture in the kit: a full caption of a training picture leaves nothing to vary.
         """
@@ -146,8 +151,8 @@ class PhotoDomain:
     def prior_images(
         self, *, count: int, size: int, rng: random.Random
     ) -> tuple[list[str], list[Image.Image]]:
-        """Photographs cannot be rendered; raises ValueError."""
-        raise ValueError(
+        """Photographs cannot be rendered; raises UserError."""
+        raise UserError(
             "photographs of other people cannot be rendered; expected SftConfig.prior 'base' or prior_pictures 0"
         )
 
@@ -164,8 +169,8 @@ class PhotoDomain:
 def _everyday_prompts(name: str, rng: random.Random, count: int, *, taken: set[str]) -> list[Prompt]:
     """`count` everyday scenes without a picture.
 
-    Identity, naturalness and diversity can be judged for them. Whether the picture shows the scene can be judged only by
-    networks that read text (`unichar/judges/clip.py`).
+    Identity, naturalness and diversity can be judged for them. Whether the picture shows the scene can be
+    judged only by networks that read text (`unichar/judges/clip.py`).
     """
     free = [scene for scene in everyday(name, rng) if scene not in taken]
     return [Prompt(text=free[i % len(free)], is_open=True) for i in range(count)]

@@ -1,7 +1,11 @@
-"""The examiner: the network behind every picture metric of the reports. Training and rewards never see it.
+"""The held-out attribute classifier: the network behind the picture metrics of toon reports. Training and
+rewards never use it.
 
-A plain convolutional reader of the toon world's attributes, unlike the vision transformer that rewards use in shape, data
-seed and augmentation. Letters: B pictures, H/W pixels.
+A plain convolutional network. The vision transformer that rewards use differs from it in architecture,
+training seed and augmentation, so that a reward cannot be raised by fooling the report. In a base file its
+tensors have the prefix `examiner.`.
+
+Letters: B pictures, C channels, H/W pixels.
 """
 
 import torch.nn.functional as F
@@ -10,6 +14,7 @@ from torch import Tensor, nn
 from unichar.domains.toon.vocabulary import ATTRIBUTES
 
 WIDTHS = (32, 64, 96, 160, 224)
+"""Channels of the stages; each stage after the first halves the side."""
 
 
 class AttributeClassifier(nn.Module):
@@ -17,25 +22,18 @@ class AttributeClassifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        sides = zip((12, *WIDTHS[:-1]), WIDTHS, strict=True)
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(a, b, 3, padding=1),
-                nn.BatchNorm2d(b),
-                nn.ReLU(),
-                nn.Conv2d(b, b, 3, padding=1, groups=8),
-                nn.BatchNorm2d(b),
-                nn.ReLU(),
-            )
-            for a, b in sides
-        )
-        self.heads = nn.ModuleDict(
-            {name: nn.Linear(WIDTHS[-1] * 4 * 4, len(v)) for name, v in ATTRIBUTES.items()}
-        )
+        # 2 x 2 pixels of three colours are the 12 input channels of the first stage.
+        channels = zip((12, *WIDTHS[:-1]), WIDTHS, strict=True)
+        self.stages = nn.ModuleList(_stage(inner, outer) for inner, outer in channels)
+
+        # Pictures of 128 pixels leave a map of 4 x 4.
+        features = WIDTHS[-1] * 4 * 4
+        heads = {name: nn.Linear(features, len(values)) for name, values in ATTRIBUTES.items()}
+        self.heads = nn.ModuleDict(heads)
 
     def features(self, pixels: Tensor) -> list[Tensor]:
-        """Feature maps of every stage, the first at half the picture's side."""
-        x = F.pixel_unshuffle(pixels, 2)
+        """Feature maps [B, C, h, w] of every stage, the first at half the side of the picture."""
+        x = F.pixel_unshuffle(pixels, 2)  # [B, 12, H/2, W/2]
         maps = []
         for index, stage in enumerate(self.stages):
             x = stage(x if index == 0 else F.max_pool2d(x, 2))
@@ -43,6 +41,17 @@ class AttributeClassifier(nn.Module):
         return maps
 
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Logits [B, values] of every attribute; pictures of any size are read at 128 px."""
-        pooled = self.features(pixels)[-1].flatten(1)
-        return {name: head(pooled).float() for name, head in self.heads.items()}
+        """Logits [B, values] of every attribute; the side must be 128 pixels."""
+        last = self.features(pixels)[-1].flatten(1)  # [B, C * 4 * 4]
+        return {name: head(last).float() for name, head in self.heads.items()}
+
+
+def _stage(inner: int, outer: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inner, outer, 3, padding=1),
+        nn.BatchNorm2d(outer),
+        nn.ReLU(),
+        nn.Conv2d(outer, outer, 3, padding=1, groups=8),
+        nn.BatchNorm2d(outer),
+        nn.ReLU(),
+    )

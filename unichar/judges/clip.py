@@ -1,11 +1,14 @@
-"""CLIP: does a picture fit a text? Cosine of their features, and the same on a scale from 0 to 1.
+"""CLIP: does a picture fit a text? The cosine of their features, and the same rescaled to 0..1.
 
-The paper's reward takes the cosine of ViT-L/14 and cuts prompts at 77 tokens. Here a longer text is cut into pieces at the ends
-of its sentences, each compared with the picture; their cosines are averaged by length, so nothing is left out. A cosine moves
-within a few hundredths, so it is put on the kit's own scale: 0 is what its pictures have with each other's captions, 1 with their
-own. More than 1 is cut off: a picture that fits its text better than real ones do has learned to please CLIP.
+The paper's reward is the cosine of ViT-L/14, with prompts cut at 77 tokens. Here a longer text is split at
+the ends of its sentences, each piece is compared with the picture, and the cosines are averaged by length, so
+that nothing is left out.
 
-Letters: B pictures, R references, D features.
+Cosines of CLIP differ by a few hundredths only, so they are rescaled by the kit: 0 is the mean cosine of its
+pictures with each other's captions, 1 the mean with their own. Values above 1 are clipped: a picture that
+fits its text better than real ones do exploits CLIP.
+
+Letters: B pictures, R references, D features, T tokens.
 """
 
 import re
@@ -16,39 +19,44 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPModel
 
-from unichar.judges.published import CHUNK, NoJudge, fit, load_part, load_published
+from unichar.judges.config import MissingJudge
+from unichar.judges.published import CHUNK, load_part, load_published, preprocess
 
-_LEAST_SCALE = 0.01
-"""Of cosines between 0 and 1, for kits whose captions all say the same."""
-_ENDS = (r"[.!?。！？]+\s*", r"[,;:，；]\s*", r"\s+")
-"""Where a text is cut: after a sentence, else after a part of one, else between words."""
+_MIN_SCALE = 0.01
+"""Of cosines between 0 and 1, for kits whose captions are all alike."""
+_BOUNDARIES = (r"[.!?。！？]+\s*", r"[,;:，；]\s*", r"\s+")
+"""Where a text is split: after a sentence, else after a clause, else between words."""
 
 
 class Clip:
     """A published CLIP; `name` is a folder or hub name.
 
     Raises:
-        NoJudge: It can not be loaded.
+        MissingJudge: It cannot be loaded.
     """
 
     def __init__(self, name: str) -> None:
-        self._net, self._fitting = load_published(CLIPModel, name, model_type="clip")
+        self._net, self._processor = load_published(CLIPModel, name, model_type="clip")
         self._tokenizer = load_part(AutoTokenizer, name)
-        words = self._net.config.text_config.vocab_size
-        if len(self._tokenizer) != words:  # transformers makes an empty one where there is none
-            raise NoJudge(
-                f"the tokenizer of {name} has {len(self._tokenizer)} words, its weights {words}: get its files again"
+
+        # transformers makes an empty tokenizer where there is none.
+        size = self._net.config.text_config.vocab_size
+        if len(self._tokenizer) != size:
+            raise MissingJudge(
+                f"the tokenizer of {name} has {len(self._tokenizer)} tokens, its weights {size}: "
+                "fetch its files again"
             )
         self._limit = self._net.config.text_config.max_position_embeddings
         self._texts: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def pictures(self, pixels: Tensor) -> Tensor:
-        """[B, D] of unit length, on the CPU, of pixels [B, 3, H, W] in [-1, 1]."""
+        """Features [B, D] of unit length, on the CPU, of pixels [B, 3, H, W] in [-1, 1]."""
         rows = []
         for chunk in pixels.split(CHUNK):
-            seen = self._net.vision_model(pixel_values=fit(self._fitting, chunk)).pooler_output
-            rows.append(F.normalize(self._net.visual_projection(seen), dim=1).cpu())
+            fitted = preprocess(self._processor, chunk)
+            pooled = self._net.vision_model(pixel_values=fitted).pooler_output
+            rows.append(F.normalize(self._net.visual_projection(pooled), dim=1).cpu())
         return torch.cat(rows)
 
     @torch.no_grad()
@@ -57,12 +65,11 @@ class Clip:
         if text not in self._texts:
             parts = pieces(text, lambda part: len(self._tokenizer(part).input_ids) <= self._limit)
             tokens = self._tokenizer(parts, padding=True, return_tensors="pt").to(self._net.device)
-            read = self._net.text_model(
-                input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
-            ).pooler_output
-            weights = tokens.attention_mask.sum(dim=1, keepdim=True).float()
-            features = F.normalize(self._net.text_projection(read), dim=1)
-            self._texts[text] = ((features * weights).sum(dim=0) / weights.sum()).cpu()
+            output = self._net.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
+            features = F.normalize(self._net.text_projection(output.pooler_output), dim=1)  # [pieces, D]
+
+            lengths = tokens.attention_mask.sum(dim=1, keepdim=True).float()  # [pieces, 1]
+            self._texts[text] = ((features * lengths).sum(dim=0) / lengths.sum()).cpu()
         return self._texts[text]
 
     def cosines(self, pixels: Tensor, texts: Sequence[str]) -> Tensor:
@@ -71,17 +78,19 @@ class Clip:
 
 
 class ClipAlignment:
-    """A `TextJudge` on the scale of a kit; `references` [R, 3, H, W] with a caption each."""
+    """A `TextJudge` rescaled by a kit; `references` [R, 3, H, W], at least two, have a caption each."""
 
     def __init__(self, clip: Clip, references: Tensor, captions: Sequence[str]) -> None:
         self._clip = clip
-        cosines = clip.pictures(references) @ torch.stack([clip.text(caption) for caption in captions]).T
+        features = torch.stack([clip.text(caption) for caption in captions])  # [R, D]
+        cosines = clip.pictures(references) @ features.T  # [R, R]
+
         own, count = cosines.diagonal(), len(captions)
         others = (cosines.sum() - own.sum()) / (count * (count - 1))
         self.zero = float(others)
         """Mean cosine of the references with each other's captions."""
-        self.scale = max(float(own.mean() - others), _LEAST_SCALE)
-        """From there to their mean cosine with their own."""
+        self.scale = max(float(own.mean() - others), _MIN_SCALE)
+        """From there to the mean cosine with their own."""
 
     def score(self, pixels: Tensor, texts: Sequence[str]) -> Tensor:
         """[B] in 0..1."""
@@ -89,7 +98,7 @@ class ClipAlignment:
 
 
 def pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """The text in as many parts as it takes for each to fit, cut near the middle."""
+    """The text in as few halvings as it takes for each piece to fit."""
     if fits(text) or len(text) < 2:
         return [text]
     cut = _middle(text)
@@ -97,11 +106,10 @@ def pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 
 def _middle(text: str) -> int:
-    """Where to cut: at the best kind of end that lies in the middle half."""
-    for end in _ENDS:
-        cuts = [
-            match.end() for match in re.finditer(end, text) if len(text) <= 4 * match.end() <= 3 * len(text)
-        ]
-        if cuts:
-            return min(cuts, key=lambda cut: abs(2 * cut - len(text)))
+    """Where to split: at the best kind of boundary that lies in the middle half."""
+    for boundary in _BOUNDARIES:
+        ends = [match.end() for match in re.finditer(boundary, text)]
+        inside = [end for end in ends if len(text) <= 4 * end <= 3 * len(text)]
+        if inside:
+            return min(inside, key=lambda end: abs(2 * end - len(text)))
     return len(text) // 2

@@ -1,7 +1,9 @@
-"""Diversity: mean perceptual distance between pictures of one prompt, in 0..1.
+"""Diversity: mean perceptual distance between the pictures of one prompt, in 0..1.
 
-As a reward it must be a distance *a picture* (leave one out): a mean for the whole group would cancel in group-relative
-advantages.
+A reward needs a distance per picture (leave-one-out). A mean over the group would be the same for all of its
+pictures and cancel in group-relative advantages.
+
+Letters: P prompts, G pictures per prompt, D features.
 """
 
 import torch
@@ -11,7 +13,14 @@ from unichar.judges.encoders import perceptual_distances
 
 
 def leave_one_out(vectors_pgd: Tensor) -> Tensor:
-    """[P, G] mean distance of every picture to the others of its prompt; `vectors_pgd` as of `perceptual_vectors`."""
+    """[P, G] mean distance of every picture to the others of its prompt.
+
+    Args:
+        vectors_pgd: [P, G, D] of `perceptual_vectors`, G at least 2.
+    """
     groups = vectors_pgd.shape[1]
-    rows = [perceptual_distances(group, group) for group in vectors_pgd]
-    return torch.stack([(d.sum(dim=1) - d.diagonal()) / (groups - 1) for d in rows])
+    rows = []
+    for group in vectors_pgd:
+        distances = perceptual_distances(group, group)  # [G, G]
+        rows.append((distances.sum(dim=1) - distances.diagonal()) / (groups - 1))
+    return torch.stack(rows)

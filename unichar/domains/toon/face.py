@@ -16,7 +16,8 @@ HEAD = (0.5, 0.39)
 
 
 def head(pen: Pen, identity: Identity, coat: Color, fur: Color, expression: str) -> None:
-    """Ears, skull, face and accessory of one toon; `coat` is the named colour, `fur` the colour of the face."""
+    """Ears, skull, face and accessory of one toon; `coat` is the named colour, `fur` the colour of the
+    face."""
     species = identity.species
     if identity.accessory == "scarf":
         pen.box((0.5, 0.585), 0.135, 0.034, (214, 60, 70), corner=0.03)

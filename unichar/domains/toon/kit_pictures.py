@@ -1,6 +1,8 @@
-"""Draws the pictures of a kit from the attributes in its `scenes.jsonl`; nothing of the paper corresponds to it.
+"""Draws the pictures of a kit from the attributes in its `scenes.jsonl`; nothing of the paper corresponds to
+it.
 
-The starter cast is made this way: the text is written by hand, the pictures can be drawn again at any time, to the last byte.
+The starter cast is made this way: the text is written by hand, the pictures can be drawn again at any time,
+to the last byte.
 
     python -m unichar.domains.toon.kit_pictures data/characters/mochi [more folders]
 """
@@ -18,9 +20,11 @@ from unichar.store.files import write_atomic
 
 
 def render_kit(folder: Path, size: int = 512) -> list[Path]:
-    """Draw one picture a line of `folder/scenes.jsonl` into `folder/images/`, replacing what is there under the same names.
+    """Draw one picture a line of `folder/scenes.jsonl` into `folder/images/`, replacing what is there under
+    the same names.
 
-    A line's picture depends on its own `image` and `attributes` only, so other lines may come, go or change places.
+    A line's picture depends on its own `image` and `attributes` only, so other lines may come, go or change
+    places.
 
     Args:
         folder: A kit folder.
@@ -30,8 +34,8 @@ def render_kit(folder: Path, size: int = 512) -> list[Path]:
         The pictures in the order of the lines.
 
     Raises:
-        ValueError: There are no scenes, a line is not JSON or does not describe a toon, or two lines name the same picture.
-            Nothing has been drawn then.
+        ValueError: There are no scenes, a line is not JSON or does not describe a toon, or two lines name the
+            same picture. Nothing has been drawn then.
     """
     scenes = _read_scenes(folder / "scenes.jsonl")
     for name, (identity, scene, seed) in scenes.items():

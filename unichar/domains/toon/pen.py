@@ -1,4 +1,5 @@
-"""Drawing in unit coordinates: (0, 0) is the top left corner, (1, 1) the bottom right, whatever the size in pixels."""
+"""Drawing in unit coordinates: (0, 0) is the top left corner, (1, 1) the bottom right, whatever the size in
+pixels."""
 
 import math
 

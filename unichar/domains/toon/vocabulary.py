@@ -1,7 +1,8 @@
 """What a toon is: its identity (who) and its scene (what it does and where).
 
-The vocabulary below is the whole toon world. Renderer, captions, questions, attribute readers and the exact tests all
-read it from here, so adding a value means: one word here, one drawing in `draw.py`, one phrase in `words.py`.
+The vocabulary below is the whole toon world. Renderer, captions, questions, attribute readers and the exact
+tests all read it from here, so adding a value means: one word here, one drawing in `draw.py`, one phrase in
+`words.py`.
 """
 
 import dataclasses
@@ -53,7 +54,8 @@ ATTRIBUTES = IDENTITY | SCENE
 class Identity:
     """Who: everything that stays the same from picture to picture.
 
-    Example: `Identity(species="cat", color="teal", eyes="purple", outfit="pink", pattern="dotted", accessory="scarf")`
+    Example:
+    `Identity(species="cat", color="teal", eyes="purple", outfit="pink", pattern="dotted", accessory="scarf")`
     """
 
     species: str
@@ -77,7 +79,8 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What is going on in one picture. Example: `Scene(expression="sad", pose="waving", prop="cup", background="beach")`"""
+    """What is going on in one picture. Example:
+    `Scene(expression="sad", pose="waving", prop="cup", background="beach")`"""
 
     expression: str
     pose: str
@@ -116,23 +119,25 @@ def random_scene(rng: random.Random) -> Scene:
 
 
 def part_of(scene: Scene, rng: random.Random) -> dict[str, str]:
-    """One or two attributes of a scene by name, as asked for by those who leave the rest open; never an empty hand."""
+    """One or two attributes of a scene by name, as asked for by those who leave the rest open; never an empty
+    hand."""
     names = [name for name in SCENE if getattr(scene, name) != "nothing"]
     named = rng.sample(names, rng.randint(1, 2))
     return {name: getattr(scene, name) for name in SCENE if name in named}
 
 
 def filled(asked: Mapping[str, str], rng: random.Random) -> Scene:
-    """The scene asked for by name; what is left open is drawn at random, but hands are empty unless something is said to be in
-    them, as in captions of kits."""
+    """The scene asked for by name; what is left open is drawn at random, but hands are empty unless something
+    is said to be in them, as in captions of kits."""
     return replace(random_scene(rng), **{"prop": "nothing", **asked})
 
 
 def is_reserved(identity: Identity) -> bool:
     """Whether pre-training must never see this identity.
 
-    One identity in twenty, picked by a hash of species, colour and outfit, is kept back. Starter characters are chosen
-    among them, so the base can never have met a character (nor its twin with other eyes) before its kit arrives.
+    One identity in twenty, picked by a hash of species, colour and outfit, is kept back. Starter characters
+    are chosen among them, so the base can never have met a character (nor its twin with other eyes) before
+    its kit arrives.
     """
     key = f"{identity.species}/{identity.color}/{identity.outfit}".encode()
     return hashlib.sha256(key).digest()[0] < 13
