@@ -24,6 +24,7 @@ from typing import Any
 
 from unichar.kit.schema import check_key
 from unichar.kit.verdict import Verdict, gate, read_verdict
+from unichar.pipeline.compatibility import check_compatible
 from unichar.pipeline.launcher import crew
 from unichar.pipeline.lineage import StageSpec, StaleInput, hash_kit, stage_spec
 from unichar.presets import get_preset
@@ -74,6 +75,7 @@ def run_stage(
         MissingOutput: A stage before it was never run; the message names the command.
         StaleInput: A stage before it must run again first; the message names the command.
         KitRejected: The kit failed its checks, or changed since it passed them.
+        UserError: The preset cannot take this kit through all stages, or one of its judges is missing.
         FileNotFoundError: There is no such kit or base model.
         BrokenOutput: A file of an input is damaged.
         StoreError: The disk refused.
@@ -81,6 +83,7 @@ def run_stage(
     check_key(character)
     store, stage = store or Store.from_env(), stage_of(verb)
     hash_kit(character, store)  # a kit that is not there is said first
+    check_compatible(stage, get_preset(preset), character, store)
     if stage.own_process:
         check_gate(character, store)
     plan = stage_spec(stage, character, preset=get_preset(preset), seed=seed, store=store)
@@ -105,8 +108,12 @@ def run_stage(
     return output
 
 
-def check_kit(character: str, *, preset: str = "cpu", store: Store | None = None) -> Verdict:
+def check_kit(
+    character: str, *, preset: str = "cpu", store: Store | None = None, verdict: Verdict | None = None
+) -> Verdict:
     """Check a user's kit and put the verdict on record, good or bad: `0_raw_kit/<kit hash>/validation.json`.
+
+    `verdict` is the one on the kit as it is now, when it was checked just before with the same settings.
 
     Raises:
         FileNotFoundError: There is no such kit.
@@ -115,8 +122,11 @@ def check_kit(character: str, *, preset: str = "cpu", store: Store | None = None
 
     check_key(character)
     store, config = store or Store.from_env(), get_preset(preset).kit
-    evidence = _evidence(character, hash_kit(character, store), store)
-    verdict = inspect(store.kit(character), config)
+    version = hash_kit(character, store)
+    check_compatible(stage_of("validate"), get_preset(preset), character, store)
+    evidence = _evidence(character, version, store)
+    if verdict is None or verdict.kit_hash != version:
+        verdict = inspect(store.kit(character), config)
     write_atomic(evidence, verdict.to_json().encode())
     write_atomic(evidence.with_name("checked_by.json"), json_bytes(_checker(preset)))
     return verdict
@@ -131,7 +141,8 @@ def check_gate(character: str, store: Store) -> None:
     """
     validated = store.current(character, "validated_kit")
     store.verify(validated)
-    gate(read_verdict(validated.folder / "validation.json"), hash_kit(character, store))
+    verdict = read_verdict(validated.folder / "validation.json")
+    gate(verdict, hash_kit(character, store), store.kit(character))
 
 
 def _make(plan: StageSpec, store: Store, begin: Callable[[Path], None], *, force: bool) -> Output:
@@ -188,7 +199,10 @@ def _manifest(plan: StageSpec) -> dict[str, Any]:
 
 
 def _kit_inputs(plan: StageSpec, store: Store) -> dict[str, Path]:
-    """The user's folder, for the stages that read it, and the verdict on it when the checks were already run on just this kit."""
+    """For the stages that read kits: the character's folder, the folder of the starters, and the verdict if there is one.
+
+    `validation` is the verdict on just this kit by just this code, so that its checks do not run twice.
+    """
     if "raw_kit" not in plan.stage.needs:
         return {}
     evidence = _evidence(plan.character, plan.kit_hash, store)
@@ -198,7 +212,8 @@ def _kit_inputs(plan: StageSpec, store: Store) -> dict[str, Path]:
         and checked_by.exists()
         and read_json(checked_by) == _checker(plan.preset.name)
     )
-    return {"raw_kit": store.kit(plan.character)} | ({"validation": evidence} if known else {})
+    kits = {"raw_kit": store.kit(plan.character), "starters": store.starters}
+    return kits | ({"validation": evidence} if known else {})
 
 
 def _evidence(character: str, kit: str, store: Store) -> Path:
