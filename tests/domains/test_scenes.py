@@ -2,7 +2,7 @@
 
 import random
 
-from unichar.domains.scenes import everyday, photograph_of_somebody
+from unichar.domains.scenes import everyday, prior_prompts
 
 
 def test_every_scene_names_the_character_and_none_comes_twice() -> None:
@@ -16,7 +16,8 @@ def test_the_order_depends_on_the_seed_alone() -> None:
     assert everyday("Bo", random.Random(1)) != everyday("Bo", random.Random(2))
 
 
-def test_photographs_of_somebody_name_no_character() -> None:
-    rng = random.Random(0)
-    prompts = {photograph_of_somebody(rng) for _ in range(50)}
-    assert len(prompts) > 40 and all(prompt.startswith("A photograph of a") for prompt in prompts)
+def test_prior_prompts_are_cartoons_and_photographs_in_turn() -> None:
+    prompts = prior_prompts(20, random.Random(0))
+    assert len(set(prompts)) == 20 and prompts == prior_prompts(20, random.Random(0))
+    is_photograph = [prompt.startswith("A photograph of a") for prompt in prompts]
+    assert is_photograph == [False, True] * 10

@@ -1,8 +1,11 @@
-"""Scenes in plain words that anybody can be in, person, animal or figure: for pictures that no kit shows."""
+"""Scenes in plain words for pictures that no kit shows: of a character in an everyday scene, or of anybody."""
 
 import random
 
-_DOING = (
+from unichar.domains.toon.captions import caption, describe
+from unichar.domains.toon.vocabulary import random_identity, random_scene
+
+_POSES = (
     "standing",
     "sitting",
     "lying",
@@ -12,7 +15,7 @@ _DOING = (
     "looking up",
     "seen from the side",
 )
-_PLACES = (
+_BACKGROUNDS = (
     "on a beach",
     "in a forest",
     "in deep snow",
@@ -30,7 +33,7 @@ _PLACES = (
     "in a boat",
     "under a tree in the rain",
 )
-_SOMEBODY = (
+_OTHERS = (
     "an old man",
     "a young woman",
     "a child in a yellow coat",
@@ -43,12 +46,27 @@ _SOMEBODY = (
 
 
 def everyday(who: str, rng: random.Random) -> list[str]:
-    """All scenes with `who` in them, shuffled: `Bo asleep by a fireplace.`"""
-    scenes = [f"{who} {doing} {place}." for doing in _DOING for place in _PLACES]
+    """All 128 scenes with `who` in them, shuffled: `Bo asleep by a fireplace.`
+
+    They fit persons, animals and figures alike.
+    """
+    scenes = [f"{who} {pose} {background}." for pose in _POSES for background in _BACKGROUNDS]
     rng.shuffle(scenes)
     return scenes
 
 
-def photograph_of_somebody(rng: random.Random) -> str:
+def prior_prompts(count: int, rng: random.Random) -> list[str]:
+    """Prompts of random characters for prior preservation: cartoons and photographs in turn.
+
+    For images that the base samples itself, so that whatever it can draw is preserved.
+    """
+    # All cartoons are drawn first, although every other one is replaced: the order of draws fixes the data.
+    prompts = [caption(describe(random_identity(rng)), random_scene(rng), rng) for _ in range(count)]
+    for index in range(1, count, 2):
+        prompts[index] = _photograph(rng)
+    return prompts
+
+
+def _photograph(rng: random.Random) -> str:
     """`A photograph of an old man sitting on a train.`"""
-    return f"A photograph of {rng.choice(_SOMEBODY)} {rng.choice(_DOING)} {rng.choice(_PLACES)}."
+    return f"A photograph of {rng.choice(_OTHERS)} {rng.choice(_POSES)} {rng.choice(_BACKGROUNDS)}."
