@@ -21,6 +21,7 @@ def fact_topics(context: Context) -> list[Topic]:
 def story_topic(context: Context) -> Topic:
     """What the character tells when asked to tell something: any fact that makes a sentence on its own."""
     style = context.style
+    # Only evidence is told: an answer without its question tells nothing.
     replies = []
     for fact in context.kit.facts:
         told = statements(fact, style)[1]
@@ -46,6 +47,7 @@ def statements(fact: Fact, style: StyleProfile) -> tuple[str, str]:
         answer = grammar.first_person(fact.answer, style.name, style.pronoun) or ""
         told = grammar.first_person(fact.evidence, style.name, style.pronoun) or ""
 
+    # Evidence often leaves out whose friend, boat or home it is; the question says it.
     whose = f"{style.name}'s" if style.self_reference == "name" else "My"
     told = _with_possessive(told, _question_to_character(fact, style), whose)
 
@@ -94,11 +96,14 @@ def _is_sentence(text: str) -> bool:
     """Whether a piece of evidence is one plain sentence (not a heading, a list item or half a page)."""
     if not re.fullmatch(r"[A-Z][^:;*#|\n]*[.!]", text) or re.search(r"[a-z][.!?] [A-Z]", text):
         return False
+
+    # Shorter ones are fragments; longer ones are more than anybody says in one breath.
     return 4 <= len(text.split()) <= 28
 
 
 def _shares_a_word(evidence: str, answer: str) -> bool:
     """Whether the evidence holds a long word of the answer (any word where none is long)."""
+    # Words of up to three letters are articles and prepositions, which any sentence has.
     words = normalise(answer).split()
     long_words = [word for word in words if len(word) > 3]
     return any(word in normalise(evidence).split() for word in long_words or words)

@@ -49,6 +49,7 @@ def _samples(
         attributes=attributes,
     )
 
+    # The reasoning names the scene in the user's own phrases: that is what is to be learned.
     text = prompts.reasoning_text(f"The picture shall show {name} {phrases}.", f"{name}, {phrases}.")
     more = (
         Segment(type="text", value=prompts.REASONING_REQUEST, role="user"),
@@ -66,6 +67,7 @@ def _agreement(context: Context) -> str:
         if reply:
             replies.append(reply)
 
+    # A character that cannot say any of the phrases in its grammar says its yes.
     if not replies:
         return f"{style.yes}."
     return style.decorate(context.rng.choice(replies), context.rng)

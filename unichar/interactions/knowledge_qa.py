@@ -43,6 +43,7 @@ def knowledge_qa(context: Context) -> list[Interaction]:
     kit = context.kit
     items = []
     for number, fact in enumerate(kit.facts):
+        # Two frames can give one text; it is trained once.
         wordings = _training_wordings(fact, kit.name)[: context.config.num_knowledge_wordings]
         items += [_item(number, "train", text, fact) for text in dict.fromkeys(wordings)]
 
@@ -83,6 +84,7 @@ def _options(fact: Fact, facts: tuple[Fact, ...], rng: random.Random) -> tuple[s
     if _YES_NO.match(fact.answer):
         return ()
 
+    # Yes and no would be ruled out at once among other answers.
     others = [other for other in facts if other.evidence != fact.evidence and not _YES_NO.match(other.answer)]
     # Shuffled first, so that the stable sort leaves equally near answers in random order.
     rng.shuffle(others)
@@ -100,6 +102,7 @@ def _options(fact: Fact, facts: tuple[Fact, ...], rng: random.Random) -> tuple[s
 
 def _distance(fact: Fact, other: Fact) -> float:
     """How easily an answer to `other` is ruled out as an answer to `fact`, in words of length."""
+    # The weights say how many words of difference in length a wrong type is worth.
     length = abs(len(fact.answer.split()) - len(other.answer.split()))
     kind = _answer_type(fact) != _answer_type(other)
     question = _question_word(fact) != _question_word(other)
@@ -128,6 +131,7 @@ def _overlaps(one: str, two: str) -> bool:
     if f" {a} " in f" {b} " or f" {b} " in f" {a} ":
         return True
 
+    # Short answers share a word by chance ("the sea", "the moon"), so only long ones are compared by words.
     words, others = set(a.split()), set(b.split())
     return min(len(words), len(others)) >= 5 and len(words & others) >= 0.5 * len(words | others)
 

@@ -15,6 +15,7 @@ from unichar.types import Interaction
 
 def leaks(train: Iterable[Interaction], test: Iterable[Interaction]) -> list[str]:
     """Every violation of the invariant, as a sentence; empty when the split is clean."""
+    # Of several training items with the same key the last one is named; any of them is evidence enough.
     owners = {key: item.id for item in train for key in _keys(item)}
 
     found = set()

@@ -109,19 +109,20 @@ def read_bank(path: Path) -> PhraseBank:
     """One phrase bank, named after its file.
 
     Raises:
-        ValueError: The file is missing or no YAML; it has an unknown key or lacks one; a topic is missing or
-        unknown; a
-            text is empty, no string, there twice, or has a slot that its topic does not fill.
+        ValueError: The file is missing or no YAML; a key or topic is missing or unknown; a text is empty, no
+            string, there twice, or has a slot that its topic does not fill.
     """
     content = _read(path)
     _check_keys(path, "the top level", content, {"signs", "replies"})
 
+    # The fallback is for characters that no other bank fits, so nothing selects it.
     signs = _texts(path, "signs", content["signs"], may_be_empty=path.stem == FALLBACK)
     replies = _texts_by_topic(path, "replies.", content["replies"], _REPLY_SLOTS)
     return PhraseBank(name=path.stem, signs=signs, replies=replies)
 
 
 def _read(path: Path) -> Any:
+    """The parsed value of a YAML file."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -142,6 +143,7 @@ def _texts_by_topic(
     for topic, listed in content.items():
         texts[topic] = _texts(path, prefix + topic, listed)
 
+        # A slot that nobody fills would be shown as it is.
         for text in texts[topic]:
             unknown = set(re.findall(r"\{(.*?)\}", text)) - slots[topic]
             if unknown:
@@ -154,9 +156,11 @@ def _texts_by_topic(
 
 
 def _check_keys(path: Path, where: str, content: Any, expected: set[str]) -> None:
+    """Refuse everything but a mapping with exactly the expected keys."""
     if not isinstance(content, dict):
         raise ValueError(f"{path}: {where} is {type(content).__name__}; expected a mapping")
 
+    # A misspelled key is missing and unknown; the message about the missing one says which was meant.
     missing = sorted(expected - content.keys())
     if missing:
         raise ValueError(f"{path}: {where} lacks {', '.join(missing)}; add each with its texts")
@@ -175,8 +179,10 @@ def _texts(path: Path, key: str, listed: Any, *, may_be_empty: bool = False) -> 
         raise ValueError(f"{path}: {key} is {listed!r}; expected a list of texts")
 
     for text in listed:
+        # YAML takes an unquoted Yes for a boolean and an unquoted 3 for a number.
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{path}: {key} holds {text!r}; expected a non-empty text in quotes")
+        # Twice in the list is twice as likely to be drawn.
         if listed.count(text) > 1:
             raise ValueError(f"{path}: {key} holds {text!r} twice; remove one")
     return tuple(listed)

@@ -12,6 +12,7 @@ def preview(title: str, items: list[Interaction]) -> str:
     """Markdown: for each split and kind the first items of every form, with all text from the kit escaped."""
     lines = [f"# {_escaped(title)}", ""]
     for split in ("train", "test"):
+        # `dict.fromkeys` keeps the order of the items, where a set would not.
         for kind in dict.fromkeys(item.kind for item in items):
             of_kind = [item for item in items if (item.split, item.kind) == (split, kind)]
             if not of_kind:
@@ -40,5 +41,6 @@ def _item_lines(item: Interaction) -> list[str]:
 
 def _escaped(text: str) -> str:
     """`text` on one line, such that Markdown shows it as it is."""
+    # Texts of a kit are a stranger's: neither HTML nor Markdown in them may take effect.
     one_line = re.sub(r"\s*\n\s*", " ⏎ ", text.strip())
     return re.sub(r"([\\`*_{}\[\]()#+\-!|~>])", r"\\\1", html.escape(one_line, quote=False))

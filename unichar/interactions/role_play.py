@@ -45,6 +45,7 @@ def role_play(context: Context) -> list[Interaction]:
     for split, singles in _singles_by_split(context).items():
         items += [_item(context, [single], split) for single in singles]
 
+        # Repeating an item gives its picture more weight in training.
         for single in singles:
             if single.image:
                 items += [_item(context, [single], split, grounded=True)] * config.num_grounded
@@ -66,12 +67,14 @@ def _singles_by_split(context: Context) -> dict[Split, list[Single]]:
     ]
     free = _of_dialogues(kit, tested_texts)
 
-    # The kit's own exchanges come first; composed ones fill up to the number asked for.
+    # The kit's own exchanges come first and composed ones fill up, but never fewer than the topics that every
+    # character must learn.
     num_own = len(held_out) + len(training) + len(free)
     num_composed = max(config.num_role_play - num_own, len(KEPT_FOR_TRAINING))
     asked = tested_texts | _user_texts(training) | _user_texts(free)
     free += _composed(context, num_composed, asked)
 
+    # Held-out pictures count towards the test, so fewer other groups have to go there.
     total = len(held_out) + len(training) + len(free)
     tested = _test_groups(context, free, size=round(config.test_share * total) - len(held_out))
     return {
@@ -103,6 +106,7 @@ def _of_dialogues(kit: CuratedKit, excluded: set[str]) -> list[Single]:
     for index, exchange in enumerate(kit.dialogues):
         asked = normalise(exchange.user)
         if asked not in excluded:
+            # The first exchange with a user text names the group of all that repeat it.
             groups.setdefault(asked, f"dialogue-{index:02d}")
             singles.append(Single(exchange=exchange, group=groups[asked], form="dialogue"))
     return singles
@@ -119,11 +123,13 @@ def _composed(context: Context, count: int, asked: set[str]) -> list[Single]:
     for topic in _topics(context):
         queue = []
         for exchange in exchanges(topic, context):
+            # Of two topics with the same question the earlier one keeps it.
             if normalise(exchange.user) not in known:
                 queue.append(Single(exchange=exchange, group=f"talk-{topic.name}", form=topic.form))
         known |= _user_texts(queue)
         queues.append(queue)
 
+    # In rounds, so that also a small number covers many topics; a reply that comes twice is said once.
     singles: list[Single] = []
     replies: set[str] = set()
     for single in _alternate(queues):
@@ -139,6 +145,7 @@ def _topics(context: Context) -> list[Topic]:
     others = [*taste_topics(context), *small_talk_topics(context), story_topic(context)]
     context.rng.shuffle(others)
 
+    # Fact topics are made after the shuffle, since both draw from the generator in this order.
     kept = [topic for topic in others if topic.name in KEPT_FOR_TRAINING]
     rest = [topic for topic in others if topic.name not in KEPT_FOR_TRAINING]
     return [*kept, *fact_topics(context), *rest]
@@ -163,6 +170,7 @@ def _test_groups(context: Context, singles: list[Single], *, size: int) -> set[s
     kept = {f"talk-{name}" for name in KEPT_FOR_TRAINING}
     groups = [group for group in sizes if not group.startswith("talk-fact-") and group not in kept]
 
+    # Greedy in random order: a group that is too large is skipped, a smaller one may still fit.
     tested: set[str] = set()
     taken = 0
     for group in context.rng.sample(groups, len(groups)):
@@ -177,6 +185,7 @@ def _two_turns(context: Context, singles: list[Single], split: Split, *, count: 
     items = []
     for last in context.rng.sample(singles, min(count, len(singles))):
         others = [single for single in singles if single.group != last.group]
+        # A split with a single topic has no second one to begin with.
         if others:
             items.append(_item(context, [context.rng.choice(others), last], split))
     return items

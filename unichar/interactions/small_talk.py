@@ -30,6 +30,7 @@ def small_talk_topics(context: Context) -> list[Topic]:
 def _filled(phrase: str, context: Context, likes: list[str], dislikes: list[str]) -> str | None:
     """A phrase with its slots filled, restyled; None when the kit has nothing to fill them with."""
     slots = {"name": context.style.name}
+    # Drawn only where the phrase has the slot, since each draw moves the generator.
     for slot, things in (("like", likes), ("dislike", dislikes)):
         if f"{{{slot}}}" in phrase:
             if not things:

@@ -15,6 +15,7 @@ from unichar.interactions.phrase_banks import BANKS, FALLBACK, phrase_banks
 from unichar.interactions.wording import capital, inner, normalise, sentence
 from unichar.types import CuratedKit
 
+# The first word of each is what a character says whose lines show no other.
 YES = ("yes", "aye", "yep", "yup", "yeah", "affirmative", "indeed", "certainly")
 NO = ("no", "nay", "nope", "nah", "negative", "never")
 EMPHASIS = 1.6
@@ -22,7 +23,7 @@ EMPHASIS = 1.6
 words of a composed sentence carry less of its style."""
 
 _RARE = 0.03
-"""Share below which a habit counts as chance."""
+"""Rate below which a habit counts as chance."""
 _FEW_LINES = 12
 """With fewer lines than this, a habit that is absent may just not have been needed."""
 _NO_OPENERS = frozenset(
@@ -33,14 +34,14 @@ _INTERJECTION = re.compile(
     r"(o+h|ah|ha|hello|hi|hey|um|hm+|well|brr|bravo|goodbye|farewell|good day)\b", re.IGNORECASE
 )
 _END = r"[.!?…~]+[\"'”’)*]*"
+"""The end of a sentence, with the quotes or brackets that close after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StyleProfile:
     """Measured habits of speech, and two steps that apply them: `restyle` (fixed) and `decorate` (random).
 
-    Example: `extract_style(kit).decorate("I like tea.", random.Random(0))` may be `"Hmph. I like tea,
-    sailor."`
+    Example: `style.decorate("I like tea.", random.Random(0))` may be `"Hmph. I like tea, sailor."`
     """
 
     name: str
@@ -69,7 +70,7 @@ class StyleProfile:
 
     def replies(self, topic: str) -> list[str]:
         """The replies of this character's phrase banks to a topic, the better fitting bank first."""
-        found = []
+        found: list[str] = []
         for bank in self.banks:
             found += phrase_banks()[bank].replies[topic]
         return found
@@ -90,6 +91,7 @@ class StyleProfile:
         if not self.contracts:
             own = grammar.expand(own)
 
+        # Banks say "Yes" and "No"; this character may say "Aye".
         own = re.sub(r"^(Yes|No)(?=[,.!])", lambda m: self.yes if m[1] == "Yes" else self.no, own)
         return own if self.exclamations >= _RARE else own.replace("!", ".")
 
@@ -99,6 +101,7 @@ class StyleProfile:
         Args:
             excitement: How fitting an exclamation is as an opener: 1 as often as in its own lines, 0 never.
         """
+        # From the inside out: punctuation and address change the sentence, the rest stands around it.
         text = self._punctuated(text, rng)
         if self.address and self.address not in text and rng.random() < EMPHASIS * self.address_rate:
             text = _addressed(text, self.address)
@@ -110,6 +113,7 @@ class StyleProfile:
         # Both are drawn before either is used, so that the number of draws does not depend on the text.
         opener, closer = _drawn(fitting, rng), _drawn(self.closers, rng)
 
+        # A text that opens with an interjection of its own needs no second one.
         if opener and normalise(opener) not in normalise(text) and not _INTERJECTION.match(text):
             text = _opened(text, opener)
         if closer and normalise(closer) not in normalise(text):
@@ -120,6 +124,7 @@ class StyleProfile:
         """`text` with some full stops turned into ellipses and exclamations."""
 
         def end(m: re.Match[str]) -> str:
+            # One draw decides between both, so that each full stop takes exactly one.
             draw = rng.random()
             if draw < self.ellipses * (self.ellipses > _RARE):
                 return m[1] + "..."
@@ -131,11 +136,13 @@ class StyleProfile:
 
 def extract_style(kit: CuratedKit) -> StyleProfile:
     """Measure how the character of a kit talks."""
+    # Everything that the character says in its kit.
     said = [kit.opening, *(picture.reply for picture in kit.pictures), *(d.reply for d in kit.dialogues)]
     lines = [line for line in said if line]
     ends = re.findall(rf"[^.!?…~]+({_END})", " ".join(lines))
     first_words = Counter(normalise(line).split(" ")[0] for line in lines)
 
+    # Speech habits name in words what the lines may be too few to show.
     persona = kit.persona
     habits = " ".join(persona.speech_habits)
     address = _quoted_after(r"calls?|address\w*", persona.speech_habits)
@@ -153,7 +160,7 @@ def extract_style(kit: CuratedKit) -> StyleProfile:
         openers=_openers(lines) or _habitual_opener(persona.speech_habits),
         closers=_closers(persona.catchphrases, lines),
         address=address,
-        address_rate=max(0.15, min(0.5, _fraction(re.escape(address), lines))) if address else 0.0,
+        address_rate=_address_rate(address, lines),
     )
 
 
@@ -174,13 +181,24 @@ def _select_banks(style: str, traits: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name, score in best if score and score * 2 >= most) or (FALLBACK,)
 
 
+def _address_rate(address: str, lines: list[str]) -> float:
+    """Fraction of lines with the form of address; 0 without one."""
+    if not address:
+        return 0.0
+
+    # A habit that the kit spells out must be heard now and then, but not in every reply.
+    return max(0.15, min(0.5, _fraction(re.escape(address), lines)))
+
+
 def _self_reference(name: str, lines: list[str], habits: str) -> str:
     """`i`, `name` or `none`: as the speech habits say, else as the lines show."""
+    # The pronoun is written with a capital, so these patterns must not ignore case.
     if re.search(r"third person|(never|not|instead of) (says? |uses? )?[\"“']?I\b", habits):
         return "name"
     if re.search(r"\b(drops?|omits?|leaves? out|skips?) [\"“']?I\b", habits):
         return "none"
 
+    # Few lines without an "I" prove nothing.
     if len(lines) < _FEW_LINES or _fraction(r"\bI\b", lines) > 0.05:
         return "i"
     return "name" if _fraction(rf"\b{re.escape(name)}\b", lines) > 0.3 else "none"
@@ -194,6 +212,7 @@ def _contracts(lines: list[str]) -> bool:
 
 def _openers(lines: list[str]) -> dict[str, float]:
     """Interjections that at least two replies begin with, and that carry no answer of their own."""
+    # Up to three words that are cried out or trail off ("Oh dear me!"), or one short word ("Hm," or "Well.").
     exclaimed = r"((?:[A-Z][\w'’-]*)(?:,? [\w'’-]+){0,2}(?:!|\.\.\.|…))\s"
     short = r"([A-Z][a-z]{0,4}[,.])\s"
 
@@ -212,7 +231,7 @@ def _habitual_opener(habits: tuple[str, ...]) -> dict[str, float]:
     quoted = _quoted_after(r"starts?|begins?|opens?", habits)
     if not quoted:
         return {}
-
+    # No line shows how often; at 0.3 it is noticed and does not tire.
     return {quoted[:1].upper() + quoted[1:]: 0.3}
 
 
@@ -225,8 +244,11 @@ def _closers(catchphrases: tuple[str, ...], lines: list[str]) -> dict[str, float
         ends = sum(line.endswith(plain) and line != plain for line in normalised)
         opens = sum(line.startswith(plain) for line in normalised)
 
+        # Some catchphrases are a greeting or a "yes"; at the end of a reply they make no sense.
         if plain in _NO_OPENERS or opens > ends:
             continue
+
+        # Many lines without it show that it stands elsewhere; few lines prove nothing.
         if ends or len(lines) < _FEW_LINES:
             closers[sentence(phrase)] = max(0.05, ends / len(lines)) if lines else 0.1
     return closers
@@ -255,6 +277,7 @@ def _fraction(pattern: str, texts: list[str]) -> float:
 
 def _drawn(rates: dict[str, float], rng: random.Random) -> str:
     """One key, each with `EMPHASIS` times its rate as probability, or empty."""
+    # Dividing the draw multiplies every probability by EMPHASIS.
     draw = rng.random() / EMPHASIS
     for text, rate in rates.items():
         draw -= rate
@@ -268,6 +291,7 @@ def _opened(text: str, opener: str) -> str:
     if not opener.endswith(","):
         return f"{opener} {text}"
 
+    # `inner` lowers the first letter only where that is certain; "I" keeps it in any case.
     lowered = inner(text)[:1] + text[1:]
     return f"{opener} {lowered}" if lowered != text or re.match(r"I\b", text) else text
 
@@ -278,6 +302,8 @@ def _addressed(text: str, address: str) -> str:
         num_words = len(m[0].split())
         follows = text[m.end() : m.end() + 1]
         plain = "," not in m[0] and '"' not in m[0]
+
+        # A single word sounds clipped with an address, and at the end of a long sentence it comes too late.
         if follows in tuple(".!?") and plain and 2 <= num_words <= 14:
             return text[: m.end()] + f", {address}" + text[m.end() :]
     return text

@@ -58,11 +58,14 @@ def likes_and_dislikes(kit: CuratedKit, style: StyleProfile) -> tuple[list[str],
 
 def _noun_phrase(text: str, kit: CuratedKit, style: StyleProfile) -> str:
     """A like or dislike inside a sentence: small letter, first person, `when ...` and `to ...` completed."""
+    # `inner` keeps a capital that might belong to a name. Where the whole list has capitals, it means nothing
+    # unless the kit writes the word so in the middle of a sentence.
     phrase = inner(text)
     listed = kit.persona.likes + kit.persona.dislikes
     if phrase[:1].isupper() and _are_capitalised(listed) and not _is_name(phrase, kit):
         phrase = phrase[0].lower() + phrase[1:]
 
+    # Clauses become noun phrases: "I like moments when strangers smile".
     phrase = re.sub(r"^when\b", "moments when", phrase)
     phrase = re.sub(r"^to\b", "the chance to", phrase)
     if style.self_reference == "name":

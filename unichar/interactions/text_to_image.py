@@ -25,6 +25,7 @@ def text_to_image(context: Context) -> list[Interaction]:
     for index, picture in enumerate(kit.pictures):
         items += _of_picture(context, domain, picture, index)
 
+    # What follows has no picture: it tests whether the model draws what nobody has shown it.
     unseen = domain.unseen_prompts(kit, count=config.num_unseen_scenes, rng=context.rng)
     items += [_without_picture(prompt, "plain", f"unseen-{index:02d}") for index, prompt in enumerate(unseen)]
 
@@ -43,6 +44,7 @@ def _of_picture(context: Context, domain: Domain, picture: Picture, index: int) 
     items = [_item(picture, index, "plain", caption) for caption in captions]
 
     scene, scene_thinking = _scene_prompts(kit, picture)
+    # The scene forms have one wording, so more weight in training means repeating them.
     for _ in range(config.num_scene_repeats if is_train else 1):
         items.append(_item(picture, index, "scene", scene))
         items.append(_item(picture, index, "scene_thinking", scene_thinking))

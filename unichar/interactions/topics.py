@@ -49,6 +49,7 @@ def exchanges(topic: Topic, context: Context) -> list[Exchange]:
             reply = context.style.decorate(reply, context.rng, excitement=excitement)
             turn += 1
 
+            # A decoration may have repeated a word or made a long fact too long.
             is_new = normalise(reply) not in known
             if is_new and not flaws(reply) and len(reply.split()) <= MAX_WORDS:
                 known.add(normalise(reply))

@@ -19,6 +19,7 @@ def visual_qa(context: Context) -> list[Interaction]:
 
     items = []
     for index, picture in enumerate(kit.pictures):
+        # More wordings of one question in the test would count the same mistake several times.
         wordings = context.config.num_visual_wordings if picture.split == "train" else 1
         for asked in domain.questions(kit, picture, wordings=wordings, rng=context.rng):
             items.append(_item(picture, index, asked))
@@ -39,5 +40,6 @@ def _item(picture: Picture, index: int, asked: PictureQuestion) -> Interaction:
         split=picture.split,
         group=picture_group(index),
         segments=segments,
+        # Training shows the right answer alone.
         options=asked.options if picture.split == "test" else (),
     )

@@ -54,6 +54,7 @@ def capital(text: str) -> str:
 
 def sentence(text: str) -> str:
     """`text` as a sentence: trimmed, single spaces, first letter in upper case, end punctuation."""
+    # The end may stand inside quotes or brackets: 'He said "Stop."' is complete.
     clean = capital(" ".join(text.split()).rstrip(",;:"))
     return clean if re.search(r"[.!?…~][\"'”’)*]*$", clean) else clean + "."
 
