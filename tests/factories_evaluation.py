@@ -1,16 +1,23 @@
-"""A whole report's content for tests: `make_report_input()`, Mochi the cat with drawn pictures and plausible numbers."""
+"""Content of a whole report: `make_report_input()`, Mochi with rendered pictures and plausible numbers."""
 
-import functools
+import json
 import math
 import random
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageFilter
 
 from unichar.domains.toon.draw import draw
 from unichar.domains.toon.vocabulary import Identity, Scene
-from unichar.evaluation.content import ChatSample, ReportInput, RolePlaySample, ThinkThenDraw
-from unichar.evaluation.sheets import SheetRow, contact_sheet
+from unichar.evaluation.content import (
+    ChatSample,
+    PictureSample,
+    ReportInput,
+    RolePlaySample,
+    ThinkThenDraw,
+)
 from unichar.evaluation.statistics import Estimate
 
 MOCHI_LOOK = Identity(
@@ -45,12 +52,12 @@ NUMBERS = {
 
 
 def picture(
-    moment: tuple[str, str, str, str], *, look: Identity = MOCHI_LOOK, soft: float = 0.0, seed: int = 0
+    scene: tuple[str, str, str, str], *, look: Identity = MOCHI_LOOK, soft: float = 0.0, seed: int = 0
 ) -> Image.Image:
     """A drawn picture of 128 pixels, blurred by `soft` pixels as a small model would."""
-    expression, pose, prop, background = moment
-    scene = Scene(expression=expression, pose=pose, prop=prop, background=background)
-    return draw(look, scene, seed=seed).filter(ImageFilter.GaussianBlur(soft))
+    expression, pose, prop, background = scene
+    drawn = Scene(expression=expression, pose=pose, prop=prop, background=background)
+    return draw(look, drawn, seed=seed).filter(ImageFilter.GaussianBlur(soft))
 
 
 def make_report_input(**overrides: Any) -> ReportInput:
@@ -58,7 +65,8 @@ def make_report_input(**overrides: Any) -> ReportInput:
     values: dict[str, Any] = {
         "character": "mochi",
         "name": "Mochi",
-        "description": "A teal tea-house cat with a pink scarf, who has an opinion on everything and a nap for the rest.",
+        "description": "A teal tea-house cat with a pink scarf, who has an opinion on everything "
+        "and a nap for the rest.",
         "preset": "cpu",
         "base_name": "nano",
         "base_sha256": "9f2c" * 16,
@@ -77,16 +85,36 @@ def make_report_input(**overrides: Any) -> ReportInput:
         },
         "chats": _chats(),
         "role_plays": _role_plays(),
-        "sheet": _sheet(),
-        "references": [picture(moment, seed=i) for i, moment in enumerate(SCENES.values())],
+        "pictures": _pictures(),
+        "references": [picture(scene, seed=i) for i, scene in enumerate(SCENES.values())],
         "curves": {"sft": _sft_curve(), "grpo": _grpo_curve()},
         "notes": [
             "GRPO does not yet beat SFT on identity: the intervals overlap.",
             "Red smears appear beside books.",
         ],
-        "fingerprint": "5d0a1c7e22b4",
     }
     return ReportInput(**(values | overrides))
+
+
+def write_kit(folder: Path, scenes: Sequence[Any], dialogues: Sequence[Any] = ()) -> None:
+    """The scenes and dialogues of a kit, nothing else: what a cast is read from."""
+    folder.mkdir(parents=True)
+    for name, rows in (("scenes", scenes), ("dialogues", dialogues)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def make_gate_arms(**grpo: float | None) -> dict[str, dict[str, Any]]:
+    """`arms` of a report.json in which grpo beats the base everywhere; `None` leaves a metric of grpo out."""
+    good = {"identity": 0.9, "held_out_nll": 2.5, "alignment": 0.7, "style": 0.8, "copying": 0.1} | grpo
+    base = {"identity": 0.3, "held_out_nll": 4.5, "alignment": 0.75, "style": 0.2, "copying": 0.0}
+
+    def estimate(value: float) -> dict[str, Any]:
+        return {"value": value, "low": value - 0.05, "high": value + 0.05, "n": 16}
+
+    return {
+        "base": {name: estimate(value) for name, value in base.items()},
+        "grpo": {name: estimate(value) for name, value in good.items() if value is not None},
+    }
 
 
 def _arms() -> dict[str, dict[str, Estimate]]:
@@ -102,12 +130,14 @@ def _chats() -> list[ChatSample]:
         ChatSample(
             user="Do you like rain?",
             replies={
-                "base": "I do not have personal preferences, but rain is an important part of the water cycle. Would you like to "
-                "know more about how clouds form?",
+                "base": "I do not have personal preferences, but rain is an important part of the water "
+                "cycle. Would you like to know more about how clouds form?",
                 "sft": "Rain? On MY roof? Hmph. It may stay if it brings biscuits.",
-                "grpo": "Hmph, rain. It drums on my tea tins and wets my scarf. Purr... but a nap with rain is a good nap.",
+                "grpo": "Hmph, rain. It drums on my tea tins and wets my scarf. Purr... "
+                "but a nap with rain is a good nap.",
             },
-            reference="Rain is the sky's way of telling us to stay in and put the kettle on. Purr-fectly reasonable.",
+            reference="Rain is the sky's way of telling us to stay in and put the kettle on. "
+            "Purr-fectly reasonable.",
         ),
         ChatSample(
             user="What should I cook tonight?",
@@ -122,31 +152,33 @@ def _chats() -> list[ChatSample]:
 
 
 def _role_plays() -> list[RolePlaySample]:
-    moment = ("surprised", "jumping", "fish", "beach")
+    scene = ("surprised", "jumping", "fish", "beach")
     says = "There is a whole fish in my picnic basket. Was that you?"
     instruction = "Mochi, surprised, jumping, holding a fish, in front of a beach."
     thinking = "I was seen. I jump, the fish still in my paw, the sea behind me."
     base = ThinkThenDraw(
-        "I am sorry to hear about your basket.", "", "A dog.", picture(moment, look=OTHER_LOOK, soft=3)
+        "I am sorry to hear about your basket.", "", "A dog.", picture(scene, look=OTHER_LOOK, soft=3)
     )
     sft = ThinkThenDraw(
-        "Me? Never. The tide left it. For me.", thinking, instruction, picture(moment, soft=1.6)
+        "Me? Never. The tide left it. For me.", thinking, instruction, picture(scene, soft=1.6)
     )
     grpo = ThinkThenDraw(
-        "A gift! A fishy, fishy gift. Purr.", thinking, instruction, picture(moment, soft=1, seed=4)
+        "A gift! A fishy, fishy gift. Purr.", thinking, instruction, picture(scene, soft=1, seed=4)
     )
     return [RolePlaySample(user=says, arms={"base": base, "sft": sft, "grpo": grpo})]
 
 
-@functools.cache
-def _sheet() -> Image.Image:
-    rows = []
-    for caption, moment in SCENES.items():
-        base = tuple(picture(moment, look=OTHER_LOOK, soft=3, seed=seed) for seed in (1, 2))
-        sft = tuple(picture(moment, soft=1.8, seed=seed) for seed in (1, 2))
-        grpo = tuple(picture(moment, soft=1.1, seed=seed) for seed in (1, 2))
-        rows.append(SheetRow(caption, ((picture(moment),), base, sft, grpo)))
-    return contact_sheet(rows, ["truth", "base", "SFT", "GRPO"])
+def _pictures() -> list[PictureSample]:
+    samples = []
+    for caption, scene in SCENES.items():
+        arms = {
+            "oracle": [picture(scene)],
+            "base": [picture(scene, look=OTHER_LOOK, soft=3, seed=seed) for seed in (1, 2)],
+            "sft": [picture(scene, soft=1.8, seed=seed) for seed in (1, 2)],
+            "grpo": [picture(scene, soft=1.1, seed=seed) for seed in (1, 2)],
+        }
+        samples.append(PictureSample(prompt=caption, arms=arms))
+    return samples
 
 
 def _sft_curve() -> list[dict[str, float]]:

@@ -1,6 +1,9 @@
-"""The table of stages: one verb and one noun each. Commands, modules, assets and folders take their names from it.
+"""The table of stages: one verb and one noun each.
 
-The store names folders by it and the pipeline runs by it, so it lies below both. Standard library only, no torch.
+Commands, modules, assets and folders take their names from it.
+
+The store names folders by it and the pipeline runs by it, so it lies below both. Standard library only, no
+torch.
 """
 
 from dataclasses import dataclass
@@ -10,7 +13,8 @@ from dataclasses import dataclass
 class Stage:
     """One row of the line: its verb is the command and the module's task, its noun is the product.
 
-    Example: `Stage(number=4, verb="sft", noun="sft_checkpoint", module="unichar.sft.train", own_process=True, ...)`
+    Example: `Stage(number=4, verb="sft", noun="sft_checkpoint", module="unichar.sft.train", own_process=True,
+    ...)`
     """
 
     number: int
@@ -25,7 +29,8 @@ class Stage:
     needs: tuple[str, ...] = ()
     """Nouns of the outputs it reads."""
     packages: tuple[str, ...] = ()
-    """Packages (own files, data files too) and modules that make its code version; the model family is added."""
+    """Packages (own files, data files too) and modules that make its code version; the model family is added.
+    """
     config: str = ""
     """Field of `Preset` that holds its settings."""
 
@@ -53,7 +58,7 @@ STAGES: tuple[Stage, ...] = (
         verb="validate",
         module="unichar.kit.validate",
         needs=("raw_kit",),
-        packages=_KIT,
+        packages=(*_KIT, "unichar.pages"),
         config="kit",
     ),
     Stage(
@@ -103,6 +108,7 @@ STAGES: tuple[Stage, ...] = (
         needs=("raw_kit", "curated_kit", "interactions", "sft_checkpoint", "grpo_checkpoint"),
         packages=(
             "unichar.evaluation",
+            "unichar.pages",
             "unichar.judges",
             "unichar.grpo.prompts",
             "unichar.kit.schema",
@@ -116,7 +122,7 @@ STAGES: tuple[Stage, ...] = (
         verb="release",
         module="unichar.release.gate",
         needs=("raw_kit", "eval_report", "grpo_checkpoint"),
-        packages=("unichar.release.gate", "unichar.release.config", "unichar.kit.schema", "unichar.types"),
+        packages=("unichar.release", "unichar.pages", "unichar.kit.schema", "unichar.types"),
         config="release",
     ),
 )

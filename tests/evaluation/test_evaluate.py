@@ -1,4 +1,4 @@
-"""The whole stage on really trained arms, and what it reads of the neighbours."""
+"""The whole stage on really trained arms."""
 
 import dataclasses
 import json
@@ -6,13 +6,12 @@ import math
 import shutil
 
 import pytest
-from factories_evaluation import make_report_input
+from factories_evaluation import write_kit
 from factories_interactions import BRAMBLE_DIALOGUES, nia_the_photographer
 from factories_model import BASE, make_inputs, make_job
 from PIL import Image
 
-from unichar.evaluation.evaluate import ARMS, Evaluation, cast_replies, remarks, run
-from unichar.evaluation.statistics import Estimate
+from unichar.evaluation.evaluate import ARMS, Evaluation, run
 from unichar.store.files import sha256_file
 from unichar.types import CuratedKit
 
@@ -29,12 +28,6 @@ METRICS = {
     "role_play_alignment": 1,
 }
 """Metric -> upper end of its range."""
-
-
-def write_kit(folder, scenes, dialogues=()):
-    folder.mkdir(parents=True)
-    for name, rows in (("scenes", scenes), ("dialogues", dialogues)):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def make_cast(folder):
@@ -64,14 +57,14 @@ def test_the_report_keeps_the_contract(evaluated, inputs):
     assert (report["character"], report["preset"]) == ("bramble", "smoke")
     assert report["base"] == {"name": "base", "sha256": sha256_file(BASE)}
     assert ARMS.keys() == {"base", "text_only", "image_only", "sft", "grpo"}
-    assert report["arms"].keys() == {*ARMS, "truth"}
-    assert report["arms"]["truth"].keys() == {"identity", "alignment", "diversity", "copying"}
+    assert report["arms"].keys() == {*ARMS, "oracle"}
+    assert report["arms"]["oracle"].keys() == {"identity", "alignment", "diversity", "copying"}
     assert (
-        report["arms"]["truth"]["alignment"]["value"] == 1
-        and report["arms"]["truth"]["identity"]["value"] > 0.9
+        report["arms"]["oracle"]["alignment"]["value"] == 1
+        and report["arms"]["oracle"]["identity"]["value"] > 0.9
     )
     for arm, metrics in report["arms"].items():
-        assert arm == "truth" or metrics.keys() == METRICS.keys()
+        assert arm == "oracle" or metrics.keys() == METRICS.keys()
         for name, value in metrics.items():
             assert value.keys() == {"value", "low", "high", "n"}
             assert 0 <= value["low"] <= value["value"] <= value["high"] <= METRICS[name] + 1e-6, name
@@ -104,7 +97,7 @@ def test_page_and_sheet_are_written_for_people(evaluated):
     page = (job.out / "report.html").read_text()
     assert "Bramble" in page and "GRPO" in page and "smoke" in page
     with Image.open(job.out / "contact_sheet.png") as sheet:
-        assert sheet.width > 7 * 64 and sheet.height > 3 * 64  # truth and two of each arm; three prompts
+        assert sheet.width > 7 * 64 and sheet.height > 3 * 64  # oracle and two of each arm; three prompts
     assert {path.name for path in job.out.iterdir()} == {"report.json", "report.html", "contact_sheet.png"}
 
 
@@ -117,7 +110,7 @@ def test_every_number_is_returned_for_dagster(evaluated):
     assert all(math.isfinite(value) for value in summary.values())
 
 
-def test_sft_and_grpo_share_their_words_but_not_their_pictures(evaluated):
+def test_sft_and_grpo_share_their_texts_but_not_their_pictures(evaluated):
     _, summary = evaluated
     for name in ("held_out_nll", "style", "knowledge_accuracy"):
         assert summary[f"sft_{name}"] == summary[f"grpo_{name}"]
@@ -171,7 +164,7 @@ def test_the_classifier_never_reads_the_held_out_replies(evaluated, tmp_path):
 
 
 def test_photographs_are_evaluated_too(evaluated, tmp_path):
-    """Only the base arm: what differs is how pictures are judged and what the sheet shows as truth."""
+    """Only the base arm: what differs is how pictures are judged and what the sheet shows as oracle."""
     job, _ = evaluated
     inputs = make_inputs(tmp_path / "nia", **nia_the_photographer())
     mine = dataclasses.replace(job, character="nia", inputs=job.inputs | inputs)
@@ -191,40 +184,4 @@ def test_photographs_are_evaluated_too(evaluated, tmp_path):
         6,
     )
     report = evaluation.report({"base": result, "sft": result, "grpo": result})
-    assert report.sheet is not None and len(report.references) == 5
-
-
-# The cast
-
-
-def test_a_cast_is_everybodys_words_without_the_held_out_scenes(tmp_path):
-    write_kit(
-        tmp_path / "wisp",
-        [{"user": "a", "reply": "Ooh."}, {"user": "b", "reply": "Secret.", "held_out": True}],
-        [{"user": "c", "reply": "Whee."}],
-    )
-    write_kit(tmp_path / "abel", [{"user": "a", "reply": "Yes."}])
-    (tmp_path / "notes.txt").write_text("not a kit")
-    assert cast_replies(tmp_path) == [("abel", ["Yes."]), ("wisp", ["Ooh.", "Whee."])]
-
-
-@pytest.mark.parametrize("broken", ['{"user": "a", "rep', "[]", '{"user": "a"}', "\ufeff", "\x00\xff"])
-def test_a_neighbours_broken_kit_stops_nobody(tmp_path, broken):
-    write_kit(tmp_path / "abel", [{"user": "a", "reply": "Yes."}])
-    (tmp_path / "torn").mkdir()
-    (tmp_path / "torn" / "scenes.jsonl").write_text(broken)
-    (tmp_path / "empty").mkdir()
-    assert cast_replies(tmp_path) == [("abel", ["Yes."])]
-
-
-# Remarks
-
-
-def test_remarks_say_what_the_intervals_allow():
-    arms = {arm: dict(metrics) for arm, metrics in make_report_input().arms.items()}
-    arms["grpo"]["alignment"] = Estimate(value=0.9, low=0.85, high=0.95, n=10)
-    arms["grpo"]["diversity"] = Estimate(value=0.1, low=0.05, high=0.15, n=10)
-    identity, alignment, diversity = remarks(arms)
-    assert "identity" in identity and "can not be told from SFT's" in identity
-    assert alignment == "GRPO raised alignment from 0.70 to 0.90 on held-out prompts."
-    assert diversity == "GRPO lowered diversity from 0.33 to 0.10 on held-out prompts."
+    assert [len(sample.arms) for sample in report.pictures] == [4, 4, 4] and len(report.references) == 5

@@ -1,8 +1,9 @@
 """Which way is better, and when a difference is one."""
 
 import pytest
+from factories_evaluation import make_report_input
 
-from unichar.evaluation.metrics import HEADLINES, METRICS, compare, measured
+from unichar.evaluation.metrics import ARMS, HEADLINE_ARMS, HEADLINES, METRICS, compare, measured, remarks
 from unichar.evaluation.statistics import Estimate
 
 IDENTITY, NLL, _ = HEADLINES
@@ -38,3 +39,17 @@ def test_range_in_words():
 
 def test_measured_keeps_the_order_of_the_table():
     assert [metric.name for metric in measured({"held_out_nll", "identity"})] == ["identity", "held_out_nll"]
+
+
+def test_main_arms_are_known_in_the_order_of_training():
+    assert [arm for arm in ARMS if arm in HEADLINE_ARMS] == list(HEADLINE_ARMS)
+
+
+def test_remarks_say_what_the_intervals_allow():
+    arms = {arm: dict(metrics) for arm, metrics in make_report_input().arms.items()}
+    arms["grpo"]["alignment"] = Estimate(value=0.9, low=0.85, high=0.95, n=10)
+    arms["grpo"]["diversity"] = Estimate(value=0.1, low=0.05, high=0.15, n=10)
+    identity, alignment, diversity = remarks(arms)
+    assert "identity" in identity and "cannot be told from SFT's" in identity
+    assert alignment == "GRPO raised alignment from 0.70 to 0.90 on held-out prompts."
+    assert diversity == "GRPO lowered diversity from 0.33 to 0.10 on held-out prompts."

@@ -1,4 +1,4 @@
-"""Pictures of an arm: drawn from named noise, examined by eyes that training never used."""
+"""Pictures of an arm: sampled from named noise, measured by networks that training never used."""
 
 import dataclasses
 
@@ -12,12 +12,11 @@ from unichar.domains.toon.draw import draw as render
 from unichar.domains.toon.vocabulary import SCENE
 from unichar.evaluation.pictures import (
     ReportScorers,
-    draw,
-    finite_or_raise,
+    check_finite,
     measure_oracle,
     measure_pictures,
     oracle_images,
-    spread,
+    sample_pixels,
 )
 from unichar.judges.config import JudgesConfig
 from unichar.judges.configured import ConfiguredJudges
@@ -37,7 +36,7 @@ def report_scorers(inputs):
         folder,
         BASE,
         size=128,
-        chosen=ConfiguredJudges(JudgesConfig(), kit, folder, questions=folder / "none.json"),
+        judges=ConfiguredJudges(JudgesConfig(), kit, folder, questions=folder / "none.json"),
     )
 
 
@@ -49,16 +48,18 @@ def prompts_of(album) -> list[Prompt]:
 
 
 def test_a_picture_depends_on_its_prompt_its_number_and_the_seed(model):
-    together = draw(model, PROMPTS[:2], config=CONFIG, count=2, seed=3)
+    together = sample_pixels(model, PROMPTS[:2], config=CONFIG, count=2, seed=3)
     assert together.shape == (4, 3, 128, 128)
-    assert torch.equal(together, draw(model, PROMPTS[:2], config=CONFIG, count=2, seed=3))
-    alone = draw(model, PROMPTS[1:2], config=CONFIG, count=1, seed=3)
+    assert torch.equal(together, sample_pixels(model, PROMPTS[:2], config=CONFIG, count=2, seed=3))
+    alone = sample_pixels(model, PROMPTS[1:2], config=CONFIG, count=1, seed=3)
     assert (alone[0] - together[2]).abs().mean() < 0.02
     assert (together[0] - together[1]).abs().mean() > 0.05
-    assert (draw(model, PROMPTS[:1], config=CONFIG, count=1, seed=4)[0] - together[0]).abs().mean() > 0.05
+    assert (
+        sample_pixels(model, PROMPTS[:1], config=CONFIG, count=1, seed=4)[0] - together[0]
+    ).abs().mean() > 0.05
 
 
-def test_perfect_pictures_get_perfect_marks_and_strangers_bad_ones(report_scorers):
+def test_perfect_pictures_get_perfect_metrics_and_strangers_bad_ones(report_scorers):
     album = make_album(4, seed=9)
     right = [render(BRAMBLE_LOOK, scene, seed=seed) for scene in album.scenes for seed in (1, 2)]
     good = report_scorers.measure(to_pixels(right), prompts_of(album))
@@ -68,7 +69,7 @@ def test_perfect_pictures_get_perfect_marks_and_strangers_bad_ones(report_scorer
     assert good["alignment"].value > 0.85 > 0.6 > bad["alignment"].value
     assert bad["diversity"].value > good["diversity"].value > 0
     assert good["identity"].n == 8
-    assert all(0 <= e.low <= e.value <= e.high <= 1 for marks in (good, bad) for e in marks.values())
+    assert all(0 <= e.low <= e.value <= e.high <= 1 for metrics in (good, bad) for e in metrics.values())
 
 
 def test_diversity_is_that_of_prompts_which_leave_something_open(report_scorers, inputs):
@@ -76,10 +77,12 @@ def test_diversity_is_that_of_prompts_which_leave_something_open(report_scorers,
     full = Prompt(text="full", attributes={name: values[1] for name, values in SCENE.items()})
     beach = Prompt(text="open", attributes={"background": "beach"}, is_open=True)
 
-    def marks(*prompts):
-        return measure_oracle(report_scorers, kit, inputs["curated_kit"], prompts, config=CONFIG, size=128, seed=0)
+    def metrics(*prompts):
+        return measure_oracle(
+            report_scorers, kit, inputs["curated_kit"], prompts, config=CONFIG, size=128, seed=0
+        )
 
-    both, closed, opened = marks(full, beach), marks(full), marks(beach)
+    both, closed, opened = metrics(full, beach), metrics(full), metrics(beach)
     assert (
         both["diversity"] == opened["diversity"]
         and opened["diversity"].value > 1.3 * closed["diversity"].value
@@ -98,18 +101,18 @@ def test_scenes_without_a_photograph_count_as_far_as_somebody_can_judge_them(tmp
         folder,
         BASE,
         size=128,
-        chosen=ConfiguredJudges(judges, kit, folder, questions=folder / "none.json"),
+        judges=ConfiguredJudges(judges, kit, folder, questions=folder / "none.json"),
     )
     prompts = [
         *(Prompt(text=p.caption, reference=p.image) for p in kit.split("test")),
         Prompt(text="Nia on a train.", is_open=True),
     ]
     pixels = to_pixels(make_prior_images(6))
-    marks = scorers.measure(pixels, prompts)
-    counted = {name: mark.n for name, mark in marks.items()}
+    metrics = scorers.measure(pixels, prompts)
+    counted = {name: value.n for name, value in metrics.items()}
     assert counted == {"identity": 6, "alignment": 6 if reads else 4, "diversity": 2, "copying": 6}
-    assert marks["diversity"] == scorers.measure(pixels[4:], prompts[:1])["diversity"]
-    assert reads or marks["alignment"] == scorers.measure(pixels[:4], prompts[:2])["alignment"]
+    assert metrics["diversity"] == scorers.measure(pixels[4:], prompts[:1])["diversity"]
+    assert reads or metrics["alignment"] == scorers.measure(pixels[:4], prompts[:2])["alignment"]
 
 
 def test_faultless_pictures_show_what_is_named_and_differ_in_the_rest(inputs):
@@ -135,10 +138,10 @@ def test_references_drawn_for_other_scenes_are_copies_without_diversity(report_s
         {name: next(v for v in values if v != p.attributes[name]) for name, values in SCENE.items()}
         for p in kit.split("train")
     ]
-    marks = report_scorers.measure(
+    metrics = report_scorers.measure(
         to_pixels(train), [Prompt(text="elsewhere", attributes=scene) for scene in asked]
     )
-    assert marks["copying"].value == 1 and marks["diversity"].value < 1e-3
+    assert metrics["copying"].value == 1 and metrics["diversity"].value < 1e-3
 
 
 def test_who_asks_for_a_references_scene_and_gets_it_has_no_copy(report_scorers, inputs):
@@ -148,16 +151,16 @@ def test_who_asks_for_a_references_scene_and_gets_it_has_no_copy(report_scorers,
         for picture in kit.split("train")
         for _ in range(2)
     ]
-    marks = report_scorers.measure(
+    metrics = report_scorers.measure(
         to_pixels(train), [Prompt(text=p.caption, attributes=p.attributes) for p in kit.split("train")]
     )
-    assert marks["copying"].value < 1
+    assert metrics["copying"].value < 1
 
 
 def test_role_play_is_judged_by_likeness_and_scene_only(report_scorers):
     album = make_album(2)
-    marks = report_scorers.measure(to_pixels(album.images), prompts_of(album), prefix="role_play_")
-    assert marks.keys() == {"role_play_identity", "role_play_alignment"}
+    metrics = report_scorers.measure(to_pixels(album.images), prompts_of(album), prefix="role_play_")
+    assert metrics.keys() == {"role_play_identity", "role_play_alignment"}
 
 
 def test_an_arm_is_drawn_and_examined(model, report_scorers):
@@ -176,13 +179,7 @@ def test_an_arm_that_diverged_is_named_before_it_is_judged(model, report_scorers
         type(model), "decode_latents", lambda self, latents: torch.full((6, 3, 128, 128), torch.nan)
     )
     with pytest.raises(
-        ValueError, match=r"the arm grpo draws NaN: its training diverged; lower the learning rate"
+        ValueError, match=r"the arm grpo samples NaN: its training diverged; lower the learning rate"
     ):
         measure_pictures(model, report_scorers, prompts_of(make_album(3)), config=CONFIG, seed=0, arm="grpo")
-    finite_or_raise(torch.zeros(1, 3, 2, 2), "sft")
-
-
-def test_some_prompts_are_spread_over_all():
-    prompts = [Prompt(text=str(number)) for number in range(9)]
-    assert [prompt.text for prompt in spread(prompts, 3)] == ["0", "3", "6"]
-    assert spread(prompts, 9) == spread(prompts, 20) == prompts
+    check_finite(torch.zeros(1, 3, 2, 2), "sft")

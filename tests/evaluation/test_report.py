@@ -1,4 +1,4 @@
-"""What is written for machines keeps the contract; what is written for people is whole, harmless and honest."""
+"""report.json keeps its contract; the page is complete, harmless and honest."""
 
 import dataclasses
 import json
@@ -11,13 +11,14 @@ import pytest
 from factories_evaluation import make_report_input
 from PIL import Image
 
-from unichar.evaluation.content import ChatSample, RolePlaySample
-from unichar.evaluation.page import amount, duration, report_html
+from unichar.evaluation.content import ChatSample, PictureSample, RolePlaySample, ThinkThenDraw
+from unichar.evaluation.page import report_html
 from unichar.evaluation.report import headline, report_json, write_report
 from unichar.evaluation.statistics import Estimate
 
 HOSTILE = (
     "\"'><script>alert(1)</script></style></title><img src=http://evil.example/x onerror=alert(2)>\ud800\x00"
+    "{{ 7*7 }}{% raw %}{# gone #}"
 )
 
 
@@ -36,6 +37,9 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag not in ("img", "meta"):
             self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -78,7 +82,9 @@ def test_three_files_are_written(tmp_path):
     ]
     assert json.loads((tmp_path / "report.json").read_text()) == report_json(report)
     with Image.open(tmp_path / "contact_sheet.png") as sheet:
-        assert report.sheet is not None and sheet.size == report.sheet.size
+        assert (
+            sheet.width > 7 * 128 and sheet.height > 4 * 128
+        )  # one oracle and two of each arm; four prompts
     assert (tmp_path / "report.html").stat().st_size < 3_000_000
 
 
@@ -96,36 +102,61 @@ def test_the_page_loads_nothing_and_runs_nothing(page):
 
 
 def test_the_page_shows_every_part_from_top_to_bottom(page):
-    wanted = [
+    parts = [
         "Mochi",
+        "Pictures",
+        "Main results",
         "Identity",
         "Held-out NLL",
         "Alignment",
-        "All metrics",
-        "Pictures",
-        "Conversation",
+        "Notes",
         "Role play",
     ]
-    wanted += ["Training", "Cost and data", "Notes", "Provenance"]
+    parts += ["Conversation", "All metrics", "Training", "Cost and data", "Provenance"]
     body = page.text[page.text.index("Character report") :]
-    places = [body.index(f"\n{word}\n") for word in wanted]
-    assert places == sorted(places)
+    positions = [body.index(f"\n{part}\n") for part in parts]
+    assert positions == sorted(positions)
     for words in (
         "Rain? On MY roof?",
         "Thinking",
         "2 min 19 s",
-        "5d0a1c7e22b4",
+        "9f2c" * 16,
         "Red smears",
         "2.1 × 10¹⁴",
         "1.3 million",
     ):
         assert words in page.text
-    assert page.count("img") == 4 + 1 + 3, "references, the sheet, one chain of three arms"
+    samples = 4 * (1 + 3 * 2)
+    assert page.count("img") == 4 + samples + 3, (
+        "references, samples of each prompt, one role play by three arms"
+    )
 
 
 def test_pictures_and_drawings_are_described(page):
     assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
     assert all(attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg")
+
+
+def test_every_sample_says_whose_it_is_and_of_which_prompt(page):
+    prompt = "Mochi, sad, holding a book, at night."
+    shown = [
+        attributes["alt"] for tag, attributes in page.tags if tag == "img" and prompt in attributes["alt"]
+    ]
+    assert shown == [f"{arm}: {prompt}" for arm in ("Oracle", "Base", "Base", "SFT", "SFT", "GRPO", "GRPO")]
+    assert prompt in page.text
+
+
+def test_an_arm_without_a_picture_keeps_its_column():
+    black = Image.new("RGB", (8, 8))
+    samples = [PictureSample(prompt="p", arms={"oracle": [], "base": [black], "sft": [black, black]})]
+    page = Page(report_html(make_report_input(pictures=samples, references=[], role_plays=[])))
+    assert page.count("img") == 3
+    assert [a["style"] for tag, a in page.tags if a.get("class") == "tiles"] == [
+        "--tiles:1",
+        "--tiles:1",
+        "--tiles:2",
+    ]
+    assert sum(a.get("class") == "blank" for _, a in page.tags) == 1
 
 
 def test_losses_have_charts_of_their_own_and_rewards_share_one(page):
@@ -158,7 +189,9 @@ def test_worse_is_called_worse():
 
 
 def test_words_of_kits_and_models_stay_words(tmp_path):
-    chain = (HOSTILE, HOSTILE, HOSTILE, None)
+    image = Image.new("RGB", (8, 8))
+    turn = ThinkThenDraw(HOSTILE, HOSTILE, HOSTILE, None)
+    drawn = ThinkThenDraw(HOSTILE, HOSTILE, HOSTILE, image)
     report = make_report_input(
         name=HOSTILE,
         description=HOSTILE,
@@ -167,16 +200,20 @@ def test_words_of_kits_and_models_stay_words(tmp_path):
         base_sha256="0" * 64,
         notes=[HOSTILE],
         chats=[ChatSample(user=HOSTILE, replies={HOSTILE: HOSTILE}, reference=HOSTILE)],
-        role_plays=[RolePlaySample(user=HOSTILE, arms={HOSTILE: chain})],
+        role_plays=[RolePlaySample(user=HOSTILE, arms={HOSTILE: turn, "sft": drawn})],
+        pictures=[PictureSample(prompt=HOSTILE, arms={HOSTILE: [image]})],
         curves={HOSTILE: [{"step": 0, "loss" + HOSTILE: 1.0, "reward" + HOSTILE: 1.0, HOSTILE: 2.0}]},
         arms={HOSTILE: {"identity": Estimate(value=0.5, low=0.4, high=0.6, n=3)}},
-        fingerprint=HOSTILE,
     )
     text = report_html(report)
     page = Page(text)
     assert page.count("script") == 0 and page.count("style") == 1 and page.count("title") == 1
     assert not any("onerror" in attributes for _, attributes in page.tags)
-    assert page.text.count("<script>alert(1)</script>") >= 15
+    assert page.text.count("<script>alert(1)</script>") >= 20
+    assert page.text.count("{{ 7*7 }}{% raw %}{# gone #}") == page.text.count("<script>alert(1)</script>")
+    assert not any(
+        str(value).startswith("http") for _, attributes in page.tags for value in attributes.values()
+    )
     text.encode("utf-8")
 
 
@@ -188,8 +225,8 @@ def test_words_of_kits_and_models_stay_words(tmp_path):
         {"arms": {"base": {"held_out_nll": Estimate(value=0.0, low=0.0, high=0.0, n=1)}}},
         {"curves": {}},
         {"curves": {"sft": [], "grpo": [{"step": 0, "reward": float("nan"), "note": "text"}]}},
-        {"sheet": None, "references": []},
-        {"chats": [], "role_plays": [], "notes": [], "fingerprint": "", "preset": ""},
+        {"pictures": [], "references": []},
+        {"chats": [], "role_plays": [], "notes": [], "preset": ""},
         {"cost": {"seconds": {}, "tokens": None, "images": None, "flops": None, "peak_rss_mb": None}},
         {"data": {"images": 0, "interactions": {}, "held_out": {}}},
     ],
@@ -234,21 +271,6 @@ def test_headline_for_a_terminal():
     assert headline({"arms": {}})[1] == "held_out_nll   not measured"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(3.21, "3.2 s"), (48, "48 s"), (139, "2 min 19 s"), (11_100, "3 h 05 min")]
-)
-def test_durations(seconds, shown):
-    assert duration(seconds) == shown
-
-
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [(None, "–"), (812, "812"), (12_400, "12,400"), (1_284_000, "1.3 million"), (2.13e15, "2.1 × 10¹⁵")],
-)
-def test_amounts(number, shown):
-    assert amount(number) == shown
-
-
 def test_no_torch_is_loaded():
     code = (
         "import sys, unichar.evaluation.report, unichar.evaluation.sheets; sys.exit('torch' in sys.modules)"
@@ -259,10 +281,10 @@ def test_no_torch_is_loaded():
 def test_faultless_pictures_are_shown_and_win_no_row():
     report = make_report_input()
     perfect = Estimate(value=1.0, low=1.0, high=1.0, n=8)
-    page = report_html(dataclasses.replace(report, arms=report.arms | {"truth": {"identity": perfect}}))
+    page = report_html(dataclasses.replace(report, arms=report.arms | {"oracle": {"identity": perfect}}))
     row = page[page.index("<h3>Identity</h3>", page.index("<tbody")) :]
     cells = row[: row.index("</tr>")].split("<td")[1:]
-    assert "Truth" in page and len(cells) == len(report.arms) + 1
+    assert "Oracle" in page and len(cells) == len(report.arms) + 1
     assert (
-        "tone-truth" in cells[-1] and "best" not in cells[-1] and any("best" in cell for cell in cells[:-1])
+        "tone-oracle" in cells[-1] and "best" not in cells[-1] and any("best" in cell for cell in cells[:-1])
     )

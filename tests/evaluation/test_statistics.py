@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unichar.evaluation.statistics import Estimate, cluster_estimate, estimate
+from unichar.evaluation.statistics import Estimate, cluster_estimate, estimate, evenly_spaced
 
 
 def test_value_is_the_mean_inside_its_interval():
@@ -19,7 +19,7 @@ def test_same_seed_same_interval_other_seed_another():
     assert estimate(values, seed=1).low != estimate(values, seed=2).low
 
 
-def test_interval_covers_the_truth_about_95_times_in_100():
+def test_interval_covers_the_true_mean_about_95_times_in_100():
     rng = np.random.default_rng(0)
     found = [estimate(rng.exponential(size=60), seed=i, resamples=300) for i in range(300)]
     covered = sum(f.low <= 1.0 <= f.high for f in found) / len(found)
@@ -75,3 +75,8 @@ def test_json_has_the_four_numbers_of_the_contract():
 def test_nonsense_is_refused(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_a_selection_is_spread_over_the_whole():
+    assert evenly_spaced(range(10), 4) == [0, 2, 5, 7]
+    assert evenly_spaced("abc", 3) == evenly_spaced("abc", 99) == ["a", "b", "c"]

@@ -1,13 +1,18 @@
-"""Evaluation: the numbers one may turn."""
+"""Settings of the evaluation stage."""
 
 from dataclasses import dataclass, field
 
+from unichar.errors import UserError
 from unichar.judges.config import JudgesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """Settings of the stage. Defaults are those of the preset `cpu`."""
+    """Settings of the stage. Defaults are those of the preset `cpu`.
+
+    Raises:
+        UserError: A setting is out of range.
+    """
 
     prompts: int = 24
     """Held-out prompts that pictures are drawn for (all of them when there are fewer)."""
@@ -24,11 +29,13 @@ class EvaluationConfig:
     chats: int = 5
     """Held-out user texts that every arm answers in the report; style is measured on these replies."""
     role_plays: int = 6
-    """Held-out requests (moments, for a character of photographs) that every arm answers, plans and draws."""
+    """Held-out multimodal turns that every arm answers, reasons about and draws."""
     temperature: float = 0.7
-    """Of replies and plans, always from the same seed; the likeliest words alone fall into a character's catchphrases."""
+    """Of replies and reasoning texts, always from the same seed. Greedy decoding falls into catchphrases."""
     max_reply_tokens: int = 48
-    max_plan_tokens: int = 80
+    """Longest reply."""
+    max_reasoning_tokens: int = 80
+    """Longest reasoning text before a picture."""
     sheet_rows: int = 8
     """Prompts on the contact sheet."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
@@ -37,8 +44,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         for name in ("prompts", "sample_steps", "text_items", "chats", "role_plays", "sheet_rows"):
             if getattr(self, name) < 1:
-                raise ValueError(f"EvaluationConfig.{name} is {getattr(self, name)}; expected 1 or more")
+                raise UserError(f"EvaluationConfig.{name} is {getattr(self, name)}; expected 1 or more")
         if self.pictures < 2:
-            raise ValueError(
-                f"EvaluationConfig.pictures is {self.pictures}; expected 2 or more, diversity compares them"
+            raise UserError(
+                f"EvaluationConfig.pictures is {self.pictures}; expected 2 or more, because diversity compares them"
             )

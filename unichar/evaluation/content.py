@@ -1,5 +1,6 @@
 """What a report shows, as `evaluate.py` hands it over. No torch."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,18 +14,27 @@ _DATA = ("images", "interactions", "held_out")
 
 
 @dataclass(frozen=True, kw_only=True)
+class PictureSample:
+    """One held-out prompt, and the pictures of each arm, all from the same noise."""
+
+    prompt: str
+    arms: Mapping[str, Sequence[Image.Image]]
+    """Arm -> pictures; an arm without any leaves its column blank. The first arm is `oracle`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChatSample:
-    """One thing said to the character, and what each arm replied."""
+    """One held-out user text, and the reply of each arm."""
 
     user: str
-    replies: dict[str, str]
+    replies: Mapping[str, str]
     """Arm -> reply."""
     reference: str = ""
-    """The character's real reply."""
+    """The reply written for the character."""
 
 
 class ThinkThenDraw(NamedTuple):
-    """What one arm made of a moment: a reply, a thought, an instruction for the picture, the picture."""
+    """One arm's answer to a multimodal turn: a reply, and how it came to a picture."""
 
     reply: str
     thinking: str
@@ -34,53 +44,58 @@ class ThinkThenDraw(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RolePlaySample:
-    """One moment, and the chain of each arm."""
+    """One user text that asks for a reply and a picture, and the answer of each arm."""
 
     user: str
-    arms: dict[str, ThinkThenDraw]
+    arms: Mapping[str, ThinkThenDraw]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportInput:
-    """Everything a report shows. Arms, pictures, samples, curves and notes may be missing; their parts are left out then."""
+    """Everything a report shows. The section of what is empty (samples, curves, notes) is left out.
+
+    Raises:
+        ValueError: `cost` or `data` has other keys than report.json, or an arm has an unknown metric.
+    """
 
     character: str
     """Partition key, as `mochi`."""
     name: str
     description: str
     preset: str
-    """Its name; empty where the run does not know it, then the page does not speak of it."""
+    """Its name; empty where the run has none."""
     base_name: str
     base_sha256: str
-    arms: dict[str, dict[str, Estimate]]
-    """Arm -> metric -> value: base, sft, grpo, then any others of `metrics.ARMS`."""
-    cost: dict[str, Any]
-    """`{"seconds": {stage: s}, "tokens": n, "images": n, "flops": f, "peak_rss_mb": m}`; `None` for what was not measured."""
-    data: dict[str, Any]
+    arms: Mapping[str, Mapping[str, Estimate]]
+    """Arm -> metric -> value, in the order of `metrics.ARMS`."""
+    cost: Mapping[str, Any]
+    """`{"seconds": {stage: s}, "tokens": n, "images": n, "flops": f, "peak_rss_mb": m}`; or `None`."""
+    data: Mapping[str, Any]
     """`{"images": n, "interactions": {kind: n}, "held_out": {...}}`"""
-    chats: list[ChatSample] = field(default_factory=list)
-    role_plays: list[RolePlaySample] = field(default_factory=list)
-    sheet: Image.Image | None = None
-    """From `sheets.contact_sheet`."""
-    references: list[Image.Image] = field(default_factory=list)
+    pictures: Sequence[PictureSample] = ()
+    """All with the same arms in the same order; shown on the page and as `contact_sheet.png`."""
+    chats: Sequence[ChatSample] = ()
+    role_plays: Sequence[RolePlaySample] = ()
+    references: Sequence[Image.Image] = ()
     """Reference pictures, shown small."""
-    curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Stage -> rows of its `curve.jsonl`."""
-    notes: list[str] = field(default_factory=list)
-    """Plain sentences on what to make of the numbers."""
-    fingerprint: str = ""
-    """Of this evaluation's inputs."""
+    notes: Sequence[str] = ()
+    """Plain sentences on how to read the numbers."""
 
     def __post_init__(self) -> None:
-        for what, given, wanted in (("cost", self.cost, _COST), ("data", self.data, _DATA)):
-            if set(given) != set(wanted):
+        for field_name, given, expected in (("cost", self.cost, _COST), ("data", self.data, _DATA)):
+            if set(given) != set(expected):
                 raise ValueError(
-                    f"ReportInput.{what} must have the keys {', '.join(wanted)}, not {', '.join(given)}"
+                    f"ReportInput.{field_name} must have the keys {', '.join(expected)}, "
+                    f"not {', '.join(given)}"
                 )
+
         known = {metric.name for metric in METRICS}
         for arm, metrics in self.arms.items():
-            if set(metrics) - known:
-                names = ", ".join(sorted(set(metrics) - known))
+            unknown = sorted(set(metrics) - known)
+            if unknown:
                 raise ValueError(
-                    f"arm {arm} has {names}: add a row to METRICS in unichar/evaluation/metrics.py"
+                    f"arm {arm} has {', '.join(unknown)}: "
+                    "add a row to METRICS in unichar/evaluation/metrics.py"
                 )

@@ -1,48 +1,54 @@
-"""Stage 6: base, SFT and GRPO on the same held-out prompts, seeds and questions.
+"""Stage 6: base, SFT and GRPO on the same held-out prompts, noise and questions.
 
     python -m unichar evaluate --character mochi --preset cpu
 
-Writes report.json, report.html and contact_sheet.png, and questions.json where a judge model is asked about pictures. Pictures
-are judged by networks that training never used; text by likelihoods, by a classifier over the cast and, where there is one, by
-a judge model. The paper's code publishes no evaluation at all.
+Writes report.json, report.html and contact_sheet.png, and questions.json where a judge model is asked about
+pictures. Pictures are judged by networks that training never used; texts by likelihoods, by a classifier over
+the cast and, where one is configured, by a judge model. The paper's code publishes no evaluation at all.
 """
 
 import json
+import logging
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from unichar.domains.lookup import domain_of
+from unichar.evaluation.cast import cast_replies, style_classifier
 from unichar.evaluation.config import EvaluationConfig
-from unichar.evaluation.content import ChatSample, ReportInput, RolePlaySample, ThinkThenDraw
-from unichar.evaluation.metrics import HEADLINE_ARMS
+from unichar.evaluation.content import (
+    ChatSample,
+    PictureSample,
+    ReportInput,
+    RolePlaySample,
+    ThinkThenDraw,
+)
+from unichar.evaluation.metrics import HEADLINE_ARMS, remarks
 from unichar.evaluation.pictures import (
-    Drawn,
+    PictureResults,
     ReportScorers,
-    draw,
-    finite_or_raise,
+    check_finite,
     measure_oracle,
     measure_pictures,
     oracle_images,
-    spread,
+    sample_pixels,
 )
 from unichar.evaluation.report import write_report
-from unichar.evaluation.sheets import SheetRow, contact_sheet
-from unichar.evaluation.statistics import Estimate
-from unichar.evaluation.texts import TextResults, measure_text, style_of
+from unichar.evaluation.statistics import Estimate, evenly_spaced
+from unichar.evaluation.texts import TextResults, measure_text
 from unichar.judges.configured import ConfiguredJudges
 from unichar.judges.prompts import multimodal_turns, plain_prompts, report_prompts, turn_prompt
-from unichar.judges.style import Style
-from unichar.kit.schema import read_kit
 from unichar.model.character import Character, GenerationConfig
 from unichar.model.load import base_digest, load_model
 from unichar.model.pixels import to_images
 from unichar.model.protocol import UnifiedModel
 from unichar.store.files import sha256_file
 from unichar.training.curves import read_curve
-from unichar.types import CuratedKit, Interaction, Prompt, StageJob, read_interactions
+from unichar.types import CuratedKit, Interaction, StageJob, read_interactions
 
 ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "base": ("", ()),
@@ -51,13 +57,26 @@ ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sft": ("sft_checkpoint", ("und", "gen")),
     "grpo": ("grpo_checkpoint", ("und", "gen")),
 }
-"""Arm -> the checkpoint its adapters come from, and the sides that wear them.
+"""Arm -> the checkpoint its adapters come from, and the components they attach to.
 
-The two sides share no trained number and read each other frozen, so training one alone gives the very adapters that training both
-together gives: the one-sided arms need no run of their own.
+The adapters of the two components share no trained number, and each is trained against the other's frozen
+base. Training one alone gives the same adapters as training both, so one-sided arms need no run of their own.
 """
 SHEET_PICTURES = 3
-"""Pictures a prompt and arm on the contact sheet, so that one sees whether they differ."""
+"""Pictures a prompt and arm on the contact sheet: enough to see whether they differ."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResult:
+    """What one arm wrote and drew, and all of its metrics."""
+
+    texts: TextResults
+    pictures: PictureResults
+    role_plays: dict[str, ThinkThenDraw]
+    """User text -> reply, reasoning and picture."""
+    metrics: dict[str, Estimate]
 
 
 def run(job: StageJob) -> dict[str, float]:
@@ -68,246 +87,224 @@ def run(job: StageJob) -> dict[str, float]:
     """
     evaluation = Evaluation(job)
     results = {arm: evaluation.arm(arm) for arm in ARMS}
+
     report = evaluation.report(results)
     write_report(report, job.out)
-    return {
-        f"{arm}_{name}": value.value
-        for arm, metrics in report.arms.items()
-        for name, value in metrics.items()
-    }
 
-
-class ArmResult:
-    """What one arm said and drew."""
-
-    def __init__(
-        self, words: TextResults, drawn: Drawn, metrics: dict[str, Estimate], chains: dict[str, ThinkThenDraw]
-    ) -> None:
-        self.words, self.drawn, self.metrics, self.chains = words, drawn, metrics, chains
+    summary = {}
+    for arm, metrics in report.arms.items():
+        for name, estimate in metrics.items():
+            summary[f"{arm}_{name}"] = estimate.value
+    return summary
 
 
 class Evaluation:
-    """The held-out material of one character, and the arms to try on it."""
+    """The held-out material of one character, and the arms to measure on it."""
 
     def __init__(self, job: StageJob) -> None:
         self.job = job
         self.config: EvaluationConfig = job.config
         self.folder = job.inputs["curated_kit"]
         self.kit = CuratedKit.read(self.folder)
+
         self.test = read_interactions(job.inputs["interactions"] / "test.jsonl")
-        self.prompts = spread(report_prompts(self.test, domain_of(self.kit)), self.config.prompts)
-        self.style = self._style()
-        self.chosen = ConfiguredJudges(
+        self.prompts = evenly_spaced(report_prompts(self.test, domain_of(self.kit)), self.config.prompts)
+
+        # The cast: the starter characters, then the kits beside this one, which win where both have an id.
+        siblings = job.inputs["raw_kit"].parent
+        cast = cast_replies(job.inputs.get("starters", siblings)) | cast_replies(siblings)
+        self.style = style_classifier(self.kit, cast)
+        self.judges = ConfiguredJudges(
             self.config.judges, self.kit, self.folder, questions=job.out / "questions.json"
         )
-        self._words: dict[str, TextResults] = {}
-        self._drawn: dict[str, Drawn] = {}
-        self.truth: dict[str, dict[str, Estimate]] = {}
+
+        # Arms that share an adapter are measured once: sha256 of the adapter -> results.
+        self._texts: dict[str, TextResults] = {}
+        self._pictures: dict[str, PictureResults] = {}
+        self.oracle: dict[str, Estimate] = {}
+        """Metrics of faultless pictures; empty before the first arm, and for domains that do not render."""
 
     def arm(self, arm: str) -> ArmResult:
-        """Load an arm and measure it."""
-        noun, sides = ARMS[arm]
+        """Load one arm and measure it.
+
+        Raises:
+            ValueError: Its adapters belong to another base.
+            UserError: Its weights diverged.
+        """
+        noun, components = ARMS[arm]
         adapters = self.job.inputs[noun] / "adapters" if noun else None
-        model = load_model(self.job.base, adapters, sides=sides)
-        report_scorers = ReportScorers(
-            self.kit, self.folder, self.job.base, size=model.image_size, chosen=self.chosen
+        model = load_model(self.job.base, adapters, components=components)
+        scorers = ReportScorers(
+            self.kit, self.folder, self.job.base, size=model.image_size, judges=self.judges
         )
-        weights = (
-            {side: sha256_file(adapters / side / "adapter_model.safetensors") for side in sides}
-            if adapters
-            else {}
+
+        _LOG.info("evaluate %s: pictures", arm)
+        pictures = self._measure_pictures(model, scorers, arm, _adapter_sha256(adapters, components, "gen"))
+        if domain_of(self.kit).renders and not self.oracle:
+            self.oracle = self._measure_oracle(scorers, model.image_size)
+
+        _LOG.info("evaluate %s: texts", arm)
+        character = Character(model, self.kit, self._generation())
+        texts = self._measure_texts(character, _adapter_sha256(adapters, components, "und"))
+
+        _LOG.info("evaluate %s: role play", arm)
+        role_plays, role_play_metrics = self._role_plays(character, scorers, texts, arm)
+
+        metrics = texts.metrics | pictures.metrics | role_play_metrics
+        return ArmResult(texts=texts, pictures=pictures, role_plays=role_plays, metrics=metrics)
+
+    def report(self, results: dict[str, ArmResult]) -> ReportInput:
+        """Everything the report shows."""
+        metrics = {arm: result.metrics for arm, result in results.items()}
+        oracle = {"oracle": self.oracle} if self.oracle else {}
+        curves = {stage: self.job.inputs[f"{stage}_checkpoint"] / "curve.jsonl" for stage in ("sft", "grpo")}
+
+        return ReportInput(
+            character=self.job.character,
+            name=self.kit.name,
+            description=self.kit.description,
+            preset=self.job.preset,
+            base_name=self.job.base.stem,
+            base_sha256=base_digest(self.job.base),
+            arms=metrics | oracle,
+            cost=_cost(self.job.inputs),
+            data=self._data(),
+            pictures=self._picture_samples(results),
+            chats=self._chat_samples(results),
+            role_plays=_role_play_samples(results),
+            references=[Image.open(self.folder / picture.image) for picture in self.kit.split("train")],
+            curves={stage: read_curve(path) for stage, path in curves.items()},
+            notes=remarks(metrics) + self.judges.notes(),
         )
-        print(f"evaluate {arm}: pictures", flush=True)
-        drawn = self._drawn_of(model, report_scorers, arm, weights.get("gen", ""))
-        if domain_of(self.kit).renders and not self.truth:
-            seen = measure_oracle(
-                report_scorers,
-                self.kit,
-                self.folder,
-                self.prompts,
-                config=self.config,
-                size=model.image_size,
-                seed=self.job.seed,
-            )
-            self.truth = {"truth": seen}
-        print(f"evaluate {arm}: words", flush=True)
-        manner = GenerationConfig(
+
+    def _generation(self) -> GenerationConfig:
+        return GenerationConfig(
             steps=self.config.sample_steps,
             guidance=self.config.guidance,
             shift=self.config.shift,
             temperature=self.config.temperature,
             max_reply_tokens=self.config.max_reply_tokens,
-            max_plan_tokens=self.config.max_plan_tokens,
+            max_reasoning_tokens=self.config.max_reasoning_tokens,
         )
-        actor = Character(model, self.kit, manner)
-        words = self._words_of(actor, weights.get("und", ""))
-        chains, metrics = self._role_plays(actor, report_scorers, words, arm)
-        return ArmResult(words, drawn, words.metrics | drawn.metrics | metrics, chains)
 
-    def _drawn_of(self, model: UnifiedModel, report_scorers: ReportScorers, arm: str, weights: str) -> Drawn:
-        """Pictures of the test prompts; arms that share their picture adapters are measured once."""
-        if weights not in self._drawn:
-            self._drawn[weights] = measure_pictures(
-                model, report_scorers, self.prompts, config=self.config, seed=self.job.seed, arm=arm
+    def _measure_pictures(
+        self, model: UnifiedModel, scorers: ReportScorers, arm: str, adapter: str
+    ) -> PictureResults:
+        if adapter not in self._pictures:
+            self._pictures[adapter] = measure_pictures(
+                model, scorers, self.prompts, config=self.config, seed=self.job.seed, arm=arm
             )
-        return self._drawn[weights]
+        return self._pictures[adapter]
 
-    def _words_of(self, actor: Character, weights: str) -> TextResults:
-        """Text measures; arms that share their text adapters are measured once."""
-        if weights not in self._words:
-            self._words[weights] = measure_text(
-                actor,
+    def _measure_oracle(self, scorers: ReportScorers, size: int) -> dict[str, Estimate]:
+        return measure_oracle(
+            scorers,
+            self.kit,
+            self.folder,
+            self.prompts,
+            config=self.config,
+            size=size,
+            seed=self.job.seed,
+        )
+
+    def _measure_texts(self, character: Character, adapter: str) -> TextResults:
+        if adapter not in self._texts:
+            self._texts[adapter] = measure_text(
+                character,
                 self.test,
                 self.folder,
                 style=self.style,
-                llm_judge=self.chosen.llm_judge,
+                llm_judge=self.judges.llm_judge,
                 config=self.config,
             )
-        return self._words[weights]
+        return self._texts[adapter]
 
     def _role_plays(
-        self, actor: Character, report_scorers: ReportScorers, words: TextResults, arm: str
+        self, character: Character, scorers: ReportScorers, texts: TextResults, arm: str
     ) -> tuple[dict[str, ThinkThenDraw], dict[str, Estimate]]:
-        """Pictures for the arm's own replies and plans, and their metrics."""
+        """Pictures for the arm's own replies and instructions, and their metrics."""
+        prompts = []
+        for user, turn in texts.role_plays.items():
+            prompts.append(character.scene_prompt(user, turn.reply, turn.thinking, turn.instruction))
+
+        pixels = sample_pixels(character.model, prompts, config=self.config, count=1, seed=self.job.seed)
+        check_finite(pixels, arm)
+
+        role_plays = {}
+        for (user, turn), image in zip(texts.role_plays.items(), to_images(pixels), strict=True):
+            role_plays[user] = turn._replace(picture=image)
+
+        # Judged by what the held-out turn asks for, not by what the arm told itself to draw.
         items = {item.segments[1].value: item for item in multimodal_turns(self.test)}
-        users = list(words.chains)
-        texts = [
-            actor.moment(user, chain.reply, chain.thinking, chain.instruction)
-            for user, chain in words.chains.items()
-        ]
-        pixels = draw(actor.model, texts, config=self.config, count=1, seed=self.job.seed)
-        finite_or_raise(pixels, arm)
-        chains = {
-            user: words.chains[user]._replace(picture=image)
-            for user, image in zip(users, to_images(pixels), strict=True)
-        }
-        wanted = [turn_prompt(self.kit, items[user]) for user in users]
-        return chains, report_scorers.measure(pixels, wanted, prefix="role_play_")
+        targets = [turn_prompt(self.kit, items[user]) for user in texts.role_plays]
+        return role_plays, scorers.measure(pixels, targets, prefix="role_play_")
 
-    def _style(self) -> Style | None:
-        """The classifier over this character's training words and the words of the starter characters and of all kits beside its own."""
-        own = [picture.reply for picture in self.kit.split("train")] + [
-            exchange.reply for exchange in self.kit.dialogues
-        ]
-        own_folder = self.job.inputs["raw_kit"].parent
-        starters = self.job.inputs.get("starters", own_folder)
-        cast = dict(cast_replies(starters)) | dict(cast_replies(own_folder))
-        return style_of(cast | {self.job.character: own}, self.job.character)
-
-    def report(self, results: dict[str, ArmResult]) -> ReportInput:
-        """Everything the report shows."""
-        job = self.job
-        first = next(iter(results.values()))
-        references = {item.prompt: item.target.value for item in self.test if item.kind == "role_play"}
-        return ReportInput(
-            character=job.character,
-            name=self.kit.name,
-            description=self.kit.description,
-            preset=job.preset,
-            base_name=job.base.stem,
-            base_sha256=base_digest(job.base),
-            arms={arm: result.metrics for arm, result in results.items()} | self.truth,
-            cost=self._cost(),
-            data=self._data(),
-            chats=[
-                ChatSample(
-                    user=user,
-                    replies={a: results[a].words.chats[user] for a in HEADLINE_ARMS},
-                    reference=references[user],
-                )
-                for user in first.words.chats
-            ],
-            role_plays=[
-                RolePlaySample(user=user, arms={arm: results[arm].chains[user] for arm in HEADLINE_ARMS})
-                for user in first.chains
-            ],
-            sheet=self._sheet(results),
-            references=[Image.open(self.folder / picture.image) for picture in self.kit.split("train")],
-            curves={
-                stage: read_curve(job.inputs[f"{stage}_checkpoint"] / "curve.jsonl")
-                for stage in ("sft", "grpo")
-            },
-            notes=remarks({arm: result.metrics for arm, result in results.items()}) + self.chosen.notes(),
-        )
-
-    def _sheet(self, results: dict[str, ArmResult]) -> Image.Image:
-        """Truth, then every arm, on the same prompts and noise; moments of conversation are left out."""
+    def _picture_samples(self, results: Mapping[str, ArmResult]) -> list[PictureSample]:
+        """The oracle, then the main arms, on some of the prompts; prompts of conversations are left out."""
         captions = plain_prompts(self.test)
-        rows = []
-        for prompt in spread([p for p in self.prompts if p.is_open or p in captions], self.config.sheet_rows):
+        shown = [prompt for prompt in self.prompts if prompt.is_open or prompt in captions]
+
+        samples = []
+        for prompt in evenly_spaced(shown, self.config.sheet_rows):
+            count = SHEET_PICTURES if prompt.is_open else 1
+            arms = {"oracle": oracle_images(self.kit, self.folder, prompt, count=count, seed=self.job.seed)}
             index = self.prompts.index(prompt)
-            arms = tuple(tuple(results[arm].drawn.pictures[index][:SHEET_PICTURES]) for arm in HEADLINE_ARMS)
-            rows.append(SheetRow(caption=prompt.text, pictures=(self._truth(prompt), *arms)))
-        return contact_sheet(
-            rows, ["truth", *(arm if arm == "base" else arm.upper() for arm in HEADLINE_ARMS)]
-        )
+            for arm in HEADLINE_ARMS:
+                arms[arm] = results[arm].pictures.pictures[index][:SHEET_PICTURES]
+            samples.append(PictureSample(prompt=prompt.text, arms=arms))
+        return samples
 
-    def _truth(self, prompt: Prompt) -> tuple[Image.Image, ...]:
-        """What a right answer looks like; several where the prompt allows for several, none where nobody has one."""
-        count = SHEET_PICTURES if prompt.is_open else 1
-        return tuple(oracle_images(self.kit, self.folder, prompt, count=count, seed=self.job.seed))
-
-    def _cost(self) -> dict[str, object]:
-        summaries = {noun: _summary(folder) for noun, folder in self.job.inputs.items() if noun != "raw_kit"}
-        trained = [summaries[noun] for noun in ("sft_checkpoint", "grpo_checkpoint")]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return {
-            "seconds": {
-                noun: summary["seconds"] for noun, summary in summaries.items() if "seconds" in summary
-            },
-            "tokens": trained[0].get("target_tokens"),
-            "images": sum(int(s.get("noised_pictures", s.get("pictures", 0))) for s in trained),
-            "flops": sum(s.get("flops", 0.0) for s in trained) or None,
-            "peak_rss_mb": max([round(peak, 1), *(s.get("peak_rss_mb", 0.0) for s in trained)]),
-        }
+    def _chat_samples(self, results: Mapping[str, ArmResult]) -> list[ChatSample]:
+        references = {item.prompt: item.target.value for item in self.test if item.kind == "role_play"}
+        samples = []
+        for user in results["base"].texts.chats:
+            replies = {arm: results[arm].texts.chats[user] for arm in HEADLINE_ARMS}
+            samples.append(ChatSample(user=user, replies=replies, reference=references[user]))
+        return samples
 
     def _data(self) -> dict[str, object]:
+        """How much the character was trained and tested on, as in report.json."""
         train = read_interactions(self.job.inputs["interactions"] / "train.jsonl")
         return {
             "images": len(self.kit.split("train")),
-            "interactions": _count(train),
-            "held_out": {"images": len(self.kit.split("test")), **_count(self.test)},
+            "interactions": _count_by_kind(train),
+            "held_out": {"images": len(self.kit.split("test")), **_count_by_kind(self.test)},
         }
 
 
-def cast_replies(characters: Path) -> list[tuple[str, list[str]]]:
-    """(id, its own words) of every kit in a folder: replies of scenes and dialogues; held-out scenes are left out.
-
-    Lines that cannot be read are left out: a neighbour's unfinished kit must not stop this character's report.
-    """
-    cast = []
-    if not characters.is_dir():
-        return []
-    folders = [path for path in characters.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    for folder in sorted(folders):
-        kit, _ = read_kit(folder)
-        said = [scene.reply for scene in kit.scenes.values() if not scene.held_out]
-        said += [dialogue.reply for dialogue in kit.dialogues.values()]
-        words = [reply for reply in said if reply]
-        if words:
-            cast.append((folder.name, words))
-    return cast
+def _adapter_sha256(adapters: Path | None, components: Sequence[str], component: str) -> str:
+    """Of one component's adapter; empty where the arm leaves the component as it is in the base."""
+    if adapters is None or component not in components:
+        return ""
+    return sha256_file(adapters / component / "adapter_model.safetensors")
 
 
-def remarks(arms: dict[str, dict[str, Estimate]]) -> list[str]:
-    """Plain sentences on what an honest reader should know first."""
-    notes = []
-    for name in ("identity", "alignment", "diversity"):
-        sft, grpo = arms["sft"][name], arms["grpo"][name]
-        if grpo.low <= sft.value <= grpo.high:
-            notes.append(
-                f"GRPO's {name} ({grpo.value:.2f}) can not be told from SFT's ({sft.value:.2f}) on these held-out prompts."
-            )
-        else:
-            verb = "raised" if grpo.value > sft.value else "lowered"
-            notes.append(f"GRPO {verb} {name} from {sft.value:.2f} to {grpo.value:.2f} on held-out prompts.")
-    return notes
+def _role_play_samples(results: Mapping[str, ArmResult]) -> list[RolePlaySample]:
+    samples = []
+    for user in results["base"].role_plays:
+        arms = {arm: results[arm].role_plays[user] for arm in HEADLINE_ARMS}
+        samples.append(RolePlaySample(user=user, arms=arms))
+    return samples
 
 
-def _summary(folder: Path) -> dict[str, float]:
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+def _cost(inputs: Mapping[str, Path]) -> dict[str, object]:
+    """What the stages so far have cost, from their summaries, as in report.json."""
+    summaries: dict[str, dict[str, Any]] = {}
+    for noun, folder in inputs.items():
+        if noun not in ("raw_kit", "starters"):  # kits, which no stage has made
+            summaries[noun] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+    sft, grpo = summaries["sft_checkpoint"], summaries["grpo_checkpoint"]
+    own_peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)  # kilobytes on Linux
+    return {
+        "seconds": {noun: found["seconds"] for noun, found in summaries.items() if "seconds" in found},
+        "tokens": sft.get("target_tokens"),
+        "images": sum(int(found.get("noised_pictures", found.get("pictures", 0))) for found in (sft, grpo)),
+        "flops": sft.get("flops", 0.0) + grpo.get("flops", 0.0) or None,
+        "peak_rss_mb": max(own_peak_mb, sft.get("peak_rss_mb", 0.0), grpo.get("peak_rss_mb", 0.0)),
+    }
 
 
-def _count(items: Sequence[Interaction]) -> dict[str, int]:
+def _count_by_kind(items: Sequence[Interaction]) -> dict[str, int]:
     kinds = sorted({item.kind for item in items})
     return {kind: sum(item.kind == kind for item in items) for kind in kinds}

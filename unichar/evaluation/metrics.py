@@ -1,8 +1,9 @@
 """The metrics of a report: what each means, its range, and which way is better. No torch.
 
-Adding a metric: one row here, one judge that measures it, one line in `evaluate.py`.
+To add a metric: a row here, and its measurement in `pictures.py` or `texts.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,19 +13,21 @@ Verdict = Literal["better", "worse", "unclear"]
 
 ARMS = {
     "base": "Base",
-    "prompted": "Prompted",
     "text_only": "Text only",
     "image_only": "Pictures only",
     "sft": "SFT",
     "grpo": "GRPO",
-    "truth": "Truth",
+    "oracle": "Oracle",
 }
-"""Arm -> how it is shown."""
+"""Arm -> how it is shown.
+
+The oracle is no model: its numbers are those of faultless pictures, scored by the same networks.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One thing that is measured of every arm."""
+    """One measured quantity."""
 
     name: str
     """Its key in `report.json`."""
@@ -42,39 +45,39 @@ class Metric:
     def range(self) -> str:
         """As `0–1, higher is better` or `nats/token, lower is better`."""
         ends = f"{self.low:g}–{self.high:g}" if self.high is not None else ""
-        return ", ".join(
-            filter(None, (f"{ends} {self.unit}".strip(), self.better and f"{self.better} is better"))
-        )
+        scale = f"{ends} {self.unit}".strip()
+        direction = f"{self.better} is better" if self.better else ""
+        return ", ".join(part for part in (scale, direction) if part)
 
 
 METRICS = (
     Metric(
         name="identity",
         label="Identity",
-        meaning="How much generated pictures look like the references, to an evaluator that training never used.",
+        meaning="How much pictures look like the references, to a network that training never used.",
     ),
     Metric(
         name="alignment",
         label="Alignment",
-        meaning="How much of what the prompt names is in the picture; prompts that no judge can tell that of do not count.",
+        meaning="How much of what the prompt names is in the picture, over prompts that can be judged.",
     ),
     Metric(
         name="diversity",
         label="Diversity",
-        meaning="How different the pictures of one prompt are from each other: mean perceptual distance of pairs, by "
-        "the prompts that leave something open.",
+        meaning="How different the pictures of one prompt are: mean perceptual distance of pairs, over the "
+        "prompts that leave something open.",
     ),
     Metric(
         name="copying",
         label="Copying",
-        meaning="Share of pictures nearer to a training picture than any two of those are to each other; toons are compared "
-        "with training pictures of other scenes.",
+        meaning="Share of pictures nearer to a training picture than any two of those are to each other; "
+        "toons are compared with training pictures of other scenes.",
         better="lower",
     ),
     Metric(
         name="held_out_nll",
         label="Held-out NLL",
-        meaning="How surprised the model is by the character's real replies to things it was never asked in training.",
+        meaning="How unlikely the model finds the character's real replies to user texts it never saw.",
         high=None,
         unit="nats/token",
         better="lower",
@@ -82,12 +85,12 @@ METRICS = (
     Metric(
         name="style",
         label="Style",
-        meaning="How clearly a reply is in this character's voice rather than another's.",
+        meaning="How clearly a reply is in this character's style rather than another character's.",
     ),
     Metric(
         name="knowledge_accuracy",
         label="Knowledge",
-        meaning="Right answers to four-option questions about the character, scored by likelihood; guessing gives 0.25.",
+        meaning="Right answers to four-option questions about the character; guessing gives 0.25.",
     ),
     Metric(
         name="vqa_accuracy",
@@ -97,31 +100,33 @@ METRICS = (
     Metric(
         name="role_play_identity",
         label="Role-play identity",
-        meaning="Identity of pictures that the model thought up itself after its own reply.",
+        meaning="Identity of the pictures that the model instructed itself to draw after its own reply.",
     ),
     Metric(
         name="role_play_alignment",
         label="Role-play alignment",
-        meaning="How much of what the moment asks for is in the picture that follows the model's own reply.",
+        meaning="How much of what the user asks for is in the picture that follows the model's own reply.",
     ),
     Metric(
         name="memorization",
         label="Memorization",
-        meaning="A judge model's mark for how well replies keep to what is true of the character.",
+        meaning="A judge model's score for how well replies keep to what is true of the character.",
         low=1.0,
         high=7.0,
     ),
     Metric(
         name="personality",
         label="Personality",
-        meaning="A judge model's mark for how well replies show the character's personality.",
+        meaning="A judge model's score for how well replies show the character's personality.",
         low=1.0,
         high=7.0,
     ),
 )
 _BY_NAME = {metric.name: metric for metric in METRICS}
 HEADLINES = tuple(_BY_NAME[name] for name in ("identity", "held_out_nll", "alignment"))
+"""The metrics of the first cards and of the terminal."""
 HEADLINE_ARMS = ("base", "sft", "grpo")
+"""The arms of the first cards, samples and tables, in the order of training."""
 
 
 def measured(names: set[str]) -> list[Metric]:
@@ -130,12 +135,35 @@ def measured(names: set[str]) -> list[Metric]:
 
 
 def compare(metric: Metric, before: Estimate, after: Estimate) -> Verdict:
-    """Whether `after` beats `before`. `unclear` when their intervals overlap, which is careful: a paired test sees more."""
+    """Whether `after` beats `before`; `unclear` when their intervals overlap.
+
+    Overlap is a cautious criterion: a paired test would find more differences.
+    """
     if not metric.better or (before.low <= after.high and after.low <= before.high):
         return "unclear"
     return "better" if (after.value > before.value) == (metric.better == "higher") else "worse"
 
 
+def remarks(arms: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
+    """Sentences on what GRPO changed, as far as the intervals allow to say.
+
+    Args:
+        arms: Arm -> metric -> value; with `sft` and `grpo`.
+    """
+    notes = []
+    for name in ("identity", "alignment", "diversity"):
+        sft, grpo = arms["sft"][name], arms["grpo"][name]
+        if grpo.low <= sft.value <= grpo.high:
+            notes.append(
+                f"GRPO's {name} ({grpo.value:.2f}) cannot be told from SFT's ({sft.value:.2f}) "
+                "on these held-out prompts."
+            )
+        else:
+            verb = "raised" if grpo.value > sft.value else "lowered"
+            notes.append(f"GRPO {verb} {name} from {sft.value:.2f} to {grpo.value:.2f} on held-out prompts.")
+    return notes
+
+
 def arm_label(arm: str) -> str:
-    """How an arm is shown; one the table does not know by its own name."""
+    """How an arm is shown; by its key where `ARMS` does not have it."""
     return ARMS.get(arm, arm)

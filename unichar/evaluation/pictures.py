@@ -1,4 +1,7 @@
-"""What an arm's pictures are worth, by eyes that training never used."""
+"""Sampling an arm's pictures and measuring them with networks that training never used.
+
+Letters: P prompts, G pictures a prompt, H/W pixels.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from unichar.domains.lookup import domain_of
+from unichar.errors import UserError
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.statistics import Estimate, cluster_estimate
 from unichar.judges.configured import ConfiguredJudges
@@ -22,64 +26,69 @@ from unichar.types import CuratedKit, Prompt
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """Pictures [P][G] of P prompts and what they are worth."""
+class PictureResults:
+    """Pictures of the test prompts by one arm, and their metrics."""
 
     pictures: list[list[Image.Image]]
+    """G pictures for each of P prompts."""
     metrics: dict[str, Estimate]
 
 
-def draw(
+class ReportScorers:
+    """The scorers of reports: they share nothing with the rewards but their formulas.
+
+    Args:
+        kit: Read from `folder`.
+        folder: The curated kit's.
+        base: Base model, which brings the report encoder.
+        size: Side in pixels at which the reference pictures are encoded.
+        judges: What the settings name in place of the report encoder.
+    """
+
+    def __init__(
+        self, kit: CuratedKit, folder: Path, base: Path, *, size: int, judges: ConfiguredJudges
+    ) -> None:
+        encoder = judges.encoder or load_encoder(domain_of(kit).report_encoder, base)
+        self._scorers = Scorers(encoder, kit, folder, size=size, soft=False, texts=judges.texts)
+
+    def measure(self, pixels: Tensor, prompts: Sequence[Prompt], *, prefix: str = "") -> dict[str, Estimate]:
+        """Metrics of pixels [P * G, 3, H, W], the G pictures of a prompt side by side.
+
+        With a `prefix` (role play, one picture a prompt) identity and alignment only.
+        """
+        group = len(pixels) // len(prompts)
+        prompt_of_each = [prompt for prompt in prompts for _ in range(group)]
+
+        # Prompts that no judge can align with a picture would count as 0; they are left out instead.
+        aligned = [index for index, prompt in enumerate(prompts) if self._scorers.aligns(prompt)]
+        alignment = self._scorers.alignment(pixels, prompt_of_each).view(-1, group)  # [P, G]
+        scores = {"identity": self._scorers.likeness(pixels), "alignment": alignment[aligned]}
+
+        if not prefix:
+            vectors = self._scorers.vectors(pixels).view(len(prompts), group, -1)  # [P, G, D]
+            scores["diversity"] = leave_one_out(vectors)[_diversity_prompts(prompts)]
+            scores["copying"] = self._scorers.copying(pixels, prompt_of_each)
+
+        # Pictures of one prompt are alike, so the interval resamples prompts.
+        metrics = {}
+        for name, values in scores.items():
+            metrics[prefix + name] = cluster_estimate(values.view(-1, group).tolist())
+        return metrics
+
+
+def sample_pixels(
     model: UnifiedModel, texts: Sequence[str], *, config: EvaluationConfig, count: int, seed: int
 ) -> Tensor:
-    """Pixels [P * G, 3, H, W]; a picture depends on its prompt, its number and the seed only."""
+    """Pixels [P * G, 3, H, W] in [-1, 1], where G is `count`.
+
+    A picture depends on its prompt, its number and the seed only, so arms can be compared picture by picture.
+    """
     context = model.prompt_context(texts)
-    seeds = [derive(seed, "evaluate", text, g) for text in texts for g in range(count)]
+    seeds = [derive(seed, "evaluate", text, number) for text in texts for number in range(count)]
     latents = model.sample_latents(
         context, seeds, steps=config.sample_steps, guidance=config.guidance, shift=config.shift
     )
     return model.decode_latents(latents)
-
-
-class ReportScorers:
-    """The report's judges: a panel that looks with a network training never used, and a look for copies."""
-
-    def __init__(
-        self, kit: CuratedKit, folder: Path, base: Path, *, size: int, chosen: ConfiguredJudges
-    ) -> None:
-        eye = chosen.eye or load_encoder(domain_of(kit).report_encoder, base)
-        self._scorers = Scorers(eye, kit, folder, size=size, soft=False, texts=chosen.texts)
-
-    def measure(self, pixels: Tensor, prompts: Sequence[Prompt], *, prefix: str = "") -> dict[str, Estimate]:
-        """Metrics of pixels [P * G, 3, H, W]; with a prefix (role play) identity and alignment only."""
-        group = len(pixels) // len(prompts)
-        each = [prompt for prompt in prompts for _ in range(group)]
-        judged = [row for row, prompt in enumerate(prompts) if self._scorers.aligns(prompt)]
-        aligned = self._scorers.alignment(pixels, each).view(-1, group)[judged]
-        scores = {"identity": self._scorers.likeness(pixels), "alignment": aligned}
-        if not prefix:
-            scores["diversity"] = leave_one_out(self._scorers.vectors(pixels).view(len(prompts), group, -1))[
-                _free(prompts)
-            ]
-            scores["copying"] = self._scorers.copying(pixels, each)
-        return {
-            prefix + name: cluster_estimate(values.view(-1, group).tolist())
-            for name, values in scores.items()
-        }
-
-
-def _free(prompts: Sequence[Prompt]) -> list[int]:
-    """Which prompts say something about diversity: those that leave something open, or all where none does. Faultless pictures of
-    a full caption hardly differ."""
-    return [row for row, prompt in enumerate(prompts) if prompt.is_open] or list(range(len(prompts)))
-
-
-def oracle_images(
-    kit: CuratedKit, folder: Path, prompt: Prompt, *, count: int, seed: int
-) -> list[Image.Image]:
-    """At most `count` faultless pictures of a prompt: renders, or the held-out photograph; none where nobody has one."""
-    rng = python_rng(seed, "renders", prompt.text)
-    return domain_of(kit).oracle_images(kit, folder, prompt, count=count, rng=rng)
 
 
 def measure_pictures(
@@ -90,17 +99,31 @@ def measure_pictures(
     config: EvaluationConfig,
     seed: int,
     arm: str,
-) -> Drawn:
-    """Draw and examine the test prompts of one arm.
+) -> PictureResults:
+    """Sample and measure the test prompts for one arm.
 
     Raises:
-        ValueError: The arm's weights diverged.
+        UserError: The arm's weights diverged.
     """
-    pixels = draw(model, [prompt.text for prompt in prompts], config=config, count=config.pictures, seed=seed)
-    finite_or_raise(pixels, arm)
-    flat = to_images(pixels)
-    grouped = [flat[i : i + config.pictures] for i in range(0, len(flat), config.pictures)]
-    return Drawn(pictures=grouped, metrics=report_scorers.measure(pixels, prompts))
+    texts = [prompt.text for prompt in prompts]
+    pixels = sample_pixels(model, texts, config=config, count=config.pictures, seed=seed)
+    check_finite(pixels, arm)
+
+    images = to_images(pixels)
+    groups = [images[start : start + config.pictures] for start in range(0, len(images), config.pictures)]
+    return PictureResults(pictures=groups, metrics=report_scorers.measure(pixels, prompts))
+
+
+def oracle_images(
+    kit: CuratedKit, folder: Path, prompt: Prompt, *, count: int, seed: int
+) -> list[Image.Image]:
+    """At most `count` faultless pictures of a prompt: renders, or the held-out photograph of the scene.
+
+    Empty where the domain has neither.
+    """
+    # "renders" seeds what an open prompt leaves to chance; another word would change every oracle picture.
+    rng = python_rng(seed, "renders", prompt.text)
+    return domain_of(kit).oracle_images(kit, folder, prompt, count=count, rng=rng)
 
 
 def measure_oracle(
@@ -113,27 +136,39 @@ def measure_oracle(
     size: int,
     seed: int,
 ) -> dict[str, Estimate]:
-    """What renders are worth to the same judges: no arm can be expected to do better. Only for domains that render."""
+    """Metrics of rendered pictures, the upper limit for every arm. Only for domains that render.
+
+    Args:
+        report_scorers: The same as for the arms.
+        kit: Read from `folder`.
+        folder: The curated kit's.
+        prompts: Test prompts.
+        config: Pictures a prompt.
+        size: Side in pixels of the arms' pictures, to which renders are resized.
+        seed: Of what open prompts leave to chance.
+    """
     images = []
     for prompt in prompts:
         images += oracle_images(kit, folder, prompt, count=config.pictures, seed=seed)
     return report_scorers.measure(to_pixels([image.resize((size, size)) for image in images]), prompts)
 
 
-def spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
-    """`count` prompts spread over the list."""
-    return (
-        [prompts[i * len(prompts) // count] for i in range(count)] if len(prompts) > count else list(prompts)
-    )
-
-
-def finite_or_raise(pixels: Tensor, arm: str) -> None:
-    """Refuse pictures that are no numbers.
+def check_finite(pixels: Tensor, arm: str) -> None:
+    """Refuse pictures that contain NaN or infinity.
 
     Raises:
-        ValueError: The model's weights diverged.
+        UserError: The arm's weights diverged.
     """
     if not torch.isfinite(pixels).all():
-        raise ValueError(
-            f"the arm {arm} draws NaN: its training diverged; lower the learning rate or change the seed"
+        raise UserError(
+            f"the arm {arm} samples NaN: its training diverged; lower the learning rate or change the seed"
         )
+
+
+def _diversity_prompts(prompts: Sequence[Prompt]) -> list[int]:
+    """Indices of the prompts whose pictures may differ: those that leave something open, or all of them.
+
+    Even faultless pictures of a complete caption hardly differ.
+    """
+    open_prompts = [index for index, prompt in enumerate(prompts) if prompt.is_open]
+    return open_prompts or list(range(len(prompts)))

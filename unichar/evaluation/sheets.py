@@ -1,8 +1,10 @@
-"""Contact sheets (base | SFT | GRPO on the same prompts and seeds) and small previews as data URIs. Pillow only, no torch.
+"""Contact sheets (arms side by side on the same prompts) and pictures as data URIs. Pillow, no torch.
 
-    contact_sheet([SheetRow("Mochi, waving", ((truth,), (a, b), (c, d)))], ["truth", "base", "SFT"]).save("sheet.png")
+    row = SheetRow("Mochi, waving", ((oracle,), (a, b), (c, d)))
+    contact_sheet([row], ["Oracle", "Base", "SFT"]).save("sheet.png")
 
-Captions use Pillow's built-in font, which knows plain Latin letters only: accents are dropped, other scripts show as boxes.
+Captions use Pillow's built-in font, which has plain Latin letters only: accents are dropped, and other scripts
+show as boxes.
 """
 
 import base64
@@ -14,13 +16,19 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 _PAPER, _EMPTY, _RULE = (251, 250, 247), (238, 236, 230), (226, 223, 215)
+"""Colours: background, cells without a picture, lines between rows."""
 _INK, _SOFT = (38, 40, 48), (104, 108, 120)
-_MARGIN, _GAP, _GUTTER, _HEADING, _CAPTION = 24, 6, 26, 46, 190
-"""Pixels: around the sheet, between pictures of a cell, between columns, height of the headings, width of the captions."""
+"""Colours of headings and of captions."""
+_MARGIN, _GAP, _GUTTER = 24, 6, 26
+"""Pixels: around the sheet, between pictures of a cell, between columns."""
+_HEADING, _CAPTION = 46, 190
+"""Pixels: height of the headings, width of the captions."""
 _LINE, _MOST_LINES = 20, 5
 """Pixels of a caption's line; lines after which a caption is cut."""
 _QUALITIES = (90, 80, 70, 60)
+"""JPEG qualities that are tried before a picture is made smaller."""
 _LEAST_URI = 2_000
+"""Characters of a data URI below which no picture can be recognised."""
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
@@ -30,11 +38,11 @@ class SheetRow:
 
     caption: str
     pictures: tuple[tuple[Image.Image, ...], ...]
-    """One tuple of pictures a column; an empty one leaves the place blank."""
+    """One tuple of pictures a column; an empty one leaves the cell blank."""
 
 
 def contact_sheet(rows: Sequence[SheetRow], columns: Sequence[str], *, cell: int = 128) -> Image.Image:
-    """An RGB page: a row a prompt with its caption at the left, a column an arm with its heading on top.
+    """An RGB image: a row per prompt with its caption at the left, a column per arm with its heading on top.
 
     Args:
         rows: At least one.
@@ -49,45 +57,55 @@ def contact_sheet(rows: Sequence[SheetRow], columns: Sequence[str], *, cell: int
     for row in rows:
         if len(row.pictures) != len(columns):
             raise ValueError(
-                f"row {row.caption!r} has pictures for {len(row.pictures)} columns, not for {', '.join(columns)}"
+                f"row {row.caption!r} has pictures for {len(row.pictures)} columns, "
+                f"not for {', '.join(columns)}"
             )
+
+    # A column is as wide as its fullest cell.
     slots = [max(1, *(len(row.pictures[i]) for row in rows)) for i in range(len(columns))]
     widths = [num * cell + (num - 1) * _GAP for num in slots]
     lefts = [_MARGIN + _CAPTION + _GUTTER + sum(widths[:i]) + i * _GUTTER for i in range(len(columns))]
-    heading, caption = ImageFont.load_default(size=18), ImageFont.load_default(size=14)
-    pitch = max(cell, _MOST_LINES * _LINE) + 2 * _GAP
-    page = Image.new(
-        "RGB", (lefts[-1] + widths[-1] + _MARGIN, _MARGIN + _HEADING + len(rows) * pitch + _MARGIN), _PAPER
-    )
-    pen = ImageDraw.Draw(page)
-    for name, left, width in zip(columns, lefts, widths, strict=True):
-        pen.text(
-            (left + width / 2, _MARGIN + _HEADING / 2 - 6), _plain(name), fill=_INK, font=heading, anchor="mm"
-        )
+    row_height = max(cell, _MOST_LINES * _LINE) + 2 * _GAP
+
+    width = lefts[-1] + widths[-1] + _MARGIN
+    height = _MARGIN + _HEADING + len(rows) * row_height + _MARGIN
+    sheet = Image.new("RGB", (width, height), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+
+    font = ImageFont.load_default(size=18)
+    middle = _MARGIN + _HEADING / 2 - 6
+    for name, left, column_width in zip(columns, lefts, widths, strict=True):
+        pen.text((left + column_width / 2, middle), _plain(name), fill=_INK, font=font, anchor="mm")
+
+    font = ImageFont.load_default(size=14)
     for number, row in enumerate(rows):
-        top = _MARGIN + _HEADING + number * pitch
-        pen.line((_MARGIN, top, page.width - _MARGIN, top), fill=_RULE, width=1)
-        _write(pen, row.caption, top=top, height=pitch, font=caption)
+        top = _MARGIN + _HEADING + number * row_height
+        pen.line((_MARGIN, top, sheet.width - _MARGIN, top), fill=_RULE, width=1)
+        _write(pen, row.caption, top=top, height=row_height, font=font)
         for pictures, left in zip(row.pictures, lefts, strict=True):
-            _place(page, pictures, left=left, top=top + (pitch - cell) // 2, cell=cell)
-    return page
+            _paste(sheet, pictures, left=left, top=top + (row_height - cell) // 2, cell=cell)
+    return sheet
 
 
 def thumbnail_data_uri(image: Image.Image, max_bytes: int = 20_000) -> str:
-    """A picture as a `data:` URI of at most `max_bytes` characters: PNG where it fits, else JPEG, else JPEG made smaller.
+    """A picture as a `data:` URI of at most `max_bytes` characters.
+
+    PNG where it fits, else JPEG of falling quality, else the same with fewer pixels.
 
     Raises:
-        ValueError: `max_bytes` is under 2,000, where no picture is worth looking at.
+        ValueError: `max_bytes` is under 2,000, too little for any picture.
     """
     if max_bytes < _LEAST_URI:
         raise ValueError(f"max_bytes must be at least {_LEAST_URI}, not {max_bytes}")
-    small = _flat(image)
+    small = _opaque(image)
     uri = _data_uri(small, "png")
+
     while len(uri) > max_bytes:
         for quality in _QUALITIES:
             uri = _data_uri(small, "jpeg", quality=quality)
             if len(uri) <= max_bytes:
                 break
+        # The size of this round was too large at every quality: the next one is three quarters of it.
         small = small.resize(
             (max(1, small.width * 3 // 4), max(1, small.height * 3 // 4)), Image.Resampling.LANCZOS
         )
@@ -100,23 +118,25 @@ def _data_uri(image: Image.Image, kind: str, **options: int) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _flat(image: Image.Image) -> Image.Image:
+def _opaque(image: Image.Image) -> Image.Image:
     """RGB, transparent parts on white."""
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image.convert("RGB")
     solid = image.convert("RGBA")
-    paper = Image.new("RGBA", solid.size, (255, 255, 255, 255))
-    return Image.alpha_composite(paper, solid).convert("RGB")
+    white = Image.new("RGBA", solid.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, solid).convert("RGB")
 
 
-def _place(page: Image.Image, pictures: tuple[Image.Image, ...], *, left: int, top: int, cell: int) -> None:
+def _paste(sheet: Image.Image, pictures: tuple[Image.Image, ...], *, left: int, top: int, cell: int) -> None:
+    """The pictures of one cell side by side, with rounded corners."""
     mask = Image.new("L", (cell, cell), 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, cell - 1, cell - 1), radius=cell // 16, fill=255)
+
     for slot, picture in enumerate(pictures):
         tile = Image.new("RGB", (cell, cell), _EMPTY)
-        fitted = ImageOps.contain(_flat(picture), (cell, cell), Image.Resampling.LANCZOS)
+        fitted = ImageOps.contain(_opaque(picture), (cell, cell), Image.Resampling.LANCZOS)
         tile.paste(fitted, ((cell - fitted.width) // 2, (cell - fitted.height) // 2))
-        page.paste(tile, (left + slot * (cell + _GAP), top), mask)
+        sheet.paste(tile, (left + slot * (cell + _GAP), top), mask)
 
 
 def _write(pen: ImageDraw.ImageDraw, text: str, *, top: int, height: int, font: _Font) -> None:
@@ -128,24 +148,27 @@ def _write(pen: ImageDraw.ImageDraw, text: str, *, top: int, height: int, font: 
 
 
 def _wrap(text: str, font: _Font) -> list[str]:
-    """Lines no wider than the caption column; words too long for one are broken, lines too many are cut with dots."""
+    """Lines no wider than the caption column; too long words are broken, too many lines end with dots."""
     lines = [""]
     for word in _plain(text).split():
         if lines[-1] and font.getlength(f"{lines[-1]} {word}") <= _CAPTION:
             lines[-1] = f"{lines[-1]} {word}"
             continue
+
+        # The word starts a line, and is broken wherever it would leave the column.
         if lines[-1]:
             lines.append("")
         for letter in word:
             if lines[-1] and font.getlength(lines[-1] + letter) > _CAPTION:
                 lines.append("")
             lines[-1] += letter
+
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][:-3].rstrip() + "..."]
     return lines
 
 
 def _plain(text: str) -> str:
-    """Text in the letters of the built-in font, as far as it goes: accents dropped, dashes plain."""
+    """Text as the built-in font can show it: without accents, with plain dashes."""
     letters = unicodedata.normalize("NFKD", text.replace("\u2013", "-").replace("\u2014", "-"))
     return "".join(letter for letter in letters if not unicodedata.combining(letter))

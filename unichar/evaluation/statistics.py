@@ -1,19 +1,20 @@
 """Means with bootstrap intervals: every number of a report comes from here. No torch.
 
-    estimate([0.8, 0.9, 0.7])                             items that do not depend on each other
-    estimate(nats_per_token, weights=num_tokens)          a mean per token over replies of different length
-    cluster_estimate([[0.8, 0.9], [0.3, 0.4]])            pictures of one prompt resemble each other: resample prompts
+    estimate([0.8, 0.9, 0.7])                       independent items
+    estimate(nats_per_token, weights=num_tokens)    a mean per token over replies of different length
+    cluster_estimate([[0.8, 0.9], [0.3, 0.4]])      pictures of one prompt are alike: prompts are resampled
 
 The paper reports plain means; with a dozen held-out items these say little without an interval.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 _LEVEL = 0.95
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,10 @@ class Estimate:
 
     value: float
     low: float
-    """Lower end of the 95 % interval. With one item, or items all alike, a bootstrap cannot see any spread: low = high."""
+    """Lower end of the 95 % interval.
+
+    A bootstrap sees no spread in one item, or in items that are all alike: there low = high.
+    """
     high: float
     n: int
     """Number of items (not of tokens, not of groups)."""
@@ -35,28 +39,28 @@ class Estimate:
 def estimate(
     values: Sequence[float], *, seed: int = 0, weights: Sequence[float] | None = None, resamples: int = 1000
 ) -> Estimate:
-    """The mean of independent items with a percentile bootstrap interval; the same arguments give the same numbers.
+    """The mean of independent items with a percentile bootstrap interval, a function of the arguments.
 
     Args:
         values: One finite number an item, at least one.
         seed: Of the resampling.
-        weights: One positive number an item, as its tokens; all alike without it.
+        weights: One positive number an item, as its number of tokens; equal if omitted.
         resamples: How often items are drawn with replacement.
 
     Raises:
         ValueError: No values, a number that is not finite, or weights that do not fit.
     """
     items = _finite(values, "values")
-    shares = np.ones_like(items) if weights is None else _finite(weights, "weights")
-    if len(shares) != len(items) or shares.min() <= 0:
+    item_weights = np.ones_like(items) if weights is None else _finite(weights, "weights")
+    if len(item_weights) != len(items) or item_weights.min() <= 0:
         raise ValueError(
-            f"weights must be {len(items)} positive numbers, one for each value, not {list(shares)}"
+            f"weights must be {len(items)} positive numbers, one for each value, not {list(item_weights)}"
         )
-    return _bootstrap(items, shares, n=len(items), seed=seed, resamples=resamples)
+    return _bootstrap(items, item_weights, n=len(items), seed=seed, resamples=resamples)
 
 
 def cluster_estimate(groups: Sequence[Sequence[float]], *, seed: int = 0, resamples: int = 1000) -> Estimate:
-    """The mean over all values; the interval resamples whole groups, since values of one group are not independent.
+    """The mean over all values; the interval resamples whole groups, whose values are not independent.
 
     Args:
         groups: Values of each group, at least one group, none empty.
@@ -69,12 +73,18 @@ def cluster_estimate(groups: Sequence[Sequence[float]], *, seed: int = 0, resamp
     members = [_finite(group, "a group") for group in groups]
     if not members:
         raise ValueError("there are no groups to take a mean of")
+
     # The mean over all values is the mean of the group means weighted by size, in every resample too.
-    means, sizes = (
-        np.array([group.mean() for group in members]),
-        np.array([float(len(group)) for group in members]),
-    )
+    means = np.array([group.mean() for group in members])
+    sizes = np.array([float(len(group)) for group in members])
     return _bootstrap(means, sizes, n=int(sizes.sum()), seed=seed, resamples=resamples)
+
+
+def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
+    """`count` items spread over the whole sequence; all of them where there are fewer."""
+    if len(items) <= count:
+        return list(items)
+    return [items[i * len(items) // count] for i in range(count)]
 
 
 def _finite(numbers: Sequence[float], what: str) -> np.ndarray:
@@ -82,20 +92,25 @@ def _finite(numbers: Sequence[float], what: str) -> np.ndarray:
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{what} must be a flat list of at least one number, not of shape {array.shape}")
     if not np.isfinite(array).all():
-        place = int(np.argmin(np.isfinite(array)))
-        raise ValueError(f"{what} must be finite, but number {place} of {array.size} is {array[place]}")
+        first = int(np.argmin(np.isfinite(array)))
+        raise ValueError(f"{what} must be finite, but number {first} of {array.size} is {array[first]}")
     return array
 
 
-def _bootstrap(items: np.ndarray, shares: np.ndarray, *, n: int, seed: int, resamples: int) -> Estimate:
+def _bootstrap(items: np.ndarray, weights: np.ndarray, *, n: int, seed: int, resamples: int) -> Estimate:
+    """The weighted mean of items [N] with its percentile interval over resamples of the items."""
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, not {resamples}")
     rng = np.random.default_rng(seed)
-    value = np.average(items, weights=shares)
+    value = np.average(items, weights=weights)
+
+    # One resample at a time: a matrix [resamples, N] would be large for many items.
     means = np.empty(resamples)
-    for i in range(resamples):  # a row at a time: a matrix of resamples x items would be large for many items
+    for i in range(resamples):
         drawn = rng.integers(len(items), size=len(items))
-        means[i] = np.average(items[drawn], weights=shares[drawn])
+        means[i] = np.average(items[drawn], weights=weights[drawn])
+
     low, high = np.quantile(means, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    # Skewed items can push the percentiles past the mean itself; an interval that misses its own value helps nobody.
+
+    # Skewed items can push the percentiles past the mean itself; the interval shall contain it.
     return Estimate(value=float(value), low=float(min(low, value)), high=float(max(high, value)), n=n)

@@ -1,6 +1,6 @@
-"""What an arm's words are worth: likelihoods of held-out replies and of the right option, and the replies it writes itself."""
+"""Measuring an arm's texts: likelihoods of held-out replies and answers, and the replies it writes itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import torch
 
 from unichar.evaluation.config import EvaluationConfig
 from unichar.evaluation.content import ThinkThenDraw
-from unichar.evaluation.statistics import Estimate, estimate
+from unichar.evaluation.statistics import Estimate, estimate, evenly_spaced
 from unichar.judges.llm_judge import LlmJudge
 from unichar.judges.prompts import multimodal_turns
 from unichar.judges.style import Style
@@ -17,54 +17,22 @@ from unichar.model.protocol import Turn, UnifiedModel
 from unichar.types import Interaction, Segment
 
 _BATCH = 16
+"""Conversations a forward pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextResults:
-    """Everything textual about one arm."""
+    """What one arm wrote, and its text metrics."""
 
     metrics: dict[str, Estimate]
     chats: dict[str, str]
     """Held-out user text -> reply."""
-    chains: dict[str, ThinkThenDraw]
-    """User text of a held-out moment -> reply, thinking and instruction; the picture comes later."""
-
-
-def evenly(items: Sequence[Interaction], count: int) -> list[Interaction]:
-    """`count` items spread over the whole list (all of them when there are fewer)."""
-    if len(items) <= count:
-        return list(items)
-    return [items[i * len(items) // count] for i in range(count)]
-
-
-@torch.no_grad()
-def held_out_nll(model: UnifiedModel, items: Sequence[Interaction], folder: Path) -> Estimate:
-    """Nats a token of the reference replies, weighted by their tokens."""
-    losses = [
-        loss
-        for start in range(0, len(items), _BATCH)
-        for loss in model.text_losses([item.segments for item in items[start : start + _BATCH]], folder)
-    ]
-    return estimate([float(loss.mean()) for loss in losses], weights=[len(loss) for loss in losses])
-
-
-@torch.no_grad()
-def option_accuracy(model: UnifiedModel, items: Sequence[Interaction], folder: Path) -> Estimate:
-    """Share of four-option questions whose right option is the likeliest a token; position plays no part in it."""
-    hits = []
-    for item in items:
-        losses = model.text_losses([_with_answer(item.segments, option) for option in item.options], folder)
-        means = [float(loss.mean()) for loss in losses]
-        hits.append(float(means[0] < min(means[1:])))
-    return estimate(hits)
-
-
-def _with_answer(segments: Sequence[Segment], answer: str) -> list[Segment]:
-    return [replace(segment, value=answer) if segment.loss else segment for segment in segments]
+    role_plays: dict[str, ThinkThenDraw]
+    """User text of a held-out multimodal turn -> reply, thinking, instruction; pictures come later."""
 
 
 def measure_text(
-    actor: Character,
+    character: Character,
     test: Sequence[Interaction],
     folder: Path,
     *,
@@ -72,73 +40,123 @@ def measure_text(
     config: EvaluationConfig,
     llm_judge: LlmJudge | None = None,
 ) -> TextResults:
-    """All text metrics and samples of one arm."""
-    model = actor.model
-    spoken = [item for item in test if item.kind == "role_play"]
-    asked = [item for item in test if item.kind == "knowledge_qa" and item.options]
-    seen = [item for item in test if item.kind == "visual_qa" and item.options]
-    metrics = {"held_out_nll": held_out_nll(model, evenly(spoken, config.text_items), folder)}
-    for name, items in (("knowledge_accuracy", asked), ("vqa_accuracy", seen)):
+    """All text metrics and samples of one arm.
+
+    Args:
+        character: The arm's model in the role of the character.
+        test: All test items.
+        folder: Of the curated kit, which holds the pictures of visual questions.
+        style: Classifier over the cast; without one, style is not measured.
+        config: How many items, and how replies are sampled.
+        llm_judge: Scores replies, where one is configured.
+    """
+    replies = [item for item in test if item.kind == "role_play"]
+    facts = [item for item in test if item.kind == "knowledge_qa" and item.options]
+    visual = [item for item in test if item.kind == "visual_qa" and item.options]
+
+    # Likelihoods of given texts.
+    model, most = character.model, config.text_items
+    metrics = {"held_out_nll": held_out_nll(model, evenly_spaced(replies, most), folder)}
+    for name, items in (("knowledge_accuracy", facts), ("vqa_accuracy", visual)):
         if items:
-            metrics[name] = option_accuracy(model, evenly(items, config.text_items), folder)
-    chosen = evenly([item for item in spoken if _is_plain_text(item)], config.chats)
-    replies = model.reply(
-        [turns_of(item) for item in chosen],
-        max_tokens=config.max_reply_tokens,
-        temperature=config.temperature,
-        seed=0,
-    )
-    users = [moment.segments[1].value for moment in evenly(multimodal_turns(test), config.role_plays)]
-    chains = play(actor, users)
+            metrics[name] = option_accuracy(model, evenly_spaced(items, most), folder)
+
+    # The arm's own texts.
+    chats = _write_chats(character, replies, config)
+    role_plays = _write_role_plays(character, test, config)
+    written = chats + [(user, turn.reply) for user, turn in role_plays.items()]
+
     if llm_judge:
-        said = list(zip([item.prompt for item in chosen], replies, strict=True))
-        said += [(user, chain.reply) for user, chain in chains.items()]
-        metrics |= llm_judge_scores(
-            llm_judge, actor, said, [item.prompt for item in evenly(asked, config.text_items)]
-        )
+        questions = [item.prompt for item in evenly_spaced(facts, most)]
+        metrics |= llm_judge_scores(llm_judge, character, written, questions)
     if style:
-        metrics["style"] = estimate(
-            [style.score(actor.kit.id, text) for text in [*replies, *(c.reply for c in chains.values())]]
-        )
-    return TextResults(
-        metrics=metrics,
-        chats={item.prompt: text for item, text in zip(chosen, replies, strict=True)},
-        chains=chains,
-    )
+        metrics["style"] = estimate([style.score(character.kit.id, reply) for _, reply in written])
+    return TextResults(metrics=metrics, chats=dict(chats), role_plays=role_plays)
+
+
+@torch.no_grad()
+def held_out_nll(model: UnifiedModel, items: Sequence[Interaction], folder: Path) -> Estimate:
+    """Negative log-likelihood of the reference replies, in nats per token: a mean over tokens."""
+    losses = []
+    for start in range(0, len(items), _BATCH):
+        conversations = [item.segments for item in items[start : start + _BATCH]]
+        losses += model.text_losses(conversations, folder)
+
+    return estimate([float(loss.mean()) for loss in losses], weights=[len(loss) for loss in losses])
+
+
+@torch.no_grad()
+def option_accuracy(model: UnifiedModel, items: Sequence[Interaction], folder: Path) -> Estimate:
+    """Share of four-option questions whose right option has the highest likelihood per token.
+
+    Every option is scored in a conversation of its own, so their order plays no part.
+    """
+    hits = []
+    for item in items:
+        losses = model.text_losses([_with_answer(item.segments, option) for option in item.options], folder)
+        right, *wrong = [float(loss.mean()) for loss in losses]
+
+        # A tie is a miss: else a model that finds all options alike would score 1.
+        hits.append(float(right < min(wrong)))
+    return estimate(hits)
 
 
 def llm_judge_scores(
-    llm_judge: LlmJudge, actor: Character, said: Sequence[tuple[str, str]], questions: Sequence[str]
+    llm_judge: LlmJudge, character: Character, written: Sequence[tuple[str, str]], questions: Sequence[str]
 ) -> dict[str, Estimate]:
-    """Memorization of free answers to `questions` about the character, personality of what it `said`; a dimension without any
-    mark that could be read is left out."""
-    answers = (
-        actor.replies([[Turn(role="user", text=question)] for question in questions]) if questions else []
-    )
-    exchanges = {"memorization": list(zip(questions, answers, strict=True)), "personality": list(said)}
-    marks = {dimension: llm_judge.marks(dimension, pairs) for dimension, pairs in exchanges.items()}
-    return {dimension: estimate(values) for dimension, values in marks.items() if values}
+    """Memorization of free answers to `questions`, and personality of the `written` (user, reply), 1..7.
+
+    A dimension for which the judge gave no readable score is left out.
+    """
+    answers = []
+    if questions:
+        answers = character.replies([[Turn(role="user", text=question)] for question in questions])
+    exchanges = {"memorization": list(zip(questions, answers, strict=True)), "personality": list(written)}
+
+    metrics = {}
+    for dimension, pairs in exchanges.items():
+        scores = llm_judge.scores(dimension, pairs)
+        if scores:
+            metrics[dimension] = estimate(scores)
+    return metrics
 
 
-def play(actor: Character, users: Sequence[str]) -> dict[str, ThinkThenDraw]:
-    """Reply to each user text, then plan a picture of the moment; the picture itself comes later."""
-    replies = actor.replies([[Turn(role="user", text=user)] for user in users])
-    exchanges = list(zip(users, replies, strict=True))
-    plans = actor.plans(exchanges)
-    return {
-        user: ThinkThenDraw(reply, *plan, None) for (user, reply), plan in zip(exchanges, plans, strict=True)
-    }
-
-
-def turns_of(item: Interaction) -> list[Turn]:
+def history_of(item: Interaction) -> list[Turn]:
     """The conversation before the reply that carries the loss."""
     return [Turn(role=segment.role, text=segment.value) for segment in item.segments if not segment.loss]
 
 
-def _is_plain_text(item: Interaction) -> bool:
-    return all(segment.type == "text" for segment in item.segments)
+def _write_chats(
+    character: Character, items: Sequence[Interaction], config: EvaluationConfig
+) -> list[tuple[str, str]]:
+    """(user text, the arm's reply) for some of the held-out exchanges without pictures."""
+    text_only = [item for item in items if all(segment.type == "text" for segment in item.segments)]
+    asked = evenly_spaced(text_only, config.chats)
+
+    replies = character.model.reply(
+        [history_of(item) for item in asked],
+        max_tokens=config.max_reply_tokens,
+        temperature=config.temperature,
+        seed=0,
+    )
+    return [(item.prompt, reply) for item, reply in zip(asked, replies, strict=True)]
 
 
-def style_of(cast: Mapping[str, Sequence[str]], who: str) -> Style | None:
-    """The classifier over the cast; None when the character is alone in it."""
-    return Style(cast) if len(cast) > 1 and who in cast else None
+def _write_role_plays(
+    character: Character, test: Sequence[Interaction], config: EvaluationConfig
+) -> dict[str, ThinkThenDraw]:
+    """User text -> the arm's reply, and what it thinks and instructs before drawing; no pictures yet."""
+    turns = evenly_spaced(multimodal_turns(test), config.role_plays)
+    users = [turn.segments[1].value for turn in turns]
+
+    replies = character.replies([[Turn(role="user", text=user)] for user in users])
+    reasonings = character.plans(list(zip(users, replies, strict=True)))
+
+    role_plays = {}
+    for user, reply, (thinking, instruction) in zip(users, replies, reasonings, strict=True):
+        role_plays[user] = ThinkThenDraw(reply, thinking, instruction, picture=None)
+    return role_plays
+
+
+def _with_answer(segments: Sequence[Segment], answer: str) -> list[Segment]:
+    return [replace(segment, value=answer) if segment.loss else segment for segment in segments]

@@ -1,50 +1,57 @@
-"""validation.html: the verdict on a kit for people, one file without anything from the network."""
+"""`validation.html`: the verdict on a kit for people, one file that loads nothing.
 
-from html import escape
+Text of the kit is escaped. No torch.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from unichar.kit.checks import CHECKS
 from unichar.kit.verdict import CheckResult, Verdict
+from unichar.pages.render import render_html
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff }
-table { border-collapse: collapse; width: 100% } td, th { text-align: left; vertical-align: top; padding: .5rem;
-border-top: 1px solid #ddd } .badge { border-radius: 1rem; padding: .1rem .7rem; color: #fff; white-space: nowrap }
-.passed { background: #2e7d32 } .failed { background: #c62828 } .warning { background: #b26a00 } .skipped { background: #757575 }
-code { overflow-wrap: anywhere } .hint { color: #555 } ul { margin: .3rem 0; padding-left: 1.2rem }
-"""
 _DESCRIPTIONS = {check.name: check.description for check in CHECKS}
+_BADGES = ("failed", "warning", "skipped", "passed")
+"""Outcomes of a check, in the order of the page: what must be mended stands first."""
+
+
+class CheckRow(NamedTuple):
+    """One row of the page's table."""
+
+    name: str
+    description: str
+    badge: str
+    """One of `_BADGES`."""
+    observed: Sequence[dict[str, str]]
+    """The first offenders, each with `where` and `says`."""
+    num_unnamed: int
+    """Offenders beyond `observed`."""
+    hint: str
+    """How to mend it; empty for a check that passed or was skipped."""
 
 
 def validation_html(verdict: Verdict) -> str:
-    """The whole page. Everything a kit says is escaped."""
-    outcome = "passed" if verdict.passed else "failed"
-    title = f"Kit {escape(verdict.character)}: {outcome}"
-    rows = "\n".join(_row(result) for result in verdict.results)
-    counts = f"{len(verdict.failed('critical'))} failed, {len(verdict.failed('warning'))} warnings"
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>{_STYLE}</style></head><body>
-<h1>{title}</h1>
-<p>{len(verdict.results)} checks, {counts}. Content <code>{escape(verdict.kit_hash)}</code>, suite {escape(verdict.suite)}.</p>
-<table><tr><th>Check</th><th>Outcome</th><th>What it found</th></tr>
-{rows}
-</table></body></html>
-"""
-
-
-def _row(result: CheckResult) -> str:
-    badge = _badge(result)
-    found = "".join(
-        f"<li><code>{escape(row['where'])}</code>: {escape(row['says'])}</li>" for row in result.observed
+    """The whole page."""
+    rows = sorted((_row(result) for result in verdict.results), key=lambda row: _BADGES.index(row.badge))
+    failed, warnings = len(verdict.failed("critical")), len(verdict.failed("warning"))
+    page = render_html(
+        "kit/templates/validation.html.j2",
+        verdict=verdict,
+        outcome="passed" if verdict.passed else "failed",
+        summary=f"{len(verdict.results)} checks: {failed} failed, {warnings} warnings.",
+        rows=rows,
     )
-    unnamed = result.num_offenders - len(result.observed)
-    more = f"<li>and {unnamed} more</li>" if unnamed else ""
-    hint = "" if result.passed or result.skipped else f'<p class="hint">{escape(result.hint)}</p>'
-    says = f"<ul>{found}{more}</ul>{hint}" if found else ""
-    description = escape(_DESCRIPTIONS.get(result.name, ""))
-    return (
-        f"<tr><td><b>{escape(result.name)}</b><br>{description}</td>"
-        f'<td><span class="badge {badge}">{badge}</span></td><td>{says}</td></tr>'
+    return str(page)
+
+
+def _row(result: CheckResult) -> CheckRow:
+    return CheckRow(
+        name=result.name,
+        description=_DESCRIPTIONS.get(result.name, ""),
+        badge=_badge(result),
+        observed=result.observed,
+        num_unnamed=result.num_offenders - len(result.observed),
+        hint="" if result.passed or result.skipped else result.hint,
     )
 
 

@@ -2,18 +2,19 @@
 
     python -m unichar.pipeline.display --character mochi
 
-Markdown here is made of numbers and pictures only; words of a kit or a model never become markup. Not in the paper.
+Markdown here is made of numbers and pictures only; words of a kit or a model never become markup. Not in the
+paper.
 """
 
 import argparse
 import base64
 import io
-import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from unichar.evaluation.charts import sparkline
 from unichar.evaluation.metrics import HEADLINE_ARMS, METRICS, arm_label
 from unichar.evaluation.report import headline
 from unichar.release.gate import read_report
@@ -23,7 +24,9 @@ _ROLE_PLAY = "role_play"
 
 
 def report_table(report: dict[str, Any]) -> str:
-    """A markdown table of the main numbers, arms across, under 1000 characters so that Dagster shows it in place."""
+    """A markdown table of the main numbers, arms across, under 1000 characters so that Dagster shows it in
+    place.
+    """
     lines = [["", *(arm_label(arm) for arm in HEADLINE_ARMS)], ["---"] * (len(HEADLINE_ARMS) + 1)]
     for metric in METRICS:
         row = [_number(report, arm, metric.name) for arm in HEADLINE_ARMS]
@@ -33,28 +36,21 @@ def report_table(report: dict[str, Any]) -> str:
 
 
 def curve_picture(name: str, values: Sequence[float]) -> str:
-    """A curve as a markdown picture (SVG inside) under 1000 characters; at most 60 points, each a mean of its neighbours.
+    """A curve as a markdown picture (SVG inside) under 1000 characters; at most 60 points, each a mean of its
+    neighbours.
 
     Args:
         name: Shown when the picture is not; plain text.
         values: At least one finite number, in order.
     """
-    points = _thin(values, 60)
-    low, high = min(points), max(points)
-    span = (high - low) or 1.0
-    step = 240 / max(len(points) - 1, 1)
-    line = " ".join(
-        f"{round(i * step)},{round(58 - 56 * (value - low) / span)}" for i, value in enumerate(points)
-    )
-    svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="240" height="60">'
-        f'<polyline fill="none" stroke="#46f" points="{line}"/></svg>'
-    )
+    svg = sparkline(values, width=240, height=60, most=60)
     return _picture(name, "svg+xml", svg.encode())
 
 
 def thumbnail(picture: Path, *, name: str, most_bytes: int = 20_000) -> str:
-    """A picture as small JPEG inside markdown, at most `most_bytes` large, since Dagster keeps it in its database twice."""
+    """A picture as small JPEG inside markdown, at most `most_bytes` large, since Dagster keeps it in its
+    database twice.
+    """
     from PIL import Image
 
     with Image.open(picture) as opened:
@@ -97,13 +93,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _number(report: dict[str, Any], arm: str, metric: str) -> str:
     measured = report["arms"].get(arm, {}).get(metric)
     return f"{measured['value']:.2f}" if measured else "-"
-
-
-def _thin(values: Sequence[float], most: int) -> list[float]:
-    if len(values) <= most:
-        return list(values)
-    edges = [round(i * len(values) / most) for i in range(most + 1)]
-    return [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
 
 
 def _picture(name: str, kind: str, data: bytes) -> str:

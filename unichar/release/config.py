@@ -1,16 +1,21 @@
-"""The release gate: what a report must show before a character's champion pointer moves."""
+"""Settings of the release gate: what a report must show before a model is promoted."""
 
 from dataclasses import dataclass
 
+from unichar.errors import UserError
+
 METRICS = ("identity", "held_out_nll", "alignment", "style", "copying")
-"""What the gate can compare."""
+"""The metrics that the gate compares."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseConfig:
-    """Margins of the gate. A comparison whose metric an evaluation did not measure is skipped, and the card says so.
+    """Margins of the gate. A rule whose metric was not measured is skipped, and the card says so.
 
     Not in the paper, which stops at a checkpoint.
+
+    Raises:
+        UserError: A setting is out of range.
     """
 
     identity_gain: float = 0.0
@@ -24,18 +29,19 @@ class ReleaseConfig:
     style_loss: float = 0.0
     """`style` of the tuned model may fall this far below the base's, in 0..1."""
     required: tuple[str, ...] = ("identity", "held_out_nll")
-    """Metrics without which nothing is released."""
+    """Metrics that must have been measured for a model to be released."""
 
     def __post_init__(self) -> None:
         if not -1 <= self.identity_gain <= 1:
-            raise ValueError(f"ReleaseConfig.identity_gain must be in -1..1, not {self.identity_gain}")
+            raise UserError(f"ReleaseConfig.identity_gain must be in -1..1, not {self.identity_gain}")
         for name in ("alignment_loss", "copying_most", "style_loss"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"ReleaseConfig.{name} must be in 0..1, not {getattr(self, name)}")
+                raise UserError(f"ReleaseConfig.{name} must be in 0..1, not {getattr(self, name)}")
         if not 0 <= self.nll_loss < float("inf"):
-            raise ValueError(f"ReleaseConfig.nll_loss must be 0 or more, not {self.nll_loss}")
+            raise UserError(f"ReleaseConfig.nll_loss must be 0 or more, not {self.nll_loss}")
         unknown = set(self.required) - set(METRICS)
         if unknown:
-            raise ValueError(
-                f"ReleaseConfig.required names {', '.join(sorted(unknown))}, which the gate does not compare"
+            raise UserError(
+                f"ReleaseConfig.required names {', '.join(sorted(unknown))}, which the gate does not compare; "
+                f"it compares {', '.join(METRICS)}"
             )
