@@ -32,9 +32,7 @@ def test_what_is_stored_counts(tmp_path: Path) -> None:
 
 def test_an_unknown_domain_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
     kit = dataclasses.replace(make_curated_kit(tmp_path), domain="clay")
-    with pytest.raises(
-        UserError, match=r"'clay'; expected one of toon, photo: run `.* curate --character"
-    ):
+    with pytest.raises(UserError, match=r"'clay'; expected one of toon, photo: run `.* curate --character"):
         domain_of(kit)
 
 

@@ -1,7 +1,6 @@
 """What depends on the kind of pictures a character has: its domain.
 
-    domain_of(kit).captions(kit, picture, count=4, rng=rng)        # `unichar.domains.lookup` finds the domain
-    of a kit
+    domain_of(kit).captions(kit, picture, count=4, rng=rng)    # domain_of: unichar.domains.lookup
 
 A domain says which prompts can be made for a character, which networks judge its pictures, and which of the
 trainers' settings apply to it. Everything else is the same for all kinds of pictures, and no code outside
@@ -45,8 +44,10 @@ class PictureQuestion(NamedTuple):
 
 
 class Domain(Protocol):
-    """One kind of pictures. Sequences of draws from `rng` are part of the contract: training data depends on
-    their order."""
+    """One kind of pictures.
+
+    The order of draws from `rng` is part of the contract: training data depends on it.
+    """
 
     name: str
     """What `kit.json` stores."""
@@ -54,27 +55,29 @@ class Domain(Protocol):
     # Who judges pictures.
 
     reads_attributes: bool
-    """Whether every picture is described by attributes of a closed vocabulary. Then identity and alignment
-    compare attributes; otherwise identity compares features, and alignment is the rank of the right scene or
-    a matter of judges that read text."""
+    """Whether every picture is described by attributes of a closed vocabulary.
+
+    If so, identity and alignment compare attributes. If not, identity compares features, and alignment is the
+    rank of the right scene or the score of judges that read text.
+    """
     reward_encoder: Mapping[ModelFamily, EncoderName]
-    """The encoder of the reward for each model that can be trained on this domain: THE table of supported
-    combinations."""
+    """The encoder of the reward for each model that can be trained on this domain.
+
+    This is the one table of supported combinations of model and domain; see `lookup.check_model`.
+    """
     validation_encoder: EncoderName
     """Chooses among GRPO's checkpoints."""
     report_encoder: EncoderName
     """Measures the pictures of reports; never the reward's network."""
     naturalness_denoiser: Literal["base", "reference"]
-    """Whose generation expert knows what natural pictures of this domain look like: the base, or the SFT
-    model."""
+    """Whose generation expert knows natural pictures of this domain: the base's, or the SFT model's."""
     advice: str
     """What the owner of a kit can do when a model does not support the domain."""
 
     # Which settings apply.
 
     renders: bool
-    """Whether any scene of any character can be rendered: oracle pictures for every prompt,
-    prior-preservation images."""
+    """Whether any scene can be rendered: oracle pictures of every prompt, prior-preservation images."""
 
     # Curation.
 
@@ -103,19 +106,21 @@ class Domain(Protocol):
         ...
 
     def unseen_prompts(self, kit: CuratedKit, *, count: int, rng: random.Random) -> list[Prompt]:
-        """Test prompts that describe `count` whole scenes which no picture of the kit shows; none where
-        scenes cannot be judged."""
+        """`count` test prompts for whole scenes that no picture of the kit shows.
+
+        None where it cannot be judged whether a picture shows them.
+        """
         ...
 
     def open_prompts(self, kit: CuratedKit, *, count: int, rng: random.Random) -> list[Prompt]:
         """Up to `count` different test prompts that leave part of the scene to the model."""
         ...
 
-    def instruction_scenes(
-        self, kit: CuratedKit, rng: random.Random
-    ) -> Iterator[tuple[str, dict[str, str]]]:
-        """(phrases, attributes) of new scenes for instruction samples, drawn one by one; none where scenes
-        cannot be judged."""
+    def instruction_scenes(self, kit: CuratedKit, rng: random.Random) -> Iterator[tuple[str, dict[str, str]]]:
+        """(phrases, attributes) of new scenes for instruction samples, each drawn when it is asked for.
+
+        None where it cannot be judged whether a picture shows them.
+        """
         ...
 
     # Prompts of GRPO.
@@ -129,8 +134,10 @@ class Domain(Protocol):
         count: int,
         rng: random.Random,
     ) -> list[Prompt]:
-        """Up to `count` prompts to choose checkpoints by. `known` are the plain training prompts; nothing of
-        `test` is among the result."""
+        """Up to `count` prompts to choose checkpoints by, none of which asks for what `test` asks for.
+
+        `known` are the plain prompts of the training pictures.
+        """
         ...
 
     def training_prompts(
@@ -147,8 +154,10 @@ class Domain(Protocol):
         ...
 
     def scene_key(self, attributes: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-        """What attributes say about the scene and not about the character; equal keys are the same scene,
-        empty ones unknown."""
+        """The attributes of the scene without those of the character; empty where the scene is unknown.
+
+        Two prompts with equal keys that are not empty ask for the same scene.
+        """
         ...
 
     # Judges, trainers and reports.
@@ -173,6 +182,8 @@ class Domain(Protocol):
     def oracle_images(
         self, kit: CuratedKit, folder: Path, prompt: Prompt, *, count: int, rng: random.Random
     ) -> list[Image.Image]:
-        """Faultless RGB pictures of a prompt, at most `count`: renders, or the photograph of the scene in the
-        curated kit's `folder`; none where nobody has one."""
+        """At most `count` faultless RGB pictures of a prompt; none where there is none.
+
+        Renders, or the photograph of the scene in `folder`, the curated kit's.
+        """
         ...

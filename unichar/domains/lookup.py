@@ -13,8 +13,7 @@ DOMAINS = {domain.name: domain for domain in _DOMAINS}
 
 
 def domain_of(kit: CuratedKit) -> Domain:
-    """The domain that the kit's `kit.json` names, or the one its attributes tell if it was written before the
-    field existed.
+    """The domain that `kit.json` names; inferred from the attributes if it was written before the field.
 
     Raises:
         UserError: The name is not one of `DOMAINS`.
@@ -30,8 +29,7 @@ def domain_of(kit: CuratedKit) -> Domain:
 
 
 def inferred_domain(pictures: Iterable[Mapping[str, str]]) -> Domain:
-    """The domain of pictures with these attributes: toons if all of them have a species, photographs
-    otherwise."""
+    """The domain of pictures with these attributes: toons if each has a species, else photographs."""
     species = ["species" in attributes for attributes in pictures]
     return DOMAINS["toon" if species and all(species) else "photo"]
 
@@ -46,7 +44,7 @@ def check_model(domain: Domain, model: ModelFamily, *, character: str) -> None:
         return
     others = " or ".join(domain.reward_encoder)
     raise UserError(
-        f"{character} cannot be trained with the model {model}: its pictures are of the domain {domain.name!r}, whose rewards "
-        f"{model} has no encoder for, so training would fail at `grpo`; use a preset of the model {others} "
-        f"(`--preset cpu`), or {domain.advice}"
+        f"{character} cannot be trained with the model {model}: its pictures are of the domain "
+        f"{domain.name!r}, and {model} has no encoder that can reward them, so `grpo` would fail; "
+        f"use a preset of the model {others} (`--preset cpu`), or {domain.advice}"
     )

@@ -1,5 +1,4 @@
-"""The domain of photographs: pictures without attributes, judged by features, in scenes that nobody can
-render."""
+"""The domain of photographs: pictures without attributes, judged by features. Nothing can be rendered."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,8 +41,7 @@ class PhotoDomain:
     naturalness_denoiser: Literal["base", "reference"] = "reference"
     renders = False
     report_forms: tuple[str, ...] = ("scene", "scene_thinking", "open")
-    """Very few photographs are held out, so the moments they show are asked for in their conversational forms
-    as well."""
+    """Few photographs are held out, so each is asked for in its conversational forms as well."""
     advice = ""
 
     def visible_attributes(self, attributes: Mapping[str, str]) -> dict[str, str]:
@@ -86,8 +84,7 @@ class PhotoDomain:
         return found
 
     def unseen_prompts(self, kit: CuratedKit, *, count: int, rng: random.Random) -> list[Prompt]:
-        """None: whether a picture shows a scene that was never photographed cannot be measured without judges
-        that read."""
+        """None: only judges that read text could tell whether a picture shows such a scene."""
         return []
 
     def open_prompts(self, kit: CuratedKit, *, count: int, rng: random.Random) -> list[Prompt]:
@@ -95,9 +92,7 @@ class PhotoDomain:
         scenes = everyday(kit.name, rng)[: min(count, _MAX_TEST_SCENES)]
         return [Prompt(text=scene, is_open=True) for scene in scenes]
 
-    def instruction_scenes(
-        self, kit: CuratedKit, rng: random.Random
-    ) -> Iterator[tuple[str, dict[str, str]]]:
+    def instruction_scenes(self, kit: CuratedKit, rng: random.Random) -> Iterator[tuple[str, dict[str, str]]]:
         """None."""
         return iter(())
 
@@ -110,8 +105,10 @@ class PhotoDomain:
         count: int,
         rng: random.Random,
     ) -> list[Prompt]:
-        """Everyday scenes that no test item asks for, and the training prompts of every fifth picture, which
-        GRPO does not train on; SFT has."""
+        """Everyday scenes that no test item asks for, and the training prompts of every fifth picture.
+
+        GRPO does not train on those pictures; SFT has.
+        """
         held_back = sorted({prompt.reference for prompt in known})[::_VALIDATION_EVERY]
         of_held_back = [prompt for prompt in known if prompt.reference in held_back]
         asked = {item.prompt for item in test}
@@ -129,8 +126,7 @@ class PhotoDomain:
         count: int,
         rng: random.Random,
     ) -> list[Prompt]:
-        """Everyday scenes that neither test nor validation asks for, and the training prompts of the other
-        pictures in turn.
+        """Everyday scenes that neither test nor validation asks for, and the other pictures' prompts in turn.
 
         Half of them have no picture in the kit: a full caption of a training picture leaves nothing to vary.
         """
@@ -151,9 +147,10 @@ class PhotoDomain:
     def prior_images(
         self, *, count: int, size: int, rng: random.Random
     ) -> tuple[list[str], list[Image.Image]]:
-        """Photographs cannot be rendered; raises UserError."""
+        """Not supported: photographs cannot be rendered."""
         raise UserError(
-            "photographs of other people cannot be rendered; expected SftConfig.prior 'base' or prior_pictures 0"
+            "photographs of other people cannot be rendered; "
+            "expected SftConfig.prior 'base' or prior_pictures 0"
         )
 
     def oracle_images(

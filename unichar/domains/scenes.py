@@ -1,4 +1,4 @@
-"""Scenes in plain words for pictures that no kit shows: of a character in an everyday scene, or of anybody."""
+"""Scenes in plain words for pictures that no kit shows: of a character, or of anybody."""
 
 import random
 

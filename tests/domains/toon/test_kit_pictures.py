@@ -9,7 +9,7 @@ import pytest
 from factories_kit import make_kit, pip_scenes, write_lines
 from PIL import Image
 
-from unichar.domains.toon import kit_pictures
+from unichar.cli import main
 from unichar.domains.toon.kit_pictures import render_kit
 
 
@@ -122,15 +122,14 @@ def test_a_kit_without_scenes_is_refused(tmp_path: Path, text: str | None) -> No
         render_kit(folder)
 
 
-def test_command_draws_or_says_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_draws_or_says_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_kit(tmp_path, scenes=pip_scenes()[:2])
-    kit_pictures.main([str(folder)])
+    assert main(["draw-toons", str(folder)]) == 0
     assert capsys.readouterr().out == f"{folder}: 2 pictures\n"
     assert Image.open(folder / "images" / "01.png").size == (512, 512)
-    with pytest.raises(SystemExit, match=r"scenes\.jsonl does not exist"):
-        kit_pictures.main([str(tmp_path / "nobody")])
-    with pytest.raises(SystemExit, match="usage: "):
-        kit_pictures.main([])
+
+    assert main(["draw-toons", str(tmp_path / "nobody")]) == 2
+    assert "scenes.jsonl does not exist" in capsys.readouterr().err
 
 
 def test_names_outside_the_folder_stay_inside(tmp_path: Path) -> None:

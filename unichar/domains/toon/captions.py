@@ -1,5 +1,4 @@
-"""The toon world in words: captions in several wordings, and a question with its answer for every
-attribute."""
+"""Toons in words: captions in several wordings, and a question with its answer for every attribute."""
 
 import dataclasses
 import random
@@ -16,7 +15,7 @@ _WORN = {
     "scarf": "a red scarf",
     "headphones": "orange headphones",
 }
-_HELD = {
+_PROPS = {
     "cup": "a cup",
     "book": "a book",
     "flower": "a flower",
@@ -25,14 +24,14 @@ _HELD = {
     "wand": "a magic wand",
     "ball": "a ball",
 }
-_POSED = {
+_POSES = {
     "standing": ("standing", "standing still", "arms down"),
     "waving": ("waving", "waving hello", "one arm up"),
     "cheering": ("cheering", "both arms up", "arms in the air"),
     "posing": ("hands on hips", "posing", "striking a pose"),
     "jumping": ("jumping", "jumping for joy", "in mid-jump"),
 }
-_FELT = {
+_EXPRESSIONS = {
     "smiling": ("smiling", "with a smile", "looking happy"),
     "sad": ("sad", "looking sad", "with a tear"),
     "angry": ("angry", "looking angry", "gritting its teeth"),
@@ -41,7 +40,7 @@ _FELT = {
     "winking": ("winking", "with a wink", "giving a wink"),
     "laughing": ("laughing", "laughing out loud", "with a big laugh"),
 }
-_PLACED = {
+_BACKGROUNDS = {
     "studio": ("in front of a plain wall", "in a studio"),
     "beach": ("at the beach", "in front of the sea"),
     "forest": ("in the forest", "in front of fir trees"),
@@ -51,6 +50,7 @@ _PLACED = {
     "room": ("in a living room", "at home in a room"),
     "garden": ("in a garden", "in front of a garden fence"),
 }
+_WORDINGS = {"expression": _EXPRESSIONS, "pose": _POSES, "background": _BACKGROUNDS}
 _NAMES_A = ("Bo", "Ka", "Li", "Mo", "Nu", "Pi", "Ro", "Sa", "Ti", "Zu", "Fen", "Gar", "Hal", "Jun", "Vel")
 _NAMES_B = ("bi", "do", "ka", "lo", "mi", "na", "rin", "sha", "tu", "va", "zo", "dle", "nix")
 
@@ -62,33 +62,32 @@ def random_name(rng: random.Random) -> str:
 
 def describe(identity: Identity) -> str:
     """`a teal cat with purple eyes in a dotted pink shirt, wearing a red scarf`"""
-    coat = (
-        f"a human with {identity.color} hair and {identity.skin} skin"
-        if identity.species == "human"
-        else _coat(identity)
-    )
-    joint = "," if identity.species == "human" else " with"
+    if identity.species == "human":
+        body = f"a human with {identity.color} hair and {identity.skin} skin,"
+    else:
+        article = "an" if identity.color[0] in "aeiou" else "a"
+        body = f"{article} {identity.color} {identity.species} with"
+
     pattern = "" if identity.pattern == "plain" else f"{identity.pattern} "
+    clothes = f"{body} {identity.eyes} eyes in a {pattern}{identity.outfit} shirt"
     worn = _WORN[identity.accessory]
-    return f"{coat}{joint} {identity.eyes} eyes in a {pattern}{identity.outfit} shirt" + (
-        f", wearing {worn}" if worn else ""
-    )
-
-
-def _coat(identity: Identity) -> str:
-    article = "an" if identity.color[0] in "aeiou" else "a"
-    return f"{article} {identity.color} {identity.species}"
+    return f"{clothes}, wearing {worn}" if worn else clothes
 
 
 def scene_phrases(scene: Scene | Mapping[str, str], rng: random.Random) -> list[str]:
-    """A scene, or the named attributes of one, as phrases, each in a wording drawn by `rng`: expression,
-    pose, prop (where there is one), place."""
-    wanted = dataclasses.asdict(scene) if isinstance(scene, Scene) else scene
+    """A scene, or the named attributes of one, as phrases: expression, pose, prop (if any), background.
+
+    `rng` draws the wording of each.
+    """
+    named = dataclasses.asdict(scene) if isinstance(scene, Scene) else scene
     phrases = []
-    for name, words in (("expression", _FELT), ("pose", _POSED), ("prop", _HELD), ("background", _PLACED)):
-        value = wanted.get(name, "nothing")
-        if value != "nothing":
-            phrases.append(f"holding {_HELD[value]}" if name == "prop" else rng.choice(words[value]))
+    for name in ("expression", "pose", "prop", "background"):
+        value = named.get(name, "nothing")
+        if value == "nothing":
+            continue
+
+        # Props have one wording, so nothing is drawn for them.
+        phrases.append(f"holding {_PROPS[value]}" if name == "prop" else rng.choice(_WORDINGS[name][value]))
     return phrases
 
 
@@ -101,6 +100,7 @@ def caption(who: str, scene: Scene | Mapping[str, str], rng: random.Random) -> s
         rng: Picks the wording; the content is always the same.
     """
     phrases = ", ".join(scene_phrases(scene, rng))
+
     form = rng.randrange(4)
     if form == 0:
         return f"A picture of {who}, {phrases}."
@@ -137,6 +137,8 @@ _QUESTIONS = {
 def visible(identity: Identity, scene: Scene) -> dict[str, str]:
     """The attributes one can really see: closed eyes have no colour, fur hides the skin."""
     seen = attributes(identity, scene)
+
+    # These two expressions are drawn with closed eyes.
     if scene.expression in ("sleepy", "laughing"):
         del seen["eyes"]
     return seen

@@ -24,11 +24,13 @@ from unichar.domains.toon.vocabulary import (
 from unichar.types import CuratedKit, Interaction, Picture, Prompt
 
 _CAPTION_TRIES = 60
-"""Draws of a caption's wording; some wordings have few variants, so that `count` different ones may not
-exist."""
+"""Draws of a caption's wording; there may be fewer different ones than are asked for."""
 _WHOLE_EVERY = 4
-"""One prompt in four names the whole scene. The others leave part of it open, as people do: a model that has
-memorised its training pictures shows it there, by drawing the same things around what was asked for."""
+"""One prompt in four names the whole scene. The others leave part of it open, as people do.
+
+A model that has memorised its training pictures shows it there, by drawing the same things around what was
+asked for; a whole scene leaves nothing to vary.
+"""
 _MOODS = {
     "smiling": "The answer is a friendly one.",
     "sad": "The answer is a sad one.",
@@ -53,7 +55,8 @@ class ToonDomain:
     renders = True
     report_forms: tuple[str, ...] = ("open",)
     advice = (
-        "to train this character as if its pictures were photographs, remove `attributes` from every line of scenes.jsonl"
+        "to train this character as if its pictures were photographs, remove `attributes` from every line "
+        "of scenes.jsonl"
     )
 
     def visible_attributes(self, attributes: Mapping[str, str]) -> dict[str, str]:
@@ -83,8 +86,10 @@ class ToonDomain:
     def questions(
         self, kit: CuratedKit, picture: Picture, *, wordings: int, rng: random.Random
     ) -> list[PictureQuestion]:
-        """Who it is, and the value of every visible attribute; answers are one word, wrong options of the
-        same attribute."""
+        """Who it is, and the value of every visible attribute.
+
+        Answers are one word; the wrong options are other values of the same attribute.
+        """
         identity, scene = _identity(picture.attributes), _scene(picture.attributes)
         found: dict[str, PictureQuestion] = {}
 
@@ -119,9 +124,7 @@ class ToonDomain:
             prompts.append(self._test_prompt(kit, part, rng, is_open=True))
         return prompts
 
-    def instruction_scenes(
-        self, kit: CuratedKit, rng: random.Random
-    ) -> Iterator[tuple[str, dict[str, str]]]:
+    def instruction_scenes(self, kit: CuratedKit, rng: random.Random) -> Iterator[tuple[str, dict[str, str]]]:
         """Scenes that occur in no picture of the kit, each once."""
         for scene in _new_scenes(kit, rng):
             yield ", ".join(scene_phrases(scene, rng)), _values(scene)
@@ -149,8 +152,7 @@ class ToonDomain:
         count: int,
         rng: random.Random,
     ) -> list[Prompt]:
-        """New scenes and parts of scenes, none of them in a test item, a held-out picture or a validation
-        prompt."""
+        """New scenes and parts of scenes, none of them in a test item or a validation prompt."""
         taken = {self.scene_key(item.attributes) for item in test}
         taken |= {self.scene_key(prompt.attributes) for prompt in validation}
         return self._new_prompts(kit.name, rng, count, taken=taken, distinct=False)
@@ -173,9 +175,7 @@ class ToonDomain:
         random, so that it differs from picture to picture; it should for the character too.
         """
         told = [_prior_scene(index, rng) for index in range(count)]
-        images = [
-            draw(identity, scene, size=size, seed=rng.randrange(2**31)) for identity, scene, _ in told
-        ]
+        images = [draw(identity, scene, size=size, seed=rng.randrange(2**31)) for identity, scene, _ in told]
         return [prompt for _, _, prompt in told], images
 
     def oracle_images(
@@ -202,8 +202,10 @@ class ToonDomain:
         taken: set[frozenset[tuple[str, str]]],
         distinct: bool,
     ) -> list[Prompt]:
-        """`count` prompts for scenes outside of `taken`, one whole scene and three open ones in turn; each
-        once if `distinct`."""
+        """`count` prompts for scenes outside of `taken`, a whole scene and three open ones in turn.
+
+        With `distinct` each scene comes once.
+        """
         prompts: list[Prompt] = []
         while len(prompts) < count:
             scene = random_scene(rng)

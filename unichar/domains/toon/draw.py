@@ -46,8 +46,11 @@ def draw(identity: Identity, scene: Scene, *, size: int = 128, seed: int = 0) ->
     """An RGB picture of `size` x `size` pixels (drawn at twice the size, then reduced)."""
     image = Image.new("RGB", (2 * size, 2 * size))
     pen = Pen(image)
+
     scenery.BACKGROUNDS[scene.background](pen)
     scenery.ground_shadow(pen, scene.background)
+
+    # The figure is not always on the same pixels, so that nobody can learn its place by heart.
     rng = random.Random(seed)
     lift = -0.05 if scene.pose == "jumping" else 0.0
     figure = pen.moved(rng.uniform(-0.02, 0.02), rng.uniform(-0.01, 0.01) + lift)
@@ -58,16 +61,23 @@ def draw(identity: Identity, scene: Scene, *, size: int = 128, seed: int = 0) ->
 def _figure(pen: Pen, identity: Identity, scene: Scene) -> None:
     coat = PAINT[identity.color]
     fur = SKIN[identity.skin] if identity.species == "human" else coat
+
+    # From back to front; later shapes cover earlier ones.
     _behind(pen, identity.species, coat)
     _legs(pen, darker(fur, 0.12), jumping=scene.pose == "jumping")
     _body(pen, PAINT[identity.outfit], identity.pattern)
+
     left, right = ARMS[scene.pose]
     sleeve = PAINT[identity.outfit]
     for joints in (left, right):
         pen.limb(joints, sleeve, 0.055)
+
+    # The head covers the shoulders, the hands cover the head when the arms are up.
     face.head(pen, identity, coat, fur, scene.expression)
     for joints in (left, right):
         pen.oval(joints[-1], 0.038, 0.038, fur)
+
+    # A part of the hand in front of the prop makes it look held.
     if scene.prop != "nothing":
         x, y = right[-1]
         scenery.PROPS[scene.prop](pen, (x + 0.02, y))

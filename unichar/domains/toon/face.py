@@ -16,23 +16,26 @@ HEAD = (0.5, 0.39)
 
 
 def head(pen: Pen, identity: Identity, coat: Color, fur: Color, expression: str) -> None:
-    """Ears, skull, face and accessory of one toon; `coat` is the named colour, `fur` the colour of the
-    face."""
+    """Ears, skull, face and accessory of one toon; `coat` is the named colour, `fur` that of the face."""
     species = identity.species
     if identity.accessory == "scarf":
         pen.box((0.5, 0.585), 0.135, 0.034, (214, 60, 70), corner=0.03)
         pen.box((0.575, 0.66), 0.032, 0.065, (214, 60, 70), corner=0.01)
+
     _ears(pen, species, coat)
     if species == "robot":
         pen.box(HEAD, 0.195, 0.17, coat, corner=0.05)
     else:
         pen.oval(HEAD, 0.205, 0.18, fur)
     _muzzle(pen, species, coat)
+
     eye_y = 0.27 if species == "frog" else 0.37
     _mouth(pen, expression, 0.455 if species != "owl" else 0.485)
     if species == "human":
         _fringe(pen, coat)
-    if species == "frog" and identity.accessory != "glasses":  # its eyes bulge in front of any hat
+
+    # A frog's eyes bulge in front of any hat.
+    if species == "frog" and identity.accessory != "glasses":
         _accessory(pen, identity.accessory, eye_y)
         _eyes(pen, IRIS[identity.eyes], expression, eye_y)
     else:
@@ -78,6 +81,8 @@ def _ears(pen: Pen, species: str, coat: Color) -> None:
             )
         elif species == "robot":
             pen.box((0.5 + side * 0.205, 0.39), 0.03, 0.05, darker(coat, 0.35), corner=0.01)
+
+    # An antenna.
     if species == "robot":
         pen.line([(0.5, 0.23), (0.5, 0.13)], INK, 0.018)
         pen.oval((0.5, 0.12), 0.034, 0.034, (255, 90, 90))
@@ -124,6 +129,8 @@ def _eyes(pen: Pen, iris: Color, expression: str, y: float) -> None:
             pen.oval((x, y + 0.004), 0.017, 0.02, INK, ink=None)
             pen.oval((x - 0.014, y - 0.014), 0.012, 0.012, (255, 255, 255), ink=None)
         _brow(pen, expression, x, y - 0.085, side)
+
+    # A tear, or two letters Z.
     if expression == "sad":
         pen.oval((0.5 + 0.125, y + 0.085), 0.02, 0.028, (110, 190, 250), ink=None)
     if expression == "sleepy":
@@ -144,6 +151,7 @@ def _brow(pen: Pen, expression: str, x: float, y: float, side: int) -> None:
     slope = {"sad": -0.025, "angry": 0.03, "surprised": 0.0}.get(expression)
     if slope is None:
         return
+
     lift = -0.02 if expression == "surprised" else 0.0
     pen.line([(x - side * 0.045, y + slope + lift), (x + side * 0.045, y - slope + lift)], INK, 0.02)
 

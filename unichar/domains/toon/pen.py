@@ -1,5 +1,4 @@
-"""Drawing in unit coordinates: (0, 0) is the top left corner, (1, 1) the bottom right, whatever the size in
-pixels."""
+"""Drawing in unit coordinates: (0, 0) is the top left corner of the picture, (1, 1) the bottom right."""
 
 import math
 
@@ -9,7 +8,9 @@ Color = tuple[int, int, int]
 Point = tuple[float, float]
 
 INK: Color = (46, 38, 52)
+"""Colour of outlines."""
 LINE = 0.012
+"""Width of outlines."""
 
 
 def lighter(color: Color, amount: float) -> Color:
@@ -106,6 +107,7 @@ class Pen:
         """A five-pointed star."""
         points = []
         for i in range(10):
+            # Tips and notches in turn, the first tip at the top.
             r = radius if i % 2 == 0 else radius * 0.45
             angle = math.pi * (i / 5 - 0.5)
             points.append((center[0] + r * math.cos(angle), center[1] + r * math.sin(angle)))

@@ -1,8 +1,6 @@
 """What stands around a toon: backgrounds, and the props a toon can hold."""
 
-from unichar.domains.toon.pen import INK, Color, Pen, Point, darker
-
-Fill = Color
+from unichar.domains.toon.pen import INK, Pen, Point, darker
 
 
 def _studio(pen: Pen) -> None:
@@ -178,6 +176,8 @@ def ground_shadow(pen: Pen, background: str) -> None:
         "forest": (98, 160, 84),
         "city": (76, 76, 88),
         "snow": (250, 251, 255),
+        "night": (40, 62, 62),
+        "room": (176, 122, 86),
+        "garden": (132, 196, 100),
     }
-    floor |= {"night": (40, 62, 62), "room": (176, 122, 86), "garden": (132, 196, 100)}
     pen.oval((0.5, 0.955), 0.17, 0.028, darker(floor[background], 0.25), ink=None)

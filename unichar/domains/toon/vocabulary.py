@@ -2,7 +2,7 @@
 
 The vocabulary below is the whole toon world. Renderer, captions, questions, attribute readers and the exact
 tests all read it from here, so adding a value means: one word here, one drawing in `draw.py`, one phrase in
-`words.py`.
+`captions.py`.
 """
 
 import dataclasses
@@ -79,8 +79,10 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What is going on in one picture. Example:
-    `Scene(expression="sad", pose="waving", prop="cup", background="beach")`"""
+    """What is going on in one picture.
+
+    Example: `Scene(expression="sad", pose="waving", prop="cup", background="beach")`
+    """
 
     expression: str
     pose: str
@@ -119,16 +121,17 @@ def random_scene(rng: random.Random) -> Scene:
 
 
 def part_of(scene: Scene, rng: random.Random) -> dict[str, str]:
-    """One or two attributes of a scene by name, as asked for by those who leave the rest open; never an empty
-    hand."""
+    """One or two attributes of a scene, for a prompt that leaves the rest open; never an empty hand."""
     names = [name for name in SCENE if getattr(scene, name) != "nothing"]
     named = rng.sample(names, rng.randint(1, 2))
     return {name: getattr(scene, name) for name in SCENE if name in named}
 
 
 def filled(asked: Mapping[str, str], rng: random.Random) -> Scene:
-    """The scene asked for by name; what is left open is drawn at random, but hands are empty unless something
-    is said to be in them, as in captions of kits."""
+    """The scene of a prompt; what it leaves open is drawn at random.
+
+    Hands are empty unless the prompt names a prop, as in the captions of kits.
+    """
     return replace(random_scene(rng), **{"prop": "nothing", **asked})
 
 
