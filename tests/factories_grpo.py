@@ -1,4 +1,7 @@
-"""Character-GRPO on a nano of toy size that draws the 128 pixels the examiner wants: alone, or as a script of two processes."""
+"""Character-GRPO on a nano of toy size that draws the 128 pixels the attribute classifier takes.
+
+Run as a script, it trains in each of several processes.
+"""
 
 import contextlib
 import dataclasses
@@ -40,8 +43,11 @@ ODD = GrpoConfig(
     reward=RewardConfig(naturalness_weight=5.0, advantage_clip=5.0),
     validation=ValidationConfig(every=2, prompts=3),
 )
-"""No multiples of two: shares differ in size. Advantages magnify the rounding of rewards where these are all alike, hence the
-weight; AdamW's first steps are as long for a gradient near zero as for any, hence `lr`."""
+"""No multiples of two, so that ranks have different numbers of samples.
+
+Advantages amplify the rounding of rewards where these are nearly equal, hence the weight of naturalness. AdamW's first steps are
+as long for a gradient near 0 as for any other, hence the low learning rate.
+"""
 
 
 def grpo_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any) -> StageJob:
@@ -49,10 +55,10 @@ def grpo_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any)
     return job_in(folder, base, inputs, replaced(ODD, **settings))
 
 
-def rl_step(job: StageJob, *, exact: bool, resume_at: int = 0) -> list[dict[str, float]]:
-    """Numbers of all rounds on adapters that look trained; the adapters after them are saved in `job.out/adapters`.
+def train_rounds(job: StageJob, *, exact: bool, resume_at: int = 0) -> list[dict[str, float]]:
+    """Numbers of all rounds on adapters that look trained; the final adapters are saved in `job.out/adapters`.
 
-    With `resume_at`, the state is saved before that round and another trainer goes on from it.
+    With `resume_at`, the state is saved before that round and another trainer resumes from it.
     """
 
     def begin() -> Trainer:
@@ -85,15 +91,15 @@ def assert_same_adapters(folder: Path, weights: dict[str, torch.Tensor]) -> None
         assert (tensor - weights[name]).abs().max() <= 2e-5, name
 
 
-def practise_together(about: str) -> None:
-    """In each of several processes: practise by every setting in `about` (JSON) and leave numbers and adapters."""
+def train_together(about: str) -> None:
+    """In each of several processes: train with every setting in `about` (JSON); write numbers and adapters."""
     told = json.loads(about)
     folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
     join()
     assert world_size() == 2
     for name, (settings, resume_at) in told["runs"].items():
         job = grpo_job(folder / name, Path(told["base"]), inputs, **settings)
-        numbers = rl_step(job, exact=True, resume_at=resume_at)
+        numbers = train_rounds(job, exact=True, resume_at=resume_at)
         if is_main():
             (folder / name / "numbers.json").write_text(json.dumps(numbers))
     _run_stage(folder / "stage", Path(told["base"]), inputs)
@@ -101,7 +107,7 @@ def practise_together(about: str) -> None:
 
 
 def _run_stage(folder: Path, base: Path, inputs: dict[str, Path]) -> None:
-    """The stage as the line runs it, on fresh adapters for those of SFT; every process leaves what `run` gave it."""
+    """The whole stage, on fresh adapters for those of SFT; every process writes the summary it got."""
     checkpoint = {"sft_checkpoint": folder / "sft"}
     save_adapters(small_model(base), checkpoint["sft_checkpoint"] / "adapters", base_sha256=sha256_file(base))
     wait_for_all()
@@ -112,4 +118,4 @@ def _run_stage(folder: Path, base: Path, inputs: dict[str, Path]) -> None:
 
 
 if __name__ == "__main__":
-    practise_together(sys.argv[1])
+    train_together(sys.argv[1])

@@ -1,4 +1,4 @@
-"""Settings that can not work are refused in words."""
+"""Settings that cannot work are refused with the path of the setting."""
 
 import dataclasses
 
@@ -36,7 +36,7 @@ def test_wrong_settings(wrong, words):
         replaced(GrpoConfig(), **wrong)
 
 
-def test_photographs_are_learned_from_with_a_beta_of_their_own():
+def test_photographs_have_their_own_beta():
     nft = NftConfig(beta=0.2, domain_beta={"photo": 0.7})
     config = GrpoConfig(nft=nft)
     assert config.for_domain(DOMAINS["toon"]) == config

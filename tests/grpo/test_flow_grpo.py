@@ -1,4 +1,4 @@
-"""Flow-GRPO: where the noise goes, and that a policy which has not moved is as likely as it was."""
+"""Flow-GRPO: windows of stochastic steps, likelihood ratios and gradients."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ CONFIG = GrpoConfig(
 )
 
 
-def learner(model, **changes) -> FlowGrpo:
+def algorithm_of(model, **changes) -> FlowGrpo:
     live = trainable(model.gen)
     config = replaced(CONFIG, flow_grpo=changes)
     return FlowGrpo(model, config, live=live, reference=Snapshot(live), seed=0)
@@ -33,25 +33,29 @@ def test_windows_start_anywhere_in_the_first_half_and_repeat_for_a_seed():
 
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
-def test_nothing_has_moved_so_every_ratio_is_one(tuned, guidance):
-    algorithm = learner(tuned, guidance=guidance)
+def test_ratios_are_1_before_any_update(tuned, guidance):
+    algorithm = algorithm_of(tuned, guidance=guidance)
     context = tuned.prompt_context(PROMPTS[:2])
-    kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
+    rollout = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
     losses = []
-    minibatch = Minibatch(kept=kept, rows=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5]))
-    numbers = algorithm.learn(minibatch, torch.arange(4), context, 0, losses.append)
-    assert numbers.keys() == set(algorithm.numbers)
+    minibatch = Minibatch(
+        rollout=rollout, indices=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5])
+    )
+    numbers = algorithm.accumulate_gradients(minibatch, torch.arange(4), context, 0, losses.append)
+    assert numbers.keys() == set(algorithm.metrics)
     assert len(losses) == 2 and all(loss.requires_grad for loss in losses)
     assert numbers["ratio_off"] < 1e-5 and numbers["kl"] < 1e-6
 
 
-def test_a_step_makes_rewarded_walks_likelier(tuned):
-    algorithm = learner(tuned, kl=0.0, clip_range=0.5)
+def test_an_update_makes_rewarded_trajectories_likelier(tuned):
+    algorithm = algorithm_of(tuned, kl=0.0, clip_range=0.5)
     context = tuned.prompt_context(PROMPTS[:2])
-    kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
-    minibatch = Minibatch(kept=kept, rows=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5]))
+    rollout = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
+    minibatch = Minibatch(
+        rollout=rollout, indices=torch.arange(4), advantages=torch.tensor([1.0, -1.0, 0.5, -0.5])
+    )
     parameters = list(trainable(tuned.gen).values())
-    algorithm.learn(minibatch, torch.arange(4), context, 0, lambda loss: loss.backward())
+    algorithm.accumulate_gradients(minibatch, torch.arange(4), context, 0, lambda loss: loss.backward())
     before = [parameter.detach().clone() for parameter in parameters]
     torch.nn.utils.clip_grad_norm_(parameters, 0.05)
     with torch.no_grad():
@@ -59,18 +63,20 @@ def test_a_step_makes_rewarded_walks_likelier(tuned):
             parameter -= parameter.grad
             parameter.grad = None
     moved = []
-    algorithm.learn(minibatch, torch.arange(4), context, 0, moved.append)
+    algorithm.accumulate_gradients(minibatch, torch.arange(4), context, 0, moved.append)
     with torch.no_grad():
         for parameter, value in zip(parameters, before, strict=True):
             parameter.copy_(value)
-    assert sum(float(loss) for loss in moved) < 0  # it was 0, of advantages that sum to nothing
+    # It was 0 before, of advantages that sum to 0.
+    assert sum(float(loss) for loss in moved) < 0
 
 
-def test_only_the_chosen_rows_are_learned_from(tuned):
-    algorithm = learner(tuned)
+def test_a_minibatch_selects_pictures_of_the_rollout(tuned):
+    algorithm = algorithm_of(tuned)
     context = tuned.prompt_context(PROMPTS[:2])
-    kept = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
+    rollout = algorithm.sample(context, [1, 2, 3, 4], [0, 0, 1, 1])
     second = tuned.prompt_context(PROMPTS[1:2])
-    minibatch = Minibatch(kept=kept, rows=torch.tensor([2, 3]), advantages=torch.tensor([1.0, -1.0]))
-    numbers = algorithm.learn(minibatch, torch.arange(2), second, 0, lambda loss: None)
-    assert numbers["ratio_off"] < 1e-3  # the same pictures with the same prompts, in a smaller batch
+    minibatch = Minibatch(rollout=rollout, indices=torch.tensor([2, 3]), advantages=torch.tensor([1.0, -1.0]))
+    numbers = algorithm.accumulate_gradients(minibatch, torch.arange(2), second, 0, lambda loss: None)
+    # The same pictures with the same prompts, in a smaller batch.
+    assert numbers["ratio_off"] < 1e-3

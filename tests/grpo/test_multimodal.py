@@ -1,7 +1,7 @@
-"""Moments are practised in place of every third prompt, and only where their reward counts."""
+"""Multimodal turns replace every third prompt, and only where their reward has a weight."""
 
 import pytest
-from factories_grpo import grpo_job, rl_step
+from factories_grpo import grpo_job, train_rounds
 from factories_interactions import nia_the_photographer
 from factories_model import make_inputs, make_job
 from factories_small import small_model
@@ -9,7 +9,7 @@ from factories_small import small_model
 from unichar.domains.lookup import DOMAINS, domain_of
 from unichar.domains.toon.vocabulary import SCENE
 from unichar.grpo.config import GrpoConfig, RewardConfig
-from unichar.grpo.multimodal import apart, training_turns, with_turns
+from unichar.grpo.multimodal import disjoint_turns, training_turns, with_turns
 from unichar.grpo.prompts import training_prompts, validation_prompts
 from unichar.grpo.train import Trainer, run
 from unichar.types import CuratedKit, Prompt, read_interactions
@@ -27,7 +27,7 @@ def photographs(tmp_path_factory):
     return make_inputs(tmp_path_factory.mktemp("nia"), **nia_the_photographer())
 
 
-def test_toons_are_drawn_as_their_requests_say(inputs):
+def test_turns_of_toons_are_the_instruction_samples(inputs):
     kit, train, test = read(inputs)
     found = training_turns(kit, train, test)
     scenes = [scene_key(prompt.attributes) for prompt in found]
@@ -46,7 +46,7 @@ def test_toons_are_drawn_as_their_requests_say(inputs):
         )
 
 
-def test_a_request_for_a_scene_of_the_test_is_left_out(inputs):
+def test_an_instruction_for_a_scene_of_the_test_is_left_out(inputs):
     kit, train, test = read(inputs)
     first, *others = training_turns(kit, train, test)
     unseen = next(item for item in test if item.group.startswith("unseen"))
@@ -54,7 +54,7 @@ def test_a_request_for_a_scene_of_the_test_is_left_out(inputs):
     assert training_turns(kit, train, asked) == others
 
 
-def test_photographs_are_drawn_as_their_training_moments_say(photographs):
+def test_turns_of_photographs_are_those_of_training(photographs):
     kit, train, test = read(photographs)
     found = training_turns(kit, train, test)
     assert {prompt.text for prompt in found} == {
@@ -68,7 +68,7 @@ def test_photographs_are_drawn_as_their_training_moments_say(photographs):
     )
 
 
-def test_every_third_prompt_is_a_moment_as_far_as_there_are_any():
+def test_every_third_prompt_is_a_turn_until_they_run_out():
     plain, found = [Prompt(text=str(i)) for i in range(8)], [Prompt(text=word) for word in ("a", "b")]
     assert [prompt.text for prompt in with_turns(plain, found)] == ["0", "1", "a", "3", "4", "b", "6", "7"]
     assert [prompt.text for prompt in with_turns(plain, found[:1])] == ["0", "1", "a", *"34567"]
@@ -76,32 +76,30 @@ def test_every_third_prompt_is_a_moment_as_far_as_there_are_any():
 
 
 @pytest.mark.parametrize("who", ["toon", "photographs"])
-def test_what_is_watched_is_not_practised(who, inputs, photographs):
+def test_validation_turns_are_not_trained_on(who, inputs, photographs):
     kit, train, test = read(inputs if who == "toon" else photographs)
     found = training_turns(kit, train, test)
-    watched = with_turns(validation_prompts(kit, train, test, count=8, seed=0), found[::5])
-    left = apart(found, watched, domain_of(kit))
-    assert [prompt.reply != "" for prompt in watched[:3]] == [False, False, True]
-    assert 0 < len(left) < len(found) and watched[2] not in left
-    assert not {prompt.reference for prompt in left} & {prompt.reference for prompt in watched} - {""}
-    scenes = {scene_key(prompt.attributes) for prompt in watched} - {frozenset()}
+    validation = with_turns(validation_prompts(kit, train, test, count=8, seed=0), found[::5])
+    left = disjoint_turns(found, validation, domain_of(kit))
+    assert [prompt.reply != "" for prompt in validation[:3]] == [False, False, True]
+    assert 0 < len(left) < len(found) and validation[2] not in left
+    assert not {prompt.reference for prompt in left} & {prompt.reference for prompt in validation} - {""}
+    scenes = {scene_key(prompt.attributes) for prompt in validation} - {frozenset()}
     assert not {scene_key(prompt.attributes) for prompt in left} & scenes
 
 
-def test_without_weight_nothing_changes_and_with_it_moments_are_practised_and_paid(
-    inputs, larger_base, tmp_path
-):
+def test_turns_are_trained_on_and_rewarded_only_with_a_weight(inputs, larger_base, tmp_path):
     kit, train, test = read(inputs)
     plain = Trainer(small_model(larger_base), grpo_job(tmp_path / "off", larger_base, inputs))
-    watched = validation_prompts(kit, train, test, count=3, seed=0)
-    assert plain.practice == training_prompts(kit, train, test, validation=watched, count=9, seed=0)
+    validation = validation_prompts(kit, train, test, count=3, seed=0)
+    assert plain.prompts == training_prompts(kit, train, test, validation=validation, count=9, seed=0)
     job = grpo_job(tmp_path / "on", larger_base, inputs, rounds=1, reward={"consistency_weight": 1.0})
     trained = Trainer(small_model(larger_base), job)
-    assert [prompt.reply != "" for prompt in trained.practice] == [False, False, True]
-    assert {prompt.text for prompt in trained.practice if prompt.reply} <= {
+    assert [prompt.reply != "" for prompt in trained.prompts] == [False, False, True]
+    assert {prompt.text for prompt in trained.prompts if prompt.reply} <= {
         prompt.text for prompt in training_turns(*read(inputs))
     }
-    (numbers,) = rl_step(job, exact=False)
+    (numbers,) = train_rounds(job, exact=False)
     weights = {
         name: getattr(job.config.reward, f"{name}_weight")
         for name in numbers
@@ -116,7 +114,7 @@ def test_without_weight_nothing_changes_and_with_it_moments_are_practised_and_pa
     )
 
 
-def test_photographs_without_a_judge_that_reads_are_refused(photographs, tmp_path):
+def test_photographs_without_a_judge_that_reads_text_are_refused(photographs, tmp_path):
     settings = GrpoConfig(reward=RewardConfig(consistency_weight=0.5))
     with pytest.raises(
         ValueError,

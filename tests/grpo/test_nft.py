@@ -1,4 +1,4 @@
-"""DiffusionNFT: which times and noise a picture is learned at, and that only differences between pictures of a prompt teach."""
+"""DiffusionNFT: times and noise of each picture, and that only differences within a group give gradients."""
 
 import pytest
 import torch
@@ -13,8 +13,8 @@ from unichar.model.lora import trainable
 
 CONFIG = GrpoConfig(rollout=RolloutConfig(prompts=3, group=4, sample_steps=6), nft=NftConfig(times=2))
 ADVANTAGES = torch.tensor([1.0, -1.0, 0.5, -0.5] * 2)
-ROWS = torch.tensor([0, 1, 2, 3, 8, 9, 10, 11])
-"""The second of three prompts has nothing to teach."""
+INDICES = torch.tensor([0, 1, 2, 3, 8, 9, 10, 11])
+"""The second of three groups is skipped."""
 
 
 @pytest.fixture(scope="module")
@@ -24,20 +24,22 @@ def pictures(tuned):
     return tuned.sample_latents(context, list(range(12)), steps=2, guidance=1.0, shift=2.0)
 
 
-def learner(model, **changes) -> Nft:
+def algorithm_of(model, **changes) -> Nft:
     live = trainable(model.gen)
     return Nft(model, replaced(CONFIG, nft=changes), live=live, reference=Snapshot(live), seed=0)
 
 
 def minibatch_of(pictures) -> Minibatch:
-    return Minibatch(kept={"x0": pictures}, rows=ROWS, advantages=ADVANTAGES)
+    return Minibatch(rollout={"x0": pictures}, indices=INDICES, advantages=ADVANTAGES)
 
 
 def gradient_of(model, minibatch, **changes) -> torch.Tensor:
     """The gradient of one optimizer step, in one vector."""
     parameters = list(trainable(model.gen).values())
     context = model.prompt_context([PROMPTS[0], PROMPTS[2]])
-    learner(model, **changes).learn(minibatch, torch.arange(8), context, 0, torch.Tensor.backward)
+    algorithm_of(model, **changes).accumulate_gradients(
+        minibatch, torch.arange(8), context, 0, torch.Tensor.backward
+    )
     flat = torch.cat([parameter.grad.flatten() for parameter in parameters])
     for parameter in parameters:
         parameter.grad = None
@@ -45,7 +47,7 @@ def gradient_of(model, minibatch, **changes) -> torch.Tensor:
 
 
 def test_pictures_of_a_prompt_share_times_and_noise_and_prompts_do_not(tuned, pictures):
-    turns = list(learner(tuned)._noised(minibatch_of(pictures), 5))
+    turns = list(algorithm_of(tuned)._times_and_noise(minibatch_of(pictures), 5))
     assert len(turns) == 2
     first_half = set(time_grid(6, CONFIG.rollout.shift)[:3].tolist())
     for times, noise in turns:
@@ -56,27 +58,31 @@ def test_pictures_of_a_prompt_share_times_and_noise_and_prompts_do_not(tuned, pi
     assert (first != second).all() and not torch.equal(noise, more)
 
 
-def test_noise_is_another_each_step_and_the_same_for_a_seed(tuned, pictures):
-    at = [list(learner(tuned)._noised(minibatch_of(pictures), index)) for index in (0, 0, 1)]
+def test_noise_differs_between_steps_and_repeats_for_a_seed(tuned, pictures):
+    at = [list(algorithm_of(tuned)._times_and_noise(minibatch_of(pictures), index)) for index in (0, 0, 1)]
     assert torch.equal(at[0][0][1], at[1][0][1]) and not torch.equal(at[0][0][1], at[2][0][1])
 
 
-def test_what_the_pictures_of_a_prompt_have_in_common_teaches_nothing(tuned, pictures):
+def test_equal_pictures_of_a_group_give_no_gradient(tuned, pictures):
     same = pictures[[0] * 4 + [4] * 4 + [8] * 4]
     differ, alike = (gradient_of(tuned, minibatch_of(x0), kl=0.0) for x0 in (pictures, same))
     assert alike.norm() < 0.02 * differ.norm()
 
 
-def test_more_times_are_a_mean_over_them(tuned, pictures):
+def test_the_loss_is_a_mean_over_times(tuned, pictures):
     minibatch, context = minibatch_of(pictures), tuned.prompt_context([PROMPTS[0], PROMPTS[2]])
     losses: list[float] = []
-    pupil = learner(tuned, times=3)
-    numbers = pupil.learn(minibatch, torch.arange(8), context, 0, lambda loss: losses.append(loss.item()))
+    algorithm = algorithm_of(tuned, times=3)
+    numbers = algorithm.accumulate_gradients(
+        minibatch, torch.arange(8), context, 0, lambda loss: losses.append(loss.item())
+    )
     assert len(losses) == 3 and sum(losses) == pytest.approx(numbers["loss"], rel=1e-5)
-    assert numbers.keys() == set(pupil.numbers) == {"loss", "policy"}
+    assert numbers.keys() == set(algorithm.metrics) == {"loss", "policy"}
 
 
-def test_the_distance_to_sft_is_measured_only_where_it_counts(tuned, pictures):
+def test_the_kl_term_is_computed_only_with_a_weight(tuned, pictures):
     minibatch, context = minibatch_of(pictures), tuned.prompt_context([PROMPTS[0], PROMPTS[2]])
-    numbers = learner(tuned, kl=0.5).learn(minibatch, torch.arange(8), context, 0, lambda loss: None)
+    numbers = algorithm_of(tuned, kl=0.5).accumulate_gradients(
+        minibatch, torch.arange(8), context, 0, lambda loss: None
+    )
     assert numbers["kl"] == 0  # nothing has moved yet

@@ -1,10 +1,10 @@
-"""Policies are copies of weights, put in place and taken out without a trace."""
+"""Policies are copies of weights, swapped in and out without a trace."""
 
 import pytest
 import torch
 from torch import nn
 
-from unichar.grpo.policy import Snapshot
+from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.model.lora import trainable
 
 
@@ -16,13 +16,24 @@ def net():
     return net
 
 
+def test_means_over_microbatches_sum_to_the_mean_over_the_minibatch():
+    values = torch.tensor([1.0, 2.0, 6.0])
+    minibatch = Minibatch(rollout={}, indices=torch.tensor([4, 5, 7]), advantages=torch.zeros(3))
+
+    total = 0.0
+    for microbatch in (torch.tensor([0, 2]), torch.tensor([1])):
+        means = {"loss": values[microbatch].mean().item()}
+        total += minibatch.weighted(means, microbatch)["loss"]
+    assert total == pytest.approx(3.0)
+
+
 def shift(net, by):
     with torch.no_grad():
         for parameter in trainable(net).values():
             parameter.add_(by)
 
 
-def test_the_old_weights_are_there_within_and_the_new_ones_after(net):
+def test_swapped_weights_are_live_within_and_restored_after(net):
     x = torch.ones(1, 3)
     before = net(x).detach()
     snapshot = Snapshot(trainable(net))
@@ -37,7 +48,7 @@ def test_the_old_weights_are_there_within_and_the_new_ones_after(net):
     assert all(torch.equal(parameter, kept[name]) for name, parameter in net.named_parameters())
 
 
-def test_the_new_weights_come_back_after_an_error_too(net):
+def test_live_weights_are_restored_after_an_error(net):
     snapshot = Snapshot(trainable(net))
     shift(net, 1.0)
     after = net[1].weight.detach().clone()
@@ -46,7 +57,7 @@ def test_the_new_weights_come_back_after_an_error_too(net):
     assert torch.equal(net[1].weight, after) and torch.is_grad_enabled()
 
 
-def test_gradients_flow_through_live_weights_around_it(net):
+def test_gradients_flow_through_live_weights_around_a_swap(net):
     snapshot = Snapshot(trainable(net))
     shift(net, 1.0)
     with snapshot.swapped():
@@ -58,17 +69,17 @@ def test_gradients_flow_through_live_weights_around_it(net):
     assert net[1].weight.grad is not None
 
 
-@pytest.mark.parametrize(("keep", "expected"), [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)])
-def test_a_policy_follows_as_fast_as_it_is_told(net, keep, expected):
+@pytest.mark.parametrize(("decay", "expected"), [(0.0, 1.0), (0.5, 0.5), (1.0, 0.0)])
+def test_an_ema_update_keeps_the_share_given_by_its_decay(net, decay, expected):
     start = net[1].bias.detach().clone()
     snapshot = Snapshot(trainable(net))
     shift(net, 1.0)
-    snapshot.follow(keep)
+    snapshot.ema_update(decay)
     with snapshot.swapped():
         assert torch.allclose(net[1].bias, start + expected)
 
 
-def test_a_policy_is_saved_with_the_state(net):
+def test_a_snapshot_is_saved_with_the_state(net):
     snapshot = Snapshot(trainable(net))
     names = set(snapshot.state_dict())
     assert names == {"1/weight", "1/bias"} and not list(snapshot.parameters())

@@ -1,10 +1,10 @@
-"""Two real processes, started by a launcher, practise what one process practises."""
+"""Two real processes, started by a launcher, train as one process does."""
 
 import json
 from pathlib import Path
 
 import pytest
-from factories_grpo import assert_same_adapters, assert_same_rounds, grpo_job, rl_step
+from factories_grpo import assert_same_adapters, assert_same_rounds, grpo_job, train_rounds
 from factories_small import saved_adapters
 from factories_training import TESTS, launch
 
@@ -12,19 +12,19 @@ from unichar.training.curves import read_curve
 
 RUNS = {
     "nft": ({}, 0),
-    "nft, in parts": ({"rollout": {"microbatches": 4}}, 0),
+    "nft, in microbatches": ({"rollout": {"microbatches": 4}}, 0),
     "nft, resumed": ({}, 2),
     "flow_grpo": ({"algorithm": "flow_grpo"}, 0),
-    "flow_grpo, in parts": ({"algorithm": "flow_grpo", "rollout": {"microbatches": 2}}, 0),
-    "a prompt for one": ({"rollout": {"prompts": 1}, "validation": {"prompts": 1}}, 0),
+    "flow_grpo, in microbatches": ({"algorithm": "flow_grpo", "rollout": {"microbatches": 2}}, 0),
+    "one prompt": ({"rollout": {"prompts": 1}, "validation": {"prompts": 1}}, 0),
 }
-"""Folder -> settings, and the round another trainer goes on from. Nine pictures for two processes; the last has no prompt to
-judge for one of them."""
+"""Folder -> settings, and the round another trainer resumes from. Nine pictures for two ranks; in the last
+run one of the ranks has no prompt to score."""
 
 
 @pytest.fixture(scope="module")
 def together(larger_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two processes left, a folder a run."""
+    """Folder with a subfolder per run of two processes."""
     folder = tmp_path_factory.mktemp("together")
     about = {
         "folder": str(folder),
@@ -39,7 +39,7 @@ def together(larger_base: Path, inputs: dict[str, Path], tmp_path_factory: pytes
 
 @pytest.fixture(scope="module")
 def alone(larger_base, inputs, tmp_path_factory):
-    """Settings -> (numbers, adapters) of one process that takes a round at once."""
+    """Settings -> (numbers, adapters) of one process in one microbatch."""
     done = {}
 
     def run(settings):
@@ -50,33 +50,33 @@ def alone(larger_base, inputs, tmp_path_factory):
         key = json.dumps(settings)
         if key not in done:
             job = grpo_job(tmp_path_factory.mktemp("alone"), larger_base, inputs, **settings)
-            done[key] = rl_step(job, exact=True), saved_adapters(job.out / "adapters")
+            done[key] = train_rounds(job, exact=True), saved_adapters(job.out / "adapters")
         return done[key]
 
     return run
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_two_processes_practise_what_one_does(name, together, alone):
+def test_two_processes_train_as_one_does(name, together, alone):
     numbers, weights = alone(RUNS[name][0])
     assert_same_rounds(numbers, json.loads((together / name / "numbers.json").read_text()))
     assert_same_adapters(together / name / "out" / "adapters", weights)
 
 
-def test_a_resumed_run_goes_on_to_the_last_bit(together):
+def test_a_resumed_run_is_bit_identical(together):
     ours, theirs = (saved_adapters(together / name / "out" / "adapters") for name in ("nft, resumed", "nft"))
     assert all((ours[key] == theirs[key]).all() for key in theirs)
 
 
-def test_a_whole_stage_is_written_by_one_of_them(together):
-    """Pictures and words, on the tracker too, and what it says of itself."""
+def test_rank_0_writes_the_stage(together):
+    """Curves of pictures and replies, the tracker's files, and the summary."""
     first, second = (json.loads((together / "stage" / f"summary-{rank}.json").read_text()) for rank in (0, 1))
     assert (first["pictures"], first["optimizer_steps"], first["rounds"], second) == (2 * 3 * 3, 4, 2, {})
     out = together / "stage" / "out"
     assert {path.name for path in out.iterdir()} == {
         "adapters",
         "curve.jsonl",
-        "curve_words.jsonl",
+        "curve_text.jsonl",
         "tensorboard",
     }
     assert [row["step"] for row in read_curve(out / "curve.jsonl")] == [0, 1]

@@ -1,4 +1,4 @@
-"""What is practised shares nothing with what is tested."""
+"""Training, validation and test prompts share no scene."""
 
 import pytest
 from factories_interactions import nia_the_photographer
@@ -17,21 +17,20 @@ def read(inputs):
     return kit, *(read_interactions(inputs["interactions"] / f"{split}.jsonl") for split in ("train", "test"))
 
 
-def test_toons_practise_what_no_test_asks_for(inputs):
+def test_training_prompts_of_toons_ask_for_nothing_that_is_tested(inputs):
     kit, train, test = read(inputs)
-    watched = validation_prompts(kit, train, test, count=8, seed=0)
-    prompts = training_prompts(
-        kit, train, test, validation=watched, count=6000, seed=0
-    )  # of 2240 scenes: a leak would show
+    validation = validation_prompts(kit, train, test, count=8, seed=0)
+    # So many of 2240 scenes that a leak would show.
+    prompts = training_prompts(kit, train, test, validation=validation, count=6000, seed=0)
     assert len(prompts) == 6000
-    practised = {scene_key(prompt.attributes) for prompt in prompts}
+    trained = {scene_key(prompt.attributes) for prompt in prompts}
     tested = {scene_key(item.attributes) for item in test if item.kind == "portrait"}
     held_out = {scene_key(picture.attributes) for picture in kit.split("test")}
-    assert len(tested) >= 5 and len([scene for scene in practised if len(scene) == len(SCENE)]) > 1000
+    assert len(tested) >= 5 and len([scene for scene in trained if len(scene) == len(SCENE)]) > 1000
     assert held_out <= tested
-    assert not practised & tested
-    seen = {scene_key(prompt.attributes) for prompt in watched}
-    assert len(seen) == 8 and not seen & tested and not seen & practised
+    assert not trained & tested
+    seen = {scene_key(prompt.attributes) for prompt in validation}
+    assert len(seen) == 8 and not seen & tested and not seen & trained
     assert not {prompt.text for prompt in prompts} & {item.prompt for item in test}
 
 
@@ -43,13 +42,13 @@ def test_toons_are_named_and_judged_by_the_scene(inputs):
 
 @pytest.mark.parametrize("which", [training_prompts, validation_prompts])
 def test_three_of_four_prompts_leave_something_open(inputs, which):
-    material, more = read(inputs), {"watched": ()} if which is training_prompts else {}
+    material, more = read(inputs), {"validation": ()} if which is training_prompts else {}
     prompts = which(*material, count=20, seed=0, **more)
     assert [prompt.is_open for prompt in prompts] == [False, True, True, True] * 5
     assert {len(prompt.attributes) for prompt in prompts if prompt.is_open} == {1, 2}
 
 
-def test_the_seed_decides_what_is_practised_and_a_longer_run_starts_alike(inputs):
+def test_prompts_depend_on_the_seed_and_a_longer_run_begins_with_the_same(inputs):
     material = read(inputs)
     assert (
         training_prompts(*material, validation=(), count=6, seed=0)
@@ -60,12 +59,12 @@ def test_the_seed_decides_what_is_practised_and_a_longer_run_starts_alike(inputs
     )
 
 
-def test_photographs_practise_their_training_captions_and_new_scenes_in_turn(tmp_path):
+def test_photographs_alternate_training_captions_and_new_scenes(tmp_path):
     kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
-    watched = validation_prompts(kit, train, test, count=8, seed=0)
-    prompts = training_prompts(kit, train, test, validation=watched, count=80, seed=0)
+    validation = validation_prompts(kit, train, test, count=8, seed=0)
+    prompts = training_prompts(kit, train, test, validation=validation, count=80, seed=0)
     known, new = prompts[::2], prompts[1::2]
-    kept_back = {prompt.reference for prompt in watched if prompt.reference}
+    kept_back = {prompt.reference for prompt in validation if prompt.reference}
     pictures = {picture.image for picture in kit.split("train")} - kept_back
     assert kept_back and len(pictures) >= 3 and len(prompts) == 80
     assert {prompt.reference for prompt in known} == pictures
@@ -79,12 +78,13 @@ def test_photographs_practise_their_training_captions_and_new_scenes_in_turn(tmp
 
 def test_photographs_are_watched_on_scenes_that_are_not_practised(tmp_path):
     kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
-    watched = validation_prompts(kit, train, test, count=8, seed=0)
-    practised = training_prompts(
-        kit, train, test, validation=watched, count=400, seed=0
-    )  # of 128 scenes: a leak would show
-    texts = {prompt.text for prompt in watched}
-    assert len(texts) == len(watched) and len([prompt for prompt in watched if not prompt.reference]) >= 4
-    assert not texts & {prompt.text for prompt in practised}
+    validation = validation_prompts(kit, train, test, count=8, seed=0)
+    # So many of 128 scenes that a leak would show.
+    trained = training_prompts(kit, train, test, validation=validation, count=400, seed=0)
+    texts = {prompt.text for prompt in validation}
+    assert (
+        len(texts) == len(validation) and len([prompt for prompt in validation if not prompt.reference]) >= 4
+    )
+    assert not texts & {prompt.text for prompt in trained}
     tested = {item.prompt for item in test if item.form == "open"}
-    assert len(tested) == 12 and not tested & (texts | {prompt.text for prompt in practised})
+    assert len(tested) == 12 and not tested & (texts | {prompt.text for prompt in trained})

@@ -1,4 +1,4 @@
-"""The reward: judges times weights."""
+"""The reward: a weighted sum of scores."""
 
 import pytest
 import torch
@@ -10,12 +10,11 @@ from unichar.domains.toon.vocabulary import SCENE
 from unichar.grpo.config import RewardConfig
 from unichar.grpo.rubric import Drawn, Rubric
 from unichar.judges.naturalness import Naturalness
-from unichar.judges.prompts import Prompt
 from unichar.judges.scorers import Scorers
 from unichar.model.pixels import to_pixels
-from unichar.types import CuratedKit
+from unichar.types import CuratedKit, Prompt
 
-PARTS = {"identity", "alignment", "diversity", "naturalness"}
+TERMS = {"identity", "alignment", "diversity", "naturalness"}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def prompt_of(scene) -> Prompt:
     return Prompt(text="Bramble", attributes={name: getattr(scene, name) for name in SCENE})
 
 
-def test_the_right_one_in_the_right_scene_earns_most(judge):
+def test_the_character_in_the_right_scene_has_the_highest_reward(judge):
     album = make_album(3, seed=4)
     prompts = [prompt_of(scene) for scene in album.scenes]
     right = [draw(BRAMBLE_LOOK, scene, seed=seed) for scene in album.scenes for seed in (1, 2)]
@@ -48,21 +47,21 @@ def test_the_right_one_in_the_right_scene_earns_most(judge):
         for scene in album.scenes[1:] + album.scenes[:1]
         for seed in (1, 2)
     ]
-    best, elsewhere, strangers = (
+    best, elsewhere, others = (
         judge(images, prompts) for images in (right, wrong_scene, make_prior_images(6))
     )
     assert (
         best.total.shape == (3, 2)
-        and best.parts.keys() == PARTS
-        and {part.shape for part in best.parts.values()} == {(3, 2)}
+        and best.terms.keys() == TERMS
+        and {part.shape for part in best.terms.values()} == {(3, 2)}
     )
-    assert best.parts["identity"].mean() > strangers.parts["identity"].mean() + 0.2
-    assert best.parts["alignment"].mean() > elsewhere.parts["alignment"].mean() + 0.2
-    assert best.parts["naturalness"].mean() > 0.5
-    assert best.total.mean() > max(elsewhere.total.mean(), strangers.total.mean())
+    assert best.terms["identity"].mean() > others.terms["identity"].mean() + 0.2
+    assert best.terms["alignment"].mean() > elsewhere.terms["alignment"].mean() + 0.2
+    assert best.terms["naturalness"].mean() > 0.5
+    assert best.total.mean() > max(elsewhere.total.mean(), others.total.mean())
 
 
-def test_the_sum_is_weighed(judge):
+def test_the_total_is_the_weighted_sum(judge):
     album = make_album(4, seed=4)
     config = RewardConfig(
         identity_weight=2.0, alignment_weight=0.5, diversity_weight=0.25, naturalness_weight=0.75
@@ -70,22 +69,23 @@ def test_the_sum_is_weighed(judge):
     rewards = judge(album.images, [prompt_of(scene) for scene in album.scenes[:2]], config)
     weights = {"identity": 2.0, "alignment": 0.5, "diversity": 0.25, "naturalness": 0.75}
     assert torch.allclose(
-        rewards.total, sum(weight * rewards.parts[name] for name, weight in weights.items())
+        rewards.total, sum(weight * rewards.terms[name] for name, weight in weights.items())
     )
 
 
 def test_pictures_of_a_prompt_are_compared_with_each_other_only(judge):
     twins, pair = make_album(1).images * 2, make_prior_images(2)
-    diversity = judge([*twins, *pair], [prompt_of(make_album(1).scenes[0])] * 2).parts["diversity"]
+    diversity = judge([*twins, *pair], [prompt_of(make_album(1).scenes[0])] * 2).terms["diversity"]
     assert (diversity[0] < 1e-3).all() and (diversity[1] > 0.1).all()
 
 
-def test_being_unlike_the_others_counts_for_the_character_only(judge):
+def test_diversity_is_scaled_by_identity(judge):
     scenes = make_album(4, seed=4).scenes
     own = [draw(BRAMBLE_LOOK, scene, seed=1) for scene in scenes]
     prompts = [Prompt(text="anything", attributes={"pose": scenes[0].pose})] * 2
     rewards = judge([*own, *make_prior_images(4)], prompts)
-    identity, diversity = rewards.parts["identity"].clamp(0, 1), rewards.parts["diversity"]
+    identity, diversity = rewards.terms["identity"].clamp(0, 1), rewards.terms["diversity"]
     unlike = diversity / identity.clamp(min=1e-6)
-    assert unlike[1].mean() > unlike[0].mean()  # strangers differ more from each other
+    # The others differ more from each other.
+    assert unlike[1].mean() > unlike[0].mean()
     assert diversity[1].mean() < unlike[1].mean() * 0.8 and diversity[0].mean() > unlike[0].mean() * 0.8

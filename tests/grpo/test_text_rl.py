@@ -1,4 +1,4 @@
-"""Reinforcing replies on a real model: only words change, kills change nothing, and it is off unless asked for."""
+"""Reinforcement of replies on a real model: text adapters change, kills change nothing, off by default."""
 
 import pytest
 import torch
@@ -6,45 +6,45 @@ from factories_config import replaced
 from factories_model import BASE, TINY, make_job
 
 from unichar.grpo.config import GrpoConfig
-from unichar.grpo.text_rl import TextRlTrainer, _answered
+from unichar.grpo.text_rl import TextRlTrainer, _with_reply
 from unichar.grpo.train import run
 from unichar.model.load import load_model
 from unichar.model.lora import trainable
 from unichar.training.curves import read_curve
 
 UND, GEN = (f"adapters/{side}/adapter_model.safetensors" for side in ("und", "gen"))
-WORDY = replaced(
+TEXT_RL = replaced(
     TINY["grpo"], rounds=1, text={"rounds": 2, "prompts": 2, "group": 2, "max_tokens": 6, "lr": 1e-3}
 )
 
 
 @pytest.fixture(scope="module")
-def wordy(grpo_job, tmp_path_factory):
-    """A finished run with a round of pictures and two of words."""
-    job = make_job("grpo", tmp_path_factory.mktemp("wordy"), grpo_job.inputs, config=WORDY)
+def text_rl(grpo_job, tmp_path_factory):
+    """A finished run with a round of pictures and two of replies."""
+    job = make_job("grpo", tmp_path_factory.mktemp("text_rl"), grpo_job.inputs, config=TEXT_RL)
     return job, run(job)
 
 
 def test_it_is_off_by_default(sft_job, grpo_job):
     assert GrpoConfig().text.rounds == 0
     assert (grpo_job.out / UND).read_bytes() == (sft_job.out / UND).read_bytes()
-    assert not (grpo_job.out / "curve_words.jsonl").exists()
+    assert not (grpo_job.out / "curve_text.jsonl").exists()
 
 
-def test_words_change_and_every_part_is_on_a_curve(sft_job, wordy):
-    job, _ = wordy
+def test_text_adapters_change_and_every_term_is_on_a_curve(sft_job, text_rl):
+    job, _ = text_rl
     assert (job.out / UND).read_bytes() != (sft_job.out / UND).read_bytes()
-    rows = read_curve(job.out / "curve_words.jsonl")
+    rows = read_curve(job.out / "curve_text.jsonl")
     assert [row["step"] for row in rows] == [0, 1]
     for row in rows:
         assert row["text_reward"] == pytest.approx(
-            row["text_voice"] + row["text_facts"] + row["text_length"], rel=1e-4
+            row["text_style"] + row["text_facts"] + row["text_length"], rel=1e-4
         )
 
 
-def test_a_run_killed_between_rounds_goes_on_to_the_very_same_words(wordy, tmp_path, monkeypatch):
-    job, _ = wordy
-    again = make_job("grpo", tmp_path, job.inputs, config=replaced(WORDY, save_seconds=0.0))
+def test_a_run_killed_between_rounds_resumes_bit_identical(text_rl, tmp_path, monkeypatch):
+    job, _ = text_rl
+    again = make_job("grpo", tmp_path, job.inputs, config=replaced(TEXT_RL, save_seconds=0.0))
     rounds = TextRlTrainer.round
 
     def die_in_the_second(self, index):
@@ -56,13 +56,13 @@ def test_a_run_killed_between_rounds_goes_on_to_the_very_same_words(wordy, tmp_p
         patched.setattr(TextRlTrainer, "round", die_in_the_second)
         run(again)
     run(again)
-    for name in (UND, GEN, "curve_words.jsonl"):
+    for name in (UND, GEN, "curve_text.jsonl"):
         assert (again.out / name).read_bytes() == (job.out / name).read_bytes(), name
 
 
 def test_a_rewarded_reply_becomes_likelier(grpo_job, tmp_path):
     model = load_model(BASE, grpo_job.inputs["sft_checkpoint"] / "adapters", trainable=True)
-    config = replaced(WORDY, text={"regularizer_weight": 0.0, "lr": 3e-4})
+    config = replaced(TEXT_RL, text={"regularizer_weight": 0.0, "lr": 3e-4})
     trainer = TextRlTrainer(
         model, make_job("grpo", tmp_path, grpo_job.inputs, config=config), list(trainable(model.und).values())
     )
@@ -71,12 +71,12 @@ def test_a_rewarded_reply_becomes_likelier(grpo_job, tmp_path):
     def likelihoods() -> list[float]:
         with torch.no_grad():
             losses = model.text_losses(
-                [_answered(item, reply) for reply in replies], grpo_job.inputs["curated_kit"]
+                [_with_reply(item, reply) for reply in replies], grpo_job.inputs["curated_kit"]
             )
         return [-loss.mean().item() for loss in losses]
 
     before = likelihoods()
     for _ in range(3):
-        trainer._learn([item], [replies], torch.tensor([[1.0, -1.0]]))
+        trainer._optimizer_step([item], [replies], torch.tensor([[1.0, -1.0]]))
     after = likelihoods()
     assert after[0] - before[0] > after[1] - before[1]

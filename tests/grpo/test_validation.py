@@ -1,4 +1,4 @@
-"""Watching: the best in other eyes is remembered, and who loses the character is stopped."""
+"""Validation: the best by the evaluator is kept, and losing identity stops training."""
 
 import pytest
 import torch
@@ -7,8 +7,8 @@ from torch import nn
 from unichar.grpo.config import GrpoConfig, ValidationConfig
 from unichar.grpo.rubric import Rewards
 from unichar.grpo.validation import Validation
-from unichar.judges.prompts import Prompt
 from unichar.model.lora import trainable
+from unichar.types import Prompt
 
 
 class Painter:
@@ -31,15 +31,15 @@ class Painter:
         return latents
 
 
-class Mark:
-    """A rubric, and its panel, that takes marks from a table."""
+class TableRubric:
+    """A rubric, and its scorers, with scores from a table: brightness -> score."""
 
     def __init__(self, score, likeness) -> None:
         self._score, self._likeness, self.scorers = score, likeness, self
 
     def score(self, drawn, prompts):
         total = torch.tensor([[self._score[float(drawn.pixels[0])]]])
-        return Rewards(total=total, parts={"identity": total})
+        return Rewards(total=total, terms={"identity": total})
 
     def likeness(self, pixels):
         return torch.tensor([self._likeness[float(pixels[0])]])
@@ -53,12 +53,12 @@ def painter():
     return Painter()
 
 
-def watch(painter, score, likeness):
-    evaluator = Mark(score, likeness)
+def validation_of(painter, score, likeness):
+    evaluator = TableRubric(score, likeness)
     return Validation(
         painter,
         [Prompt(text="Bramble")],
-        rubric=Mark(dict.fromkeys(score, 9.0), likeness),
+        rubric=TableRubric(dict.fromkeys(score, 9.0), likeness),
         evaluator=evaluator,
         live=trainable(painter.net),
         config=GrpoConfig(validation=ValidationConfig(max_identity_drop=0.1)),
@@ -66,56 +66,55 @@ def watch(painter, score, likeness):
     )
 
 
-def look(painter, watched, values):
-    """Look at one picture after another, as rounds would."""
+def validate(painter, validation, values):
+    """Validate policies that draw one brightness after another."""
     numbers = []
     for rounds, value in enumerate(values):
         painter.paint(value)
-        numbers.append(watched.look(rounds))
+        numbers.append(validation.validate(rounds))
     return numbers
 
 
-def best(painter, watched):
-    with watched.best.swapped():
+def best(painter, validation):
+    with validation.best.swapped():
         return float(painter.net.weight)
 
 
-def test_the_best_is_remembered_and_not_the_last(painter):
-    watched = watch(painter, {0.0: 1.0, 1.0: 3.0, 2.0: 2.0}, dict.fromkeys((0.0, 1.0, 2.0), 0.9))
-    numbers = look(painter, watched, [0.0, 1.0, 2.0])
-    assert best(painter, watched) == 1.0 and float(painter.net.weight) == 2.0
-    assert int(watched.progress.best_round) == 1 and not watched.progress.stopped
+def test_the_best_is_kept_and_not_the_last(painter):
+    validation = validation_of(painter, {0.0: 1.0, 1.0: 3.0, 2.0: 2.0}, dict.fromkeys((0.0, 1.0, 2.0), 0.9))
+    numbers = validate(painter, validation, [0.0, 1.0, 2.0])
+    assert best(painter, validation) == 1.0 and float(painter.net.weight) == 2.0
+    assert int(validation.progress.best_round) == 1 and not validation.progress.stopped
     assert [row["evaluator_score"] for row in numbers] == [1.0, 3.0, 2.0]
-    assert [row["held_out_reward"] for row in numbers] == [
-        9.0
-    ] * 3  # what the reward's own eye thinks chooses nothing
+    # The reward itself selects nothing.
+    assert [row["held_out_reward"] for row in numbers] == [9.0] * 3
 
 
-def test_where_nothing_gets_better_the_start_remains(painter):
-    watched = watch(painter, {0.0: 1.0, 1.0: 0.5}, {0.0: 0.9, 1.0: 0.9})
-    look(painter, watched, [0.0, 1.0])
-    assert best(painter, watched) == 0.0 and int(watched.progress.best_round) == 0
+def test_without_improvement_the_sft_model_is_kept(painter):
+    validation = validation_of(painter, {0.0: 1.0, 1.0: 0.5}, {0.0: 0.9, 1.0: 0.9})
+    validate(painter, validation, [0.0, 1.0])
+    assert best(painter, validation) == 0.0 and int(validation.progress.best_round) == 0
 
 
-def test_losing_the_character_stops_and_is_never_the_best(painter):
-    watched = watch(painter, {0.0: 1.0, 1.0: 2.0, 2.0: 9.0}, {0.0: 0.9, 1.0: 0.81, 2.0: 0.79})
-    look(painter, watched, [0.0, 1.0])
-    assert not watched.progress.stopped and best(painter, watched) == 1.0
-    look(painter, watched, [0.0, 1.0, 2.0])
-    assert watched.progress.stopped and best(painter, watched) == 1.0
+def test_losing_identity_stops_and_is_never_the_best(painter):
+    validation = validation_of(painter, {0.0: 1.0, 1.0: 2.0, 2.0: 9.0}, {0.0: 0.9, 1.0: 0.81, 2.0: 0.79})
+    validate(painter, validation, [0.0, 1.0])
+    assert not validation.progress.stopped and best(painter, validation) == 1.0
+    validate(painter, validation, [0.0, 1.0, 2.0])
+    assert validation.progress.stopped and best(painter, validation) == 1.0
 
 
-def test_pictures_that_are_no_numbers_stop_too(painter):
-    watched = watch(painter, {0.0: 1.0, 1.0: 2.0}, {0.0: 0.9, 1.0: float("nan")})
-    look(painter, watched, [0.0, 1.0])
-    assert watched.progress.stopped and best(painter, watched) == 0.0
+def test_nan_stops_too(painter):
+    validation = validation_of(painter, {0.0: 1.0, 1.0: 2.0}, {0.0: 0.9, 1.0: float("nan")})
+    validate(painter, validation, [0.0, 1.0])
+    assert validation.progress.stopped and best(painter, validation) == 0.0
 
 
-def test_what_was_seen_is_saved_with_the_state(painter):
-    watched = watch(painter, {0.0: 1.0, 1.0: 3.0}, {0.0: 0.9, 1.0: 0.85})
-    look(painter, watched, [0.0, 1.0])
-    other = watch(painter, {0.0: 1.0, 1.0: 3.0}, {0.0: 0.9, 1.0: 0.85})
-    other.progress.load_state_dict(watched.progress.state_dict())
+def test_progress_is_saved_with_the_state(painter):
+    validation = validation_of(painter, {0.0: 1.0, 1.0: 3.0}, {0.0: 0.9, 1.0: 0.85})
+    validate(painter, validation, [0.0, 1.0])
+    other = validation_of(painter, {0.0: 1.0, 1.0: 3.0}, {0.0: 0.9, 1.0: 0.85})
+    other.progress.load_state_dict(validation.progress.state_dict())
     assert float(other.progress.start_identity) == pytest.approx(0.9)
     assert (float(other.progress.best_score), int(other.progress.best_round)) == (3.0, 1)
-    assert {tensor.numel() for tensor in watched.progress.state_dict().values()} == {1}
+    assert {tensor.numel() for tensor in validation.progress.state_dict().values()} == {1}

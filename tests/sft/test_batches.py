@@ -1,4 +1,4 @@
-"""What a step learns from is a function of the seed and the step."""
+"""The samples of a step are a function of the seed and the step."""
 
 import pytest
 import torch
@@ -13,32 +13,32 @@ from unichar.training.seeds import derive
 from unichar.types import read_interactions
 
 
-def walk(count: int, take: int, steps: int, seed: int = 0) -> list[int]:
+def picks_of(count: int, take: int, steps: int, seed: int = 0) -> list[int]:
     return [pick for step in range(steps) for pick in shuffled(count, take, step, seed)]
 
 
 @pytest.mark.parametrize(("count", "take"), [(7, 3), (5, 5), (12, 5), (3, 7), (1, 2)])
-def test_everything_is_seen_before_anything_repeats(count, take):
-    picks = walk(count, take, 2 * count)
+def test_every_item_is_seen_before_any_repeats(count, take):
+    picks = picks_of(count, take, 2 * count)
     for start in range(0, len(picks) - count + 1, count):
         assert sorted(picks[start : start + count]) == list(range(count))
 
 
-def test_order_depends_on_seed_and_round():
-    picks = walk(20, 4, 10)
+def test_order_depends_on_seed_and_epoch():
+    picks = picks_of(20, 4, 10)
     assert picks[:20] != picks[20:] and picks[:20] != list(range(20))
-    assert picks != walk(20, 4, 10, seed=1)
-    assert picks == walk(20, 4, 10)
+    assert picks != picks_of(20, 4, 10, seed=1)
+    assert picks == picks_of(20, 4, 10)
 
 
 def test_a_step_does_not_depend_on_the_steps_before():
-    assert shuffled(9, 4, 17, 3) == walk(9, 4, 18, seed=3)[-4:]
+    assert shuffled(9, 4, 17, 3) == picks_of(9, 4, 18, seed=3)[-4:]
 
 
 KINDS = ["talk"] * 30 + ["plan"] * 4 + ["quiz"] * 10
 
 
-def test_a_mix_holds_its_shares_all_along_and_shows_everything_before_repeating():
+def test_a_mix_keeps_its_proportions_and_sees_every_item_before_repeating():
     mix = {"talk": 0.5, "plan": 0.2, "quiz": 0.3}
     order = mixed(KINDS, mix, 200, seed=0)
     for start in range(0, 200, 40):
@@ -49,14 +49,14 @@ def test_a_mix_holds_its_shares_all_along_and_shows_everything_before_repeating(
     assert order == mixed(KINDS, mix, 200, seed=0) != mixed(KINDS, mix, 200, seed=1)
 
 
-def test_kinds_that_are_missing_or_weightless_give_their_share_to_the_others():
+def test_proportions_of_missing_kinds_go_to_the_others():
     order = mixed(KINDS, {"talk": 0.5, "plan": 0, "poem": 0.5}, 50, seed=0)
     assert {KINDS[i] for i in order} == {"talk"} and len(order) == 50
-    with pytest.raises(ValueError, match=r"gives no weight to any kind at hand \(plan, quiz, talk\)"):
+    with pytest.raises(ValueError, match=r"gives no weight to any kind of item at hand \(plan, quiz, talk\)"):
         mixed(KINDS, {"poem": 1.0}, 5, seed=0)
 
 
-def test_few_pictures_leave_out_all_that_shows_the_others(inputs):
+def test_few_pictures_leave_out_all_items_that_show_others(inputs):
     train = read_interactions(inputs["interactions"] / "train.jsonl")
     shown = {s.value for item in train for s in item.segments if s.type == "image"}
     few = with_pictures(train, 2)
@@ -65,7 +65,7 @@ def test_few_pictures_leave_out_all_that_shows_the_others(inputs):
     assert with_pictures(train, 0) == with_pictures(train, 99) == train
 
 
-def test_every_training_portrait_has_the_latents_of_its_picture(model, inputs):
+def test_every_training_prompt_has_the_latents_of_its_picture(model, inputs):
     train = read_interactions(inputs["interactions"] / "train.jsonl")
     portraits = [item for item in train if item.kind == "portrait"]
     pool = character_pool(model, portraits, inputs["curated_kit"])
@@ -76,7 +76,7 @@ def test_every_training_portrait_has_the_latents_of_its_picture(model, inputs):
         assert (pool.latents[row] - model.encode_images([image])[0]).square().mean().sqrt() < 0.02
 
 
-def test_pictures_of_any_size_become_the_models(model, tmp_path):
+def test_pictures_are_resized_to_the_model(model, tmp_path):
     inputs = make_inputs(tmp_path)
     for path in (inputs["curated_kit"] / "images").iterdir():
         load_picture(path, 300).save(path)
@@ -86,7 +86,9 @@ def test_pictures_of_any_size_become_the_models(model, tmp_path):
 
 def test_strangers_are_the_same_for_a_seed_and_never_the_cast(model, monkeypatch):
     drawn = []
-    monkeypatch.setattr("unichar.domains.toon.domain.describe", lambda identity: drawn.append(identity) or "somebody")
+    monkeypatch.setattr(
+        "unichar.domains.toon.domain.describe", lambda identity: drawn.append(identity) or "somebody"
+    )
     config = SftConfig(prior_pool=5, prior_pictures=5)
     pool, again, other = (prior_pool(model, config, DOMAINS["toon"], seed) for seed in (0, 0, 1))
     assert pool.latents.shape == (5, 8, 16, 16) and len(pool.prompts) == 5

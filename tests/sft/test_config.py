@@ -1,4 +1,4 @@
-"""Settings that can not work are refused in words."""
+"""Settings that cannot work are refused with the path of the setting."""
 
 import pytest
 from factories_config import replaced
@@ -17,7 +17,7 @@ from unichar.sft.config import SftConfig
         ({"validation": {"every": -1}}, "SftConfig.validation.every is -1; expected 0 or more"),
         (
             {"validation": {"patience": 2}},
-            "SftConfig.validation.every is 0 and conversations is 6; validation.patience and validation.keep_best need both",
+            "SftConfig.validation.every is 0, conversations is 6; validation.patience and validation.keep_best need both",
         ),
         (
             {"validation": {"keep_best": True, "every": 5}, "conversations": 0},
@@ -32,5 +32,5 @@ def test_wrong_settings(wrong, words):
         replaced(SftConfig(), **wrong)
 
 
-def test_strangers_can_be_left_out():
+def test_prior_preservation_can_be_turned_off():
     assert SftConfig(prior_pictures=0, prior_pool=0).prior_pictures == 0

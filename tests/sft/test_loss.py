@@ -1,4 +1,4 @@
-"""The objective is plain arithmetic on sums and counts."""
+"""The objective, from sums and counts."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def accumulator(*rows: tuple[str, float, int]) -> LossAccumulator:
     return counted
 
 
-def test_both_sides_are_means_over_tokens_and_pictures_and_weighed():
+def test_the_objective_is_the_weighted_sum_of_both_means():
     counted = accumulator(("ce_role_play", 3.0, 2), ("ce_knowledge_qa", 6.0, 1), ("mse_portraits", 0.6, 2))
     assert unified_loss(counted, ce_weight=0.25, mse_weight=2.0) == pytest.approx(
         {
@@ -27,7 +27,7 @@ def test_both_sides_are_means_over_tokens_and_pictures_and_weighed():
     assert (counted.count(TEXT), counted.count(PICTURES)) == (3, 2)
 
 
-def test_parts_of_a_step_give_what_the_whole_gives():
+def test_microbatches_give_the_means_of_the_whole_step():
     parts = accumulator(("ce_role_play", 1.0, 1), ("ce_role_play", 5.0, 3))
     assert unified_loss(parts, ce_weight=1, mse_weight=1) == unified_loss(
         accumulator(("ce_role_play", 6.0, 4)), ce_weight=1, mse_weight=1

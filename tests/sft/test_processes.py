@@ -1,4 +1,4 @@
-"""Two real processes, started by a launcher, learn what one process learns: adapters copied, or weights split (FSDP2)."""
+"""Two real processes train as one does: with replicated adapters, or with sharded weights (FSDP2)."""
 
 import json
 from pathlib import Path
@@ -15,22 +15,23 @@ SETTINGS = {
     "prompts": 3,
     "pictures": 6,
     "prior_pictures": 3,
-}  # no multiples of two: shares differ in size
-SPLIT = SETTINGS | {"shard": True}
-RUNS = {
-    "copied": (SETTINGS, True, 0),
-    "split": (SPLIT, True, 0),
-    "split, resumed": (SPLIT, True, 2),
-    "split in parts": (SPLIT | {"microbatches": 2, "checkpointing": True}, True, 0),
-    "copied, mixed types": (SETTINGS, False, 0),
-    "split, mixed types": (SPLIT, False, 0),
 }
-"""Folder -> settings, whether in fp32 throughout, and the step another trainer goes on from."""
+"""No multiples of two, so that ranks have different numbers of samples."""
+SHARDED = SETTINGS | {"shard": True}
+RUNS = {
+    "replicated": (SETTINGS, True, 0),
+    "sharded": (SHARDED, True, 0),
+    "sharded, resumed": (SHARDED, True, 2),
+    "sharded, microbatches": (SHARDED | {"microbatches": 2, "checkpointing": True}, True, 0),
+    "replicated, mixed types": (SETTINGS, False, 0),
+    "sharded, mixed types": (SHARDED, False, 0),
+}
+"""Folder -> settings, whether in fp32 throughout, and the step another trainer resumes from."""
 
 
 @pytest.fixture(scope="module")
 def together(small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two processes left, a folder a run."""
+    """Folder with a subfolder per run of two processes."""
     folder = tmp_path_factory.mktemp("together")
     about = {
         "folder": str(folder),
@@ -53,8 +54,8 @@ def alone(small_base, inputs, tmp_path_factory):
     return numbers, saved_adapters(folder / "adapters")
 
 
-@pytest.mark.parametrize("name", ["copied", "split", "split in parts"])
-def test_two_processes_learn_what_one_learns(together, alone, name):
+@pytest.mark.parametrize("name", ["replicated", "sharded", "sharded, microbatches"])
+def test_two_processes_train_as_one_does(together, alone, name):
     numbers, weights = alone
     for row, other in zip(numbers, json.loads((together / name / "numbers.json").read_text()), strict=True):
         assert other == pytest.approx(row, rel=2e-5)
@@ -62,22 +63,22 @@ def test_two_processes_learn_what_one_learns(together, alone, name):
         assert tensor.shape == weights[key].shape and (tensor - weights[key]).abs().max() <= 2e-5, key
 
 
-def test_frozen_bf16_and_trained_fp32_weights_are_split_to_the_same_end(together):
+def test_frozen_bf16_and_trained_fp32_weights_can_be_sharded(together):
     """The layers of the text backbone are bf16 with adapters in fp32 between them."""
-    copied, split = ((together / f"{name}, mixed types") for name in ("copied", "split"))
-    for row, other in zip(
-        *(json.loads((run / "numbers.json").read_text()) for run in (copied, split)), strict=True
-    ):
+    replicated, sharded = together / "replicated, mixed types", together / "sharded, mixed types"
+    numbers, others = (json.loads((run / "numbers.json").read_text()) for run in (replicated, sharded))
+    for row, other in zip(numbers, others, strict=True):
         assert other == pytest.approx(row, rel=1e-3)
-    weights = saved_adapters(copied / "adapters")
-    for key, tensor in saved_adapters(split / "adapters").items():
-        # In bf16 a gradient near zero may change its sign with the company of a conversation, and AdamW steps by signs at first.
+
+    weights = saved_adapters(replicated / "adapters")
+    for key, tensor in saved_adapters(sharded / "adapters").items():
+        # In bf16 the sign of a gradient near 0 depends on the batch, and AdamW's first steps go by signs.
         assert tensor.dtype == torch.float32 and (tensor - weights[key]).abs().mean() <= 2e-4, key
 
 
-def test_split_weights_are_saved_whole_and_go_on_to_the_last_bit(together, alone):
-    ours, theirs = (saved_adapters(together / name / "adapters") for name in ("split, resumed", "split"))
+def test_sharded_weights_are_saved_whole_and_resume_bit_identical(together, alone):
+    ours, theirs = (saved_adapters(together / name / "adapters") for name in ("sharded, resumed", "sharded"))
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-    state, _ = load_tensors(together / "split, resumed" / "scratch" / "state.safetensors")
+    state, _ = load_tensors(together / "sharded, resumed" / "scratch" / "state.safetensors")
     shapes = {key.replace(".default", ""): tensor.shape for key, tensor in state.items()}
     assert all(shapes[key] == tensor.shape for key, tensor in theirs.items())

@@ -1,4 +1,4 @@
-"""Kills, stops and full disks: what comes out in the end is what an undisturbed run gives, or one clear message."""
+"""After kills, stops and full disks the result is that of an uninterrupted run, or one clear message."""
 
 import json
 import random
@@ -27,7 +27,7 @@ CLOCK = {"tokens_per_second", "pictures_per_second", "peak_memory_mb"}
 
 @pytest.fixture(scope="module")
 def straight(small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> StageJob:
-    """A finished run nobody disturbed."""
+    """A finished run without interruptions."""
     job = small_job(tmp_path_factory.mktemp("straight"), small_base, inputs, **SETTINGS)
     with small_home(small_base):
         run(job)
@@ -75,13 +75,15 @@ def assert_same_product(job: StageJob, straight: StageJob) -> None:
         for of in (job, straight)
     )
     assert rows == others
-    sheets = sorted(path.name for path in (straight.out / "watch").iterdir())
+    sheets = sorted(path.name for path in (straight.out / "validation").iterdir())
     assert sheets == ["step-00004.png", "step-00008.png", "step-00012.png"]
     for name in sheets:
-        assert (job.out / "watch" / name).read_bytes() == (straight.out / "watch" / name).read_bytes()
+        assert (job.out / "validation" / name).read_bytes() == (
+            straight.out / "validation" / name
+        ).read_bytes()
 
 
-def test_killed_at_three_random_steps_it_ends_with_the_very_same_adapters(straight, tmp_path):
+def test_killed_at_three_random_steps_it_ends_with_bit_identical_adapters(straight, tmp_path):
     job = small_job(tmp_path, straight.base, straight.inputs, **SETTINGS)
     kills = sorted(random.sample(range(1, SETTINGS["steps"]), 3))
     said, _ = start(job, kills=kills).communicate(timeout=240)
@@ -90,7 +92,7 @@ def test_killed_at_three_random_steps_it_ends_with_the_very_same_adapters(straig
     assert_same_product(job, straight)
 
 
-def test_sigterm_saves_the_step_and_the_same_command_goes_on(straight, tmp_path, monkeypatch):
+def test_sigterm_saves_the_step_and_the_same_command_resumes(straight, tmp_path, monkeypatch):
     job = small_job(tmp_path, straight.base, straight.inputs, **SETTINGS | {"save_seconds": 3600.0})
     monkeypatch.setattr(Trainer, "step", stopping_after(3))
     with pytest.raises(SystemExit) as stopped:

@@ -1,4 +1,4 @@
-"""Unified-SFT on a real model: it learns, it survives kills, and it leaves the base alone."""
+"""Unified-SFT on a real model: the loss falls, and the base is left alone."""
 
 import dataclasses
 
@@ -58,7 +58,7 @@ def test_tensorboard_reads_the_curve(sft_job):
     assert (event.step, event.value) == (2, pytest.approx(row["loss"]))
 
 
-def test_both_sides_were_trained(sft_job):
+def test_both_sides_are_trained(sft_job):
     for tensors in trained_weights(sft_job.out):
         assert all(tensor.isfinite().all() for tensor in tensors.values())
         fresh = [name for name, tensor in tensors.items() if "lora_B" in name and not tensor.any()]
@@ -70,7 +70,7 @@ def test_the_model_after_is_not_the_model_before(sft_job, model):
     assert not torch.equal(sketch(tuned), sketch(model))
 
 
-def test_the_summary_counts_what_was_learned_from(sft_job, tmp_path):
+def test_the_summary_counts_items_pictures_and_tokens(sft_job, tmp_path):
     job = make_job("sft", tmp_path, sft_job.inputs, config=dataclasses.replace(TINY["sft"], steps=1))
     summary = run(job)
     train = read_interactions(job.inputs["interactions"] / "train.jsonl")
@@ -83,7 +83,7 @@ def test_the_summary_counts_what_was_learned_from(sft_job, tmp_path):
 
 
 @pytest.mark.parametrize(("left_out", "side"), [({"pictures": 0}, "und"), ({"conversations": 0}, "gen")])
-def test_one_side_alone_learns_what_it_learns_in_company(sft_job, tmp_path, left_out, side):
+def test_one_side_alone_gets_the_same_adapters_as_together(sft_job, tmp_path, left_out, side):
     job = make_job("sft", tmp_path, sft_job.inputs, config=dataclasses.replace(TINY["sft"], **left_out))
     summary = run(job)
     assert ("ce" in summary, "mse" in summary) == ((True, False) if side == "und" else (False, True))
@@ -97,7 +97,7 @@ def test_a_finished_run_that_was_not_published_only_writes_its_product(sft_job, 
     assert_same_product(tmp_path, sft_job.out)
 
 
-def test_work_of_other_settings_is_refused(sft_job, tmp_path):
+def test_the_state_of_another_run_is_refused(sft_job, tmp_path):
     with pytest.raises(ValueError, match=r"state\.safetensors was saved by another run: seed 0, now 1\."):
         run(dataclasses.replace(sft_job, out=tmp_path, seed=1))
 
@@ -116,7 +116,7 @@ def test_the_base_is_left_alone(inputs, tmp_path):
     assert all(parameter.grad is None for parameter in after.values())
 
 
-def test_training_makes_the_characters_words_likelier(sft_job, model):
+def test_training_lowers_the_loss_of_the_characters_replies(sft_job, model):
     train = read_interactions(sft_job.inputs["interactions"] / "train.jsonl")
     chats = [item.segments for item in train if item.kind == "role_play"][:4]
     folder, tuned = sft_job.inputs["curated_kit"], load_model(BASE, sft_job.out / "adapters")
@@ -125,17 +125,17 @@ def test_training_makes_the_characters_words_likelier(sft_job, model):
     assert after < before - 0.03
 
 
-@pytest.mark.parametrize(("prior", "strangers"), [("toons", 0), ("base", 2)])
-def test_photographs_are_not_learned_beside_rendered_strangers(tmp_path, prior, strangers):
+@pytest.mark.parametrize(("prior", "prior_pictures"), [("rendered", 0), ("base", 2)])
+def test_photographs_are_not_trained_with_rendered_prior_images(tmp_path, prior, prior_pictures):
     inputs = make_inputs(tmp_path / "nia", **nia_the_photographer())
     config = dataclasses.replace(TINY["sft"], steps=1, prior=prior, prior_sample_steps=2)
     job = make_job("sft", tmp_path, inputs, config=config)
     summary = run(job)
-    assert summary["noised_pictures"] == 4 + strangers
-    assert ("mse_prior" in read_curve(job.out / "curve.jsonl")[0]) == bool(strangers)
+    assert summary["noised_pictures"] == 4 + prior_pictures
+    assert ("mse_prior" in read_curve(job.out / "curve.jsonl")[0]) == bool(prior_pictures)
 
 
-def test_no_strangers_at_all_can_be_asked_for(inputs, tmp_path):
+def test_without_prior_preservation(inputs, tmp_path):
     config = dataclasses.replace(TINY["sft"], steps=1, prior_pictures=0, prior_pool=0)
     assert run(make_job("sft", tmp_path, inputs, config=config))["noised_pictures"] == 4
 

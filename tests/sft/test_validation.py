@@ -1,4 +1,4 @@
-"""Looks while training: what is held out is never trained, the best is kept, enough is enough."""
+"""Validation while training: held-out items are never trained on, the best is kept, early stopping."""
 
 import pytest
 import torch
@@ -6,16 +6,16 @@ from factories_small import saved_adapters, small_home, small_job, small_model
 from PIL import Image
 
 from unichar.sft.train import Trainer, run
-from unichar.sft.validation import set_aside
+from unichar.sft.validation import hold_out
 from unichar.training.curves import read_curve
 from unichar.types import read_interactions
 
 VALIDATION = {"every": 2, "conversations": 3}
 
 
-def test_topics_that_are_held_out_are_not_trained_at_all(inputs):
+def test_held_out_topics_are_not_trained_on(inputs):
     items = read_interactions(inputs["interactions"] / "train.jsonl")
-    train, held_out = set_aside(items, 4, seed=0)
+    train, held_out = hold_out(items, 4, seed=0)
     topics = {item.group for item in held_out}
     assert len(held_out) == len(topics) == 4 and not topics & {item.group for item in train}
     assert {item.kind for item in held_out} <= {"role_play", "thinking"}
@@ -23,12 +23,12 @@ def test_topics_that_are_held_out_are_not_trained_at_all(inputs):
     assert [item for item in items if item.kind in ("portrait", "knowledge_qa", "visual_qa")] == [
         item for item in train if item.kind in ("portrait", "knowledge_qa", "visual_qa")
     ]
-    assert set_aside(items, 4, seed=0) == (train, held_out) != set_aside(items, 4, seed=1)
+    assert hold_out(items, 4, seed=0) == (train, held_out) != hold_out(items, 4, seed=1)
 
 
-def test_nothing_is_held_out_that_the_report_asks_for(inputs):
+def test_held_out_items_are_not_test_items(inputs):
     test = {item.group for item in read_interactions(inputs["interactions"] / "test.jsonl")}
-    _, held_out = set_aside(read_interactions(inputs["interactions"] / "train.jsonl"), 8, seed=0)
+    _, held_out = hold_out(read_interactions(inputs["interactions"] / "train.jsonl"), 8, seed=0)
     assert not test & {item.group for item in held_out}
 
 
@@ -37,12 +37,12 @@ def test_a_small_kit_keeps_four_fifths_of_its_topics(inputs):
         item for item in read_interactions(inputs["interactions"] / "train.jsonl") if item.kind == "role_play"
     ]
     few = [item for item in items if item.group in sorted({item.group for item in items})[:11]]
-    assert len(set_aside(few, 8, seed=0)[1]) <= 2
-    assert set_aside(few[:3], 8, seed=0) == (few[:3], [])
-    assert set_aside(items, 0, seed=0) == (items, [])
+    assert len(hold_out(few, 8, seed=0)[1]) <= 2
+    assert hold_out(few[:3], 8, seed=0) == (few[:3], [])
+    assert hold_out(items, 0, seed=0) == (items, [])
 
 
-def test_a_kit_that_can_hold_nothing_out_can_not_go_by_it(small_base, inputs, tmp_path):
+def test_early_stopping_is_refused_for_a_kit_with_too_few_topics(small_base, inputs, tmp_path):
     items = read_interactions(inputs["interactions"] / "train.jsonl")
     few = {item.group for item in items if item.kind == "role_play"} - {
         item.group for item in items if item.kind == "portrait"
@@ -63,27 +63,27 @@ def test_a_kit_that_can_hold_nothing_out_can_not_go_by_it(small_base, inputs, tm
         run(job)
 
 
-def test_looks_leave_numbers_and_sheets_and_do_not_change_what_is_learned(small_base, inputs, tmp_path):
+def test_validation_writes_sheets_and_does_not_change_the_adapters(small_base, inputs, tmp_path):
     with small_home(small_base):
-        looking = small_job(
-            tmp_path / "looking",
+        validating = small_job(
+            tmp_path / "validating",
             small_base,
             inputs,
             steps=5,
             conversations=0,
             validation={"every": 2, "pictures": 3},
         )
-        run(looking)
+        run(validating)
         run(blind := small_job(tmp_path / "blind", small_base, inputs, steps=5, conversations=0))
-    sheets = sorted((looking.out / "watch").iterdir())
+    sheets = sorted((validating.out / "validation").iterdir())
     assert [sheet.name for sheet in sheets] == ["step-00002.png", "step-00004.png", "step-00005.png"]
     assert len({sheet.read_bytes() for sheet in sheets}) == 3 and Image.open(sheets[0]).size == (3 * 32, 32)
-    assert not (blind.out / "watch").exists()
+    assert not (blind.out / "validation").exists()
     for name, tensor in saved_adapters(blind.out / "adapters").items():
-        assert torch.equal(tensor, saved_adapters(looking.out / "adapters")[name])
+        assert torch.equal(tensor, saved_adapters(validating.out / "adapters")[name])
 
 
-def test_held_out_likelihood_is_on_the_curve_and_in_the_summary(small_base, inputs, tmp_path):
+def test_the_held_out_loss_is_on_the_curve_and_in_the_summary(small_base, inputs, tmp_path):
     job = small_job(
         tmp_path, small_base, inputs, steps=6, conversations=2, validation=VALIDATION, und_lr=5e-3
     )
@@ -95,12 +95,12 @@ def test_held_out_likelihood_is_on_the_curve_and_in_the_summary(small_base, inpu
     with small_home(small_base):
         model = small_model(small_base)
         trainer = Trainer(model, job)
-        before = trainer.watch._nll()
+        before = trainer.validation._nll()
     assert summary["held_out_nll"] < before
 
 
-def test_training_ends_when_patience_does_and_the_best_words_are_kept(small_base, inputs, tmp_path):
-    """A rate at which the second look is worse than the first."""
+def test_early_stopping_keeps_the_best_text_adapters(small_base, inputs, tmp_path):
+    """At a learning rate with which the second validation is worse than the first."""
     settings = {"conversations": 2, "steps": 40, "pictures": 0, "und_lr": 2.0}
     patient = VALIDATION | {"patience": 2}
     kept = small_job(

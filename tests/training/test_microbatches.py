@@ -1,30 +1,38 @@
-"""Every item of a step is read once, whatever the number of parts and processes."""
+"""Every sample of a step is read once, for any number of microbatches and ranks."""
 
 import torch
 
 from unichar.training import microbatches as module
+from unichar.training.microbatches import SampleIndex, all_gather_samples, rank_microbatches
 
 
-def test_every_item_of_a_step_is_in_one_part():
-    for count, parts in [(8, 8), (8, 3), (3, 5), (0, 2)]:
-        places = [row.place for part in module.shares(count, parts, even=False) for row in part]
-        assert sorted(places) == list(range(count))
-        assert all(row.weight == 1 for part in module.shares(count, parts, even=True) for row in part)
+def test_every_sample_of_a_step_is_in_one_microbatch():
+    for count, number in [(8, 8), (8, 3), (3, 5), (0, 2)]:
+        read = [sample.index for samples in rank_microbatches(count, number, pad=False) for sample in samples]
+        assert sorted(read) == list(range(count))
+
+        # One rank needs no padding.
+        padded = [sample for samples in rank_microbatches(count, number, pad=True) for sample in samples]
+        assert all(sample.weight == 1 for sample in padded)
 
 
-def test_no_process_is_left_behind_and_fillers_weigh_nothing(monkeypatch):
-    monkeypatch.setattr(module, "world", lambda: 3)
-    read = []
+def test_ranks_get_equally_many_samples_and_padding_has_no_weight(monkeypatch):
+    monkeypatch.setattr(module, "world_size", lambda: 3)
+    by_rank = []
     for rank in range(3):
         monkeypatch.setattr(module, "rank", lambda rank=rank: rank)
-        read.append(module.shares(10, 2, even=True))
-    assert [[len(part) for part in parts] for parts in read] == [[2, 2]] * 3
-    weighed = [row.place for parts in read for part in parts for row in part if row.weight]
-    assert sorted(weighed) == list(range(10))
+        by_rank.append(rank_microbatches(10, 2, pad=True))
+
+    lengths = [[len(samples) for samples in microbatches] for microbatches in by_rank]
+    assert lengths == [[2, 2]] * 3
+    every = [sample for microbatches in by_rank for samples in microbatches for sample in samples]
+    assert sorted(sample.index for sample in every if sample.weight) == list(range(10))
 
 
-def test_what_was_found_out_of_order_comes_back_by_place():
-    rows = [row for part in module.shares(5, 2, even=True) for row in part] + [module.Row(0, 0.0)]
-    values = torch.tensor([[float(row.place)] if row.weight else [9.0] for row in rows])
-    assert [row.place for row in rows] == [0, 2, 4, 1, 3, 0]
-    assert module.all_gather_rows(rows, values, 5).tolist() == [[0.0], [1.0], [2.0], [3.0], [4.0]]
+def test_values_are_gathered_in_the_order_of_samples():
+    samples = [sample for each in rank_microbatches(5, 2, pad=True) for sample in each]
+    samples.append(SampleIndex(0, 0.0))
+    assert [sample.index for sample in samples] == [0, 2, 4, 1, 3, 0]
+
+    values = torch.tensor([[float(sample.index)] if sample.weight else [9.0] for sample in samples])
+    assert all_gather_samples(samples, values, 5).tolist() == [[0.0], [1.0], [2.0], [3.0], [4.0]]

@@ -1,25 +1,31 @@
-"""Group-relative advantages: a picture against the others of its prompt."""
+"""Group-relative advantages: a sample against the others of its prompt. P prompts with G samples each."""
 
 import torch
 from torch import Tensor
 
+_EPSILON = 1e-4
+"""Keeps the division finite where all rewards are equal; as in the published code of both algorithms."""
+
 
 def group_advantages(rewards_pg: Tensor, *, clip: float, by_group: bool = False) -> Tensor:
-    """[P, G] advantages in [-clip, clip]: (R - mean of the prompt) / (std + 1e-4), the deviation without Bessel's correction.
+    """[P, G] advantages in [-clip, clip]: (reward - mean of the prompt) / (std + 1e-4).
 
-    The deviation is that of all pictures of the round after centring (DiffusionNFT's global std): a group whose pictures are
-    equally good then gets small advantages instead of having its noise blown up. `by_group` takes each prompt's own (Flow-GRPO).
+    The std, without Bessel's correction, is that of the whole round after centring (DiffusionNFT's global
+    std), so that noise in a group of equally good pictures is not amplified. `by_group` takes each prompt's
+    own std (Flow-GRPO).
     """
-    centred = rewards_pg - rewards_pg.mean(dim=1, keepdim=True)
-    spread = centred.std(dim=1, correction=0, keepdim=True) if by_group else centred.std(correction=0)
-    return (centred / (spread + 1e-4)).clamp(-clip, clip)
+    centred = rewards_pg - rewards_pg.mean(dim=1, keepdim=True)  # [P, G]
+    # [P, 1], or a scalar for the whole round.
+    std = centred.std(dim=1, correction=0, keepdim=True) if by_group else centred.std(correction=0)
+    return (centred / (std + _EPSILON)).clamp(-clip, clip)
 
 
 def optimality(advantages: Tensor, *, clip: float) -> Tensor:
-    """r in [0, 1]: 0.5 for an average picture, 1 at +clip deviations."""
+    """DiffusionNFT's r in [0, 1]: 0.5 for an average picture, 1 at an advantage of +clip. Any shape."""
     return (advantages / (2 * clip) + 0.5).clamp(0, 1)
 
 
 def groups_with_variance(rewards_pg: Tensor, *, min_spread: float) -> Tensor:
-    """[P] whether a prompt's rewards differ: the standard deviation is at least `min_spread`, and all are numbers."""
-    return (rewards_pg.std(dim=1, correction=0) >= min_spread) & torch.isfinite(rewards_pg).all(dim=1)
+    """[P] bool: the group's rewards are finite, with a standard deviation of at least `min_spread`."""
+    spread = rewards_pg.std(dim=1, correction=0)  # [P]
+    return (spread >= min_spread) & torch.isfinite(rewards_pg).all(dim=1)

@@ -1,10 +1,12 @@
-"""Settings of Character-GRPO. DiffusionNFT's values in brackets, those of the paper's Flow-GRPO as `[flow ...]`. No torch."""
+"""Settings of Character-GRPO. Values of DiffusionNFT in brackets, of the paper's Flow-GRPO as `[flow ...]`.
+No torch."""
 
 import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from unichar.domains.base import Domain
+from unichar.errors import UserError
 from unichar.judges.config import JudgesConfig
 
 
@@ -23,13 +25,14 @@ class RolloutConfig:
     shift: float = 2.0
     """Timestep shift of the sampler [flow 3]."""
     microbatches: int = 1
-    """Microbatches in which the pictures of a step are sampled, scored and trained on: less memory, the same result."""
+    """Microbatches of an optimizer step, for sampling, scoring and training: less memory, the same result."""
 
     def __post_init__(self) -> None:
         _expect_counts("rollout", self, "prompts", "step_prompts", "sample_steps", "microbatches")
         if self.group < 2:
-            raise ValueError(
-                f"GrpoConfig.rollout.group is {self.group}; expected 2 or more, advantages compare pictures of one prompt"
+            raise UserError(
+                f"GrpoConfig.rollout.group is {self.group}; expected 2 or more, "
+                "advantages compare pictures of one prompt"
             )
 
     @property
@@ -43,24 +46,29 @@ class NftConfig:
     """DiffusionNFT (arXiv:2509.16117); read when `algorithm` is `nft`."""
 
     beta: float = 0.2
-    """Distance of the implicit policies from the sampling policy; the smaller, the larger the update per round [1.0]."""
+    """Distance of the implicit policies from the sampling policy; smaller values allow larger updates
+    [1.0]."""
     domain_beta: dict[str, float] = field(default_factory=lambda: {"photo": 0.5})
-    """Name of a domain -> its own `beta`; nano knows photographs less well than toons and forgets faster [none]."""
+    """Name of a domain -> its own `beta`; on photographs, which nano knows less well, 0.2 leads astray
+    [none]."""
     times: int = 2
-    """Timesteps per picture and optimizer step, drawn from the first half of the sampler's, which decides the content
-    [9 of all 10]."""
+    """Timesteps per picture and optimizer step, drawn from the first half of the sampler's, which decides the
+    content [9 of all 10]."""
     ema_decay_per_step: float = 0.0
-    """The sampling policy is an EMA with decay min(ema_decay_per_step x optimizer steps, 0.5), updated once per round
-    [0.001]."""
+    """The sampling policy is an EMA with decay min(ema_decay_per_step x optimizer steps, 0.5), updated once
+    per round [0.001]."""
     kl: float = 0.0
-    """Weight of the squared velocity distance to the SFT model; above 0 it costs one more forward pass [1e-4]."""
+    """Weight of the squared velocity distance to the SFT model; above 0 it costs a forward pass more
+    [1e-4]."""
 
     def __post_init__(self) -> None:
         _expect_counts("nft", self, "times")
         _expect_positive("nft", self, "beta")
         for domain, beta in self.domain_beta.items():
             if beta <= 0:
-                raise ValueError(f"GrpoConfig.nft.domain_beta[{domain!r}] is {beta}; expected a positive number")
+                raise UserError(
+                    f"GrpoConfig.nft.domain_beta[{domain!r}] is {beta}; expected a positive number"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +80,12 @@ class FlowGrpoConfig:
     window: int = 3
     """Stochastic steps per rollout, consecutive, within the first half of the sampling steps [flow 3]."""
     clip_range: float = 1e-4
-    """Likelihood ratios are clipped to 1 plus and minus this; small, since log-likelihoods are means [flow 1e-5]."""
+    """Ratios are clipped to 1 plus and minus this; small, since log-likelihoods are means [flow 1e-5]."""
     guidance: float = 1.0
     """Classifier-free guidance of rollouts and training; 1 is none and halves the cost [flow 4]."""
     kl: float = 0.0
-    """Weight of the KL divergence from the SFT model: squared distance of step means over twice their noise variance; above
-    0 it costs one more forward pass [flow 0]."""
+    """Weight of the KL divergence from the SFT model: squared distance of step means over twice their noise
+    variance; above 0 it costs one more forward pass [flow 0]."""
 
     def __post_init__(self) -> None:
         _expect_counts("flow_grpo", self, "window")
@@ -89,18 +97,18 @@ class RewardConfig:
     """Weights of the reward terms, the judges behind them, and how rewards become advantages."""
 
     identity_weight: float = 1.0
-    """Weight of the likeness to the references, scaled between the prior-preservation images and a copy [flow 0.15]."""
+    """Weight of the likeness to the character, on a scale from the negatives to a copy [flow 0.15]."""
     alignment_weight: float = 1.0
     """Weight of prompt alignment [flow 0.75]."""
     diversity_weight: float = 4.0
-    """Weight of the distance to the other pictures of the prompt [flow 0.1]; such distances are small, hence the number."""
+    """Weight of the distance to the other pictures of the prompt; distances are small numbers [flow 0.1]."""
     naturalness_weight: float = 0.5
-    """Weight of naturalness under the model's own denoiser; without it smears win that only the reader takes for a book."""
+    """Weight of naturalness under the model's own denoiser; without it, smears that fool the encoder win."""
     consistency_weight: float = 0.0
-    """Weight of showing what a reply says; above 0 every third prompt is a multimodal turn. Photographs need a judge that
-    reads: `judges.clip` or `judges.endpoint`."""
+    """Weight of showing what a reply says; above 0 every third prompt is a multimodal turn. Photographs need
+    a judge that reads text: `judges.clip` or `judges.endpoint`."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
-    """Further judges of photographs; without any the reward uses the encoders of the base [flow CLIP, DINO, BLIP]."""
+    """Judges of photographs besides the base's own encoders [flow CLIP, DINO, BLIP]."""
     min_spread: float = 1e-3
     """Groups whose rewards have a smaller standard deviation carry no signal and are skipped."""
     advantage_clip: float = 2.0
@@ -127,7 +135,7 @@ class ValidationConfig:
     def __post_init__(self) -> None:
         _expect_counts("validation", self, "every", "prompts", "group")
         if self.keep not in ("best", "last"):
-            raise ValueError(f"GrpoConfig.validation.keep is {self.keep!r}; expected best or last")
+            raise UserError(f"GrpoConfig.validation.keep is {self.keep!r}; expected best or last")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +161,9 @@ class TextRlConfig:
         if self.rounds > 0:
             _expect_counts("text", self, "prompts", "max_tokens")
         if self.rounds > 0 and self.group < 2:
-            raise ValueError(
-                f"GrpoConfig.text.group is {self.group}; expected 2 or more, advantages compare replies to one question"
+            raise UserError(
+                f"GrpoConfig.text.group is {self.group}; expected 2 or more, "
+                "advantages compare replies to one question"
             )
 
 
@@ -167,16 +176,18 @@ class GrpoConfig:
     rounds: int = 4
     """Rounds of sampling, scoring and training [flow 101]."""
     epochs: int = 3
-    """Epochs over a round's pictures; nft draws fresh times and noise in each, flow_grpo repeats the same steps [1] [flow 2]."""
+    """Epochs over a round's pictures; nft draws new times and noise in each, flow_grpo repeats its steps [1]
+    [flow 2]."""
     lr: float = 5e-4
     """Peak learning rate of the picture adapters [3e-4] [flow 1e-5, full tuning]."""
     lr_decay: float = 1.0
-    """Fraction of the optimizer steps, the last ones, over which the rate falls to 0; with 0 it stays constant after the
-    warmup [0] [flow 0]."""
+    """Fraction of the optimizer steps, the last ones, over which the rate falls to 0; with 0 it stays
+    constant after the warmup [0] [flow 0]."""
     clip: float = 1.0
     """Largest gradient norm [1.0]."""
     tracker: str = "tensorboard"
-    """Where the curve goes besides `curve.jsonl`: a tracker that accelerate knows, as tensorboard or mlflow; empty for none."""
+    """Where the curve goes besides `curve.jsonl`: a tracker of accelerate (tensorboard, mlflow, ...) or
+    ""."""
     save_seconds: float = 30.0
     """Seconds between the checkpoints a killed run resumes from."""
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
@@ -188,47 +199,48 @@ class GrpoConfig:
 
     def __post_init__(self) -> None:
         if self.algorithm not in ("nft", "flow_grpo"):
-            raise ValueError(f"GrpoConfig.algorithm is {self.algorithm!r}; expected nft or flow_grpo")
+            raise UserError(f"GrpoConfig.algorithm is {self.algorithm!r}; expected nft or flow_grpo")
         _expect_counts("", self, "rounds", "epochs")
         if not 0 <= self.lr_decay <= 1:
-            raise ValueError(f"GrpoConfig.lr_decay is {self.lr_decay}; expected a fraction from 0 to 1")
+            raise UserError(f"GrpoConfig.lr_decay is {self.lr_decay}; expected a fraction from 0 to 1")
 
         steps = self.rollout.sample_steps
         if self.algorithm == "flow_grpo" and self.flow_grpo.window > steps:
-            raise ValueError(
-                f"GrpoConfig.flow_grpo.window is {self.flow_grpo.window}; expected at most rollout.sample_steps "
-                f"({steps}), of which it is a part"
+            raise UserError(
+                f"GrpoConfig.flow_grpo.window is {self.flow_grpo.window}; "
+                f"expected at most rollout.sample_steps ({steps}), of which it is a part"
             )
 
     def for_domain(self, domain: Domain) -> "GrpoConfig":
         """The settings as they apply to one kind of pictures.
 
         Raises:
-            ValueError: A reward is weighted that no judge can give.
+            UserError: A reward is weighted that no judge can give.
         """
-        judges = self.reward.judges
-        if self.reward.consistency_weight and not (domain.reads_attributes or judges.clip or judges.endpoint):
-            raise ValueError(
-                f"GrpoConfig.reward.consistency_weight is {self.reward.consistency_weight}, but no judge compares pictures of "
-                f"the domain {domain.name!r} with text; expected GrpoConfig.reward.judges with clip or endpoint "
+        weight, judges = self.reward.consistency_weight, self.reward.judges
+        if weight and not (domain.reads_attributes or judges.clip or judges.endpoint):
+            raise UserError(
+                f"GrpoConfig.reward.consistency_weight is {weight}, but no judge compares pictures of the "
+                f"domain {domain.name!r} with text; expected GrpoConfig.reward.judges with clip or endpoint "
                 "(docs/judges.md), or the weight 0"
             )
+
         beta = self.nft.domain_beta.get(domain.name, self.nft.beta)
         return replace(self, nft=replace(self.nft, beta=beta))
 
 
 def _expect_counts(group: str, config: Any, *names: str) -> None:
-    """Raise ValueError for a field below 1."""
+    """Raise UserError for a field below 1."""
     for name in names:
         if getattr(config, name) < 1:
-            raise ValueError(f"{_path(group, name)} is {getattr(config, name)}; expected 1 or more")
+            raise UserError(f"{_path(group, name)} is {getattr(config, name)}; expected 1 or more")
 
 
 def _expect_positive(group: str, config: Any, *names: str) -> None:
-    """Raise ValueError for a field that is 0 or negative."""
+    """Raise UserError for a field that is 0 or negative."""
     for name in names:
         if getattr(config, name) <= 0:
-            raise ValueError(f"{_path(group, name)} is {getattr(config, name)}; expected a positive number")
+            raise UserError(f"{_path(group, name)} is {getattr(config, name)}; expected a positive number")
 
 
 def _path(group: str, name: str) -> str:

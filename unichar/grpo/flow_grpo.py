@@ -1,7 +1,8 @@
-"""Flow-GRPO, the paper's algorithm: clipped likelihood ratios of a stochastic sampler's steps (method: sections 3.2 and 3.3).
+"""Flow-GRPO (arXiv:2505.05470), the paper's algorithm: clipped likelihood ratios of stochastic steps.
 
-Unlike the paper's code, the window of stochastic steps starts somewhere else for every prompt and round (there: at one place a
-GPU, for good), prompts are never cut, gradients are clipped, and pictures are sampled together, a part of the round at a time.
+Unlike in the paper's code, the window of stochastic steps starts at another place for every prompt and round
+(there: at one place per GPU for the whole run), prompts are never truncated, gradients are clipped, and
+pictures are sampled in batches.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from unichar.training.seeds import python_rng
 
 
 class FlowGrpo:
-    """What is kept of a rollout: the steps of its window, with their likelihoods."""
+    """Flow-GRPO on one model. A rollout records the W stochastic steps of its window."""
 
     def __init__(
         self,
@@ -32,95 +33,111 @@ class FlowGrpo:
         seed: int,
     ) -> None:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
-        self.numbers = ("loss", "ratio_off", "clipped", *(["kl"] if config.flow_grpo.kl > 0 else []))
-        """What `learn` tells."""
+        self.metrics = ("loss", "ratio_off", "clipped", *(["kl"] if config.flow_grpo.kl > 0 else []))
+        """Names of the numbers that `accumulate_gradients` returns."""
         self.modules: dict[str, nn.Module] = {}
 
-    def policy(self) -> AbstractContextManager[None]:
-        """The policy that learns samples too."""
+    def sampling_policy(self) -> AbstractContextManager[None]:
+        """A context without effect: the trained policy samples."""
         return nullcontext()
 
     def sample(
         self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]
     ) -> dict[str, Tensor]:
-        """`x0` [B, C, h, w] and all of a `SdeTrajectory`. Pictures of one number in `groups` share a window, which that number decides."""
-        config = self._config
-        x0, walk = integrate_sde(
+        """`x0` [B, C, h, w] and the fields of an `SdeTrajectory` [B, W, ...] for B seeds.
+
+        Pictures with the same number in `groups` share a window, which that number determines.
+        """
+        rollout, config = self._config.rollout, self._config.flow_grpo
+        starts = torch.tensor([window_start(self._config, self._seed, group) for group in groups])  # [B]
+        x0, trajectory = integrate_sde(
             self._velocity(context),
             self._model.start_noise(seeds),
             seeds=seeds,
-            starts=torch.tensor([window_start(config, self._seed, group) for group in groups]),
-            window=config.flow_grpo.window,
-            level=config.flow_grpo.noise_level,
-            steps=config.rollout.sample_steps,
-            shift=config.rollout.shift,
+            starts=starts,
+            window=config.window,
+            level=config.noise_level,
+            steps=rollout.sample_steps,
+            shift=rollout.shift,
         )
-        return {"x0": x0, **vars(walk)}
+        return {"x0": x0, **vars(trajectory)}
 
     def advantages(self, rewards_pg: Tensor) -> Tensor:
-        """[P, G] on the scale of each prompt."""
+        """[P, G] advantages, normalized by the std of each prompt."""
         return group_advantages(rewards_pg, clip=self._config.reward.advantage_clip, by_group=True)
 
-    def learn(
+    def accumulate_gradients(
         self,
         minibatch: Minibatch,
-        part: Tensor,
+        microbatch: Tensor,
         context: PromptContext,
         index: int,
         backward: Callable[[Tensor], None],
     ) -> dict[str, float]:
-        """Gradients of optimizer step `index`: every stochastic step of every picture of `part`."""
+        """Run `backward` on the losses of one microbatch: each of the W stochastic steps of its pictures.
+
+        See `Nft.accumulate_gradients` for the arguments; `index` is not needed.
+        """
+        window = self._config.flow_grpo.window
         sums: dict[str, float] = {}
-        for w in range(self._config.flow_grpo.window):
-            loss, numbers = self._step_loss(minibatch, part, w, context)
-            backward(loss * minibatch.share(part) / self._config.flow_grpo.window)
+        for w in range(window):
+            loss, numbers = self._step_loss(minibatch, microbatch, w, context)
+            backward(loss * minibatch.fraction(microbatch) / window)
             for name, value in {"loss": loss.item(), **numbers}.items():
-                sums[name] = sums.get(name, 0.0) + value / self._config.flow_grpo.window
-        return minibatch.portion(sums, part)
+                sums[name] = sums.get(name, 0.0) + value / window
+        return minibatch.weighted(sums, microbatch)
 
     def _step_loss(
-        self, minibatch: Minibatch, part: Tensor, w: int, context: PromptContext
+        self, minibatch: Minibatch, microbatch: Tensor, w: int, context: PromptContext
     ) -> tuple[Tensor, dict[str, float]]:
-        """The loss of the w-th stochastic step of each picture, and its parts."""
-        rows = minibatch.rows[part]
-        x, after, t, dt, s, before = (
-            minibatch.kept[name][rows, w] for name in ("x", "next", "t", "dt", "s", "log_prob")
-        )
-        velocity, kl = self._velocity(context), self._config.flow_grpo.kl
+        """Loss and metrics of the w-th stochastic step of each of M pictures."""
+        config = self._config.flow_grpo
+        pictures = minibatch.indices[microbatch]  # [M]
+
+        def recorded(name: str) -> Tensor:
+            return minibatch.rollout[name][pictures, w]
+
+        x, following = recorded("x"), recorded("next")  # [M, C, h, w] before and after the step
+        t, dt, s = recorded("t"), recorded("dt"), recorded("s")  # [M] time, step length, noise scale
+        velocity = self._velocity(context)
+
+        # Swapped weights come first: they must not change between a forward pass and its gradients.
         mean_ref = None
-        if kl > 0:
-            with (
-                self._reference.swapped()
-            ):  # before the pass that learns: weights must not change under its gradients
+        if config.kl > 0:
+            with self._reference.swapped():
                 mean_ref = sde_mean(x, velocity(x, t), t, dt, s)
-        mean = sde_mean(x, velocity(x, t), t, dt, s)
-        log_prob = sde_log_prob(after, mean, dt, s)
+        mean = sde_mean(x, velocity(x, t), t, dt, s)  # [M, C, h, w]
+        log_prob = sde_log_prob(following, mean, dt, s)  # [M]
+
         loss, numbers = flow_grpo_loss(
-            log_prob, before, minibatch.advantages[part], clip_range=self._config.flow_grpo.clip_range
+            log_prob,
+            recorded("log_prob"),
+            minibatch.advantages[microbatch],
+            clip_range=config.clip_range,
         )
         if mean_ref is not None:
-            drift = step_kl(mean, mean_ref, s).mean()
-            loss, numbers = loss + kl * drift, numbers | {"kl": drift.item()}
+            divergence = step_kl(mean, mean_ref, s).mean()
+            loss, numbers = loss + config.kl * divergence, numbers | {"kl": divergence.item()}
         return loss, numbers
 
     def finish_round(self, steps: int) -> None:
-        """Nothing is left to do."""
+        """No effect: the trained policy samples."""
 
     def _velocity(self, context: PromptContext) -> Velocity:
-        """The model's velocity, guided if asked for; gradients flow through both passes."""
+        """The model's velocity with classifier-free guidance; gradients flow through both passes."""
         guidance = self._config.flow_grpo.guidance
         if guidance <= 1:
             return lambda x, t: self._model.velocity(x, t, context)
-        nothing = self._model.prompt_context([""])
+        empty = self._model.prompt_context([""])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
-            unconditional = self._model.velocity(x, t, nothing)
+            unconditional = self._model.velocity(x, t, empty)
             return unconditional + guidance * (self._model.velocity(x, t, context) - unconditional)
 
         return guided
 
 
 def window_start(config: GrpoConfig, seed: int, group: int) -> int:
-    """The first stochastic step of a group, drawn evenly such that the window ends in the first half of the steps."""
+    """Index of the first stochastic step of a group, uniform over windows in the first half of the steps."""
     last = max(0, (config.rollout.sample_steps + 1) // 2 - config.flow_grpo.window)
     return python_rng(seed, "window", group).randint(0, last)

@@ -1,9 +1,12 @@
-"""Both objectives: DiffusionNFT on the forward process without likelihoods, Flow-GRPO on the steps of a stochastic sampler."""
+"""The two objectives, as pure functions: DiffusionNFT's on the forward process, which needs no likelihoods,
+and Flow-GRPO's on the steps of a stochastic sampler.
+"""
 
 import torch
 from torch import Tensor
 
 _DIMS = (1, 2, 3)
+"""Channel, height and width of [B, C, h, w]."""
 
 
 def nft_loss(
@@ -19,61 +22,74 @@ def nft_loss(
     kl: float,
     scale: float,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Scalar loss and its parts.
+    """Scalar DiffusionNFT loss: errors of x0 as predicted by a positive and a negative implicit policy.
+
+    Method: arXiv:2509.16117, section 4.
 
     Args:
-        v, v_old, v_ref: [B, C, h, w] velocities of the policy that learns, the one that sampled, and the SFT model; none of the
-            last if the distance to it does not count.
-        x0, x_t: [B, C, h, w] the sampled latents, and the same noised to t [B].
+        v: [B, C, h, w] velocities of the trained policy.
+        v_old: [B, C, h, w] velocities of the sampling policy.
+        v_ref: [B, C, h, w] velocities of the SFT model; None if the distance to it does not count.
+        x0: [B, C, h, w] sampled latents.
+        x_t: [B, C, h, w] the same, noised to t.
+        t: [B] times in (0, 1].
         r: [B] optimality in [0, 1].
-        beta: Distance of the implicit positive and negative policies from the old one.
+        beta: Distance of the implicit positive and negative policies from the sampling policy.
         kl: Weight of the squared distance to the reference.
-        scale: The advantage clip, by which the policy part is multiplied.
+        scale: The advantage clip, by which the policy term is multiplied.
 
     Returns:
         `loss`, and `{"policy": ..., "kl": ...}`; without a reference no `kl`.
     """
-    old = v_old.detach()
+    old = v_old.detach()  # [B, C, h, w]
     positive = beta * v + (1 - beta) * old
     negative = (1 + beta) * old - beta * v
-    policy = (
-        r * _weighted_error(positive, x0, x_t, t) + (1 - r) * _weighted_error(negative, x0, x_t, t)
-    ) / beta
+
+    positive_error = _weighted_error(positive, x0, x_t, t)  # [B]
+    negative_error = _weighted_error(negative, x0, x_t, t)  # [B]
+    policy = (r * positive_error + (1 - r) * negative_error) / beta  # [B]
     loss, numbers = scale * policy.mean(), {"policy": policy.mean().item()}
+
     if v_ref is not None:
-        drift = (v - v_ref.detach()).square().mean(dim=_DIMS).mean()
-        loss, numbers = loss + kl * drift, numbers | {"kl": drift.item()}
+        distance = (v - v_ref.detach()).square().mean(dim=_DIMS).mean()
+        loss, numbers = loss + kl * distance, numbers | {"kl": distance.item()}
     return loss, numbers
 
 
 def flow_grpo_loss(
     log_prob: Tensor, old_log_prob: Tensor, advantages: Tensor, *, clip_range: float
 ) -> tuple[Tensor, dict[str, float]]:
-    """Scalar clipped policy loss and its parts, for one stochastic step of B pictures.
+    """Scalar clipped policy loss of one stochastic step of B pictures (Flow-GRPO, arXiv:2505.05470).
 
     Args:
-        log_prob, old_log_prob: [B] log-probabilities of the step under the policy that learns and the one that took it.
-        advantages: [B]
-        clip_range: A ratio that has moved further than this from 1, in the direction it is pushed to, is pushed no more.
+        log_prob: [B] log-probabilities of the step under the trained policy.
+        old_log_prob: [B] the same under the policy that sampled it.
+        advantages: [B] group-relative advantages.
+        clip_range: Ratios further than this from 1, in the direction the advantage pushes, get no gradient.
 
     Returns:
-        `loss`, and `{"ratio_off": mean distance of ratios from 1, "clipped": share of ratios outside the range}`.
+        `loss`, and `{"ratio_off": mean distance of ratios from 1, "clipped": fraction outside the range}`.
     """
-    ratio = (log_prob - old_log_prob.detach()).exp()
-    held = ratio.clamp(1 - clip_range, 1 + clip_range)
-    loss = torch.maximum(-advantages * ratio, -advantages * held).mean()
+    ratio = (log_prob - old_log_prob.detach()).exp()  # [B]
+    clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+    loss = torch.maximum(-advantages * ratio, -advantages * clipped).mean()
+
     off = (ratio.detach() - 1).abs()
     return loss, {"ratio_off": off.mean().item(), "clipped": (off > clip_range).float().mean().item()}
 
 
 def step_kl(mean: Tensor, mean_ref: Tensor, s: Tensor) -> Tensor:
-    """[B] squared distance of a step's mean from the SFT model's, over 2 s^2 (the step length is left out, as in the paper)."""
+    """[B] KL divergence of a stochastic step from the SFT model's: squared distance of the means over 2 s^2.
+
+    The step length is left out, as in the paper's code. Means are [B, C, h, w], the noise scale s is [B].
+    """
     return (mean - mean_ref.detach()).square().mean(dim=_DIMS) / (2 * s.square())
 
 
 def _weighted_error(v: Tensor, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-    """[B] squared error of the predicted x0, divided by its own mean absolute error (no gradient through that weight)."""
-    error = x_t - t.view(-1, 1, 1, 1) * v - x0
+    """[B] squared error of the predicted x0, divided by its mean absolute error (without gradient)."""
+    error = x_t - t.view(-1, 1, 1, 1) * v - x0  # [B, C, h, w]; t is [B, 1, 1, 1]
     with torch.no_grad():
-        weight = error.double().abs().mean(dim=_DIMS).clamp(min=1e-5).float()
+        # In fp64, as in the published code; the bound keeps the divisor above 0.
+        weight = error.double().abs().mean(dim=_DIMS).clamp(min=1e-5).float()  # [B]
     return error.square().mean(dim=_DIMS) / weight

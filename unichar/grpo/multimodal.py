@@ -1,7 +1,7 @@
-"""Moments of conversation as picture prompts: what a user says, the character's reply, and its plan of the picture.
+"""Multimodal turns as picture prompts: user message, the character's reply, and reasoning about the picture.
 
-Practised and watched where `GrpoConfig.consistency_weight` is above 0. They are those of training: of toons the requests, whose
-scenes no picture shows, of photographs the training pictures'.
+Used where `GrpoConfig.reward.consistency_weight` is above 0. The turns come from training: for toons the
+instruction samples, whose scenes no picture shows, for photographs the turns of the training pictures.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,36 +12,39 @@ from unichar.judges.prompts import multimodal_turns, turn_prompt
 from unichar.types import CuratedKit, Interaction, Prompt
 
 _EVERY = 3
+"""Every third prompt is a multimodal turn, so that most pictures are still drawn for plain prompts."""
 
 
 def training_turns(
     kit: CuratedKit, train: Sequence[Interaction], test: Sequence[Interaction]
 ) -> list[Prompt]:
-    """The moments of training whose scene no test asks for."""
+    """The multimodal turns of training whose scene no test item asks for."""
     domain = domain_of(kit)
-    found = [turn_prompt(kit, item) for item in multimodal_turns(train)]
-    return _without(found, {domain.scene_key(item.attributes) for item in test}, domain)
+    turns = [turn_prompt(kit, item) for item in multimodal_turns(train)]
+    return _without_scenes(turns, {domain.scene_key(item.attributes) for item in test}, domain)
 
 
-def apart(found: Sequence[Prompt], watched: Sequence[Prompt], domain: Domain) -> list[Prompt]:
-    """Those of `found` that share neither scene nor picture with what is watched."""
-    pictures = {prompt.reference for prompt in watched if prompt.reference}
-    others = [prompt for prompt in found if prompt.reference not in pictures]
-    return _without(others, {domain.scene_key(prompt.attributes) for prompt in watched}, domain)
+def disjoint_turns(turns: Sequence[Prompt], validation: Sequence[Prompt], domain: Domain) -> list[Prompt]:
+    """Those of `turns` that share neither scene nor reference picture with a validation prompt."""
+    references = {prompt.reference for prompt in validation if prompt.reference}
+    others = [turn for turn in turns if turn.reference not in references]
+    return _without_scenes(others, {domain.scene_key(prompt.attributes) for prompt in validation}, domain)
 
 
-def with_turns(prompts: Sequence[Prompt], found: Iterable[Prompt]) -> list[Prompt]:
-    """`prompts` with a moment in the place of every third, as far as `found` goes."""
-    following = iter(found)
-    return [
-        next(following, prompt) if place % _EVERY == _EVERY - 1 else prompt
-        for place, prompt in enumerate(prompts)
-    ]
+def with_turns(prompts: Sequence[Prompt], turns: Iterable[Prompt]) -> list[Prompt]:
+    """`prompts` with every third one replaced by the next of `turns`, until these run out."""
+    remaining = iter(turns)
+    mixed = []
+    for index, prompt in enumerate(prompts):
+        is_turn = index % _EVERY == _EVERY - 1
+        mixed.append(next(remaining, prompt) if is_turn else prompt)
+    return mixed
 
 
-def _without(
-    found: Sequence[Prompt], scenes: set[frozenset[tuple[str, str]]], domain: Domain
+def _without_scenes(
+    turns: Sequence[Prompt], scenes: set[frozenset[tuple[str, str]]], domain: Domain
 ) -> list[Prompt]:
-    """What asks for none of these scenes; a photograph has none."""
-    known = scenes - {frozenset()}  # a scene that is unknown is no scene two prompts can share
-    return [prompt for prompt in found if domain.scene_key(prompt.attributes) not in known]
+    """Those of `turns` with none of these scenes."""
+    # Unknown scenes have an empty key, which two different prompts may share.
+    known = scenes - {frozenset()}
+    return [turn for turn in turns if domain.scene_key(turn.attributes) not in known]

@@ -1,6 +1,7 @@
-"""DiffusionNFT: reinforce on the forward process (method: section 4). Any sampler, clean pictures only, no guidance.
+"""DiffusionNFT: reinforcement on the forward process (arXiv:2509.16117, section 4).
 
-An old policy samples; after each round it moves toward the one that learns, the more slowly the more steps have been taken.
+It takes any sampler, needs clean pictures only and no guidance. Pictures are sampled by an EMA of the trained
+policy, which is updated after each round.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +18,12 @@ from unichar.model.flow import add_noise, time_grid
 from unichar.model.protocol import PromptContext, UnifiedModel
 from unichar.training.seeds import torch_rng
 
+_MAX_EMA_DECAY = 0.5
+"""Bound of the published code: the sampling policy moves at least half the way to the trained one."""
+
 
 class Nft:
-    """What is kept of a rollout: its clean latents."""
+    """DiffusionNFT on one model. A rollout records the clean latents `x0`."""
 
     def __init__(
         self,
@@ -31,93 +35,97 @@ class Nft:
         seed: int,
     ) -> None:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
-        self.numbers = ("loss", "policy", *(["kl"] if config.nft.kl > 0 else []))
-        """What `learn` tells."""
+        self.metrics = ("loss", "policy", *(["kl"] if config.nft.kl > 0 else []))
+        """Names of the numbers that `accumulate_gradients` returns."""
         self.old = Snapshot(live)
         self.modules: dict[str, nn.Module] = {"old": self.old}
 
-    def policy(self) -> AbstractContextManager[None]:
-        """The old policy."""
+    def sampling_policy(self) -> AbstractContextManager[None]:
+        """Context in which the model samples with the EMA policy."""
         return self.old.swapped()
 
     def sample(
         self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]
     ) -> dict[str, Tensor]:
-        """`x0` [B, C, h, w]."""
-        config = self._config
-        return {
-            "x0": self._model.sample_latents(
-                context, seeds, steps=config.rollout.sample_steps, guidance=1.0, shift=config.rollout.shift
-            )
-        }
+        """`x0` [B, C, h, w] for B seeds; `groups` is not needed."""
+        rollout = self._config.rollout
+        x0 = self._model.sample_latents(
+            context, seeds, steps=rollout.sample_steps, guidance=1.0, shift=rollout.shift
+        )  # [B, C, h, w]
+        return {"x0": x0}
 
     def advantages(self, rewards_pg: Tensor) -> Tensor:
-        """[P, G] on the scale of the whole round."""
+        """[P, G] advantages, normalized by the std of the whole round."""
         return group_advantages(rewards_pg, clip=self._config.reward.advantage_clip)
 
-    def learn(
+    def accumulate_gradients(
         self,
         minibatch: Minibatch,
-        part: Tensor,
+        microbatch: Tensor,
         context: PromptContext,
         index: int,
         backward: Callable[[Tensor], None],
     ) -> dict[str, float]:
-        """Gradients of optimizer step `index`: every picture of `part` at `times` of the sampler's own times."""
-        config = self._config
-        x0, r = (
-            minibatch.kept["x0"][minibatch.rows[part]],
-            optimality(minibatch.advantages[part], clip=config.reward.advantage_clip),
-        )
-        sums = dict.fromkeys(self.numbers, 0.0)
-        for times, noise in self._noised(minibatch, index):
-            t = times[part]
-            x_t = add_noise(x0, noise[part], t)
+        """Run `backward` on the losses of one microbatch: each picture at `nft.times` times.
+
+        Args:
+            minibatch: The pictures of the optimizer step.
+            microbatch: [M] positions within the minibatch.
+            context: Prompts of these M pictures.
+            index: Optimizer step since the start of the run.
+            backward: Called with each loss, already weighted so that gradients sum to those of the
+                minibatch's mean.
+
+        Returns:
+            Metrics, weighted in the same way.
+        """
+        config = self._config.nft
+        scale = self._config.reward.advantage_clip
+        x0 = minibatch.rollout["x0"][minibatch.indices[microbatch]]  # [M, C, h, w]
+        r = optimality(minibatch.advantages[microbatch], clip=scale)  # [M]
+
+        sums = dict.fromkeys(self.metrics, 0.0)
+        for times, noise in self._times_and_noise(minibatch, index):
+            t = times[microbatch]  # [M]
+            x_t = add_noise(x0, noise[microbatch], t)  # [M, C, h, w]
+
+            # Swapped weights come first: they must not change between a forward pass and its gradients.
             with self.old.swapped():
                 v_old = self._model.velocity(x_t, t, context)
             v_ref = None
-            if config.nft.kl > 0:
-                with (
-                    self._reference.swapped()
-                ):  # before the pass that learns: weights must not change under its gradients
+            if config.kl > 0:
+                with self._reference.swapped():
                     v_ref = self._model.velocity(x_t, t, context)
-            v = self._model.velocity(x_t, t, context)
+            v = self._model.velocity(x_t, t, context)  # [M, C, h, w]
+
             loss, numbers = nft_loss(
-                v,
-                v_old,
-                v_ref,
-                x0=x0,
-                x_t=x_t,
-                t=t,
-                r=r,
-                beta=config.nft.beta,
-                kl=config.nft.kl,
-                scale=config.reward.advantage_clip,
+                v, v_old, v_ref, x0=x0, x_t=x_t, t=t, r=r, beta=config.beta, kl=config.kl, scale=scale
             )
-            backward(loss * minibatch.share(part) / config.nft.times)
-            for name, value in minibatch.portion({"loss": loss.item(), **numbers}, part).items():
-                sums[name] += value / config.nft.times
+            backward(loss * minibatch.fraction(microbatch) / config.times)
+            for name, value in minibatch.weighted({"loss": loss.item(), **numbers}, microbatch).items():
+                sums[name] += value / config.times
         return sums
 
-    def _noised(self, minibatch: Minibatch, index: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(times [N], noise [N, C, h, w]) of the whole lesson, whoever reads which part of it, as often as `times` says.
+    def _times_and_noise(self, minibatch: Minibatch, index: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(times [N], noise [N, C, h, w]) of the whole minibatch, `nft.times` times.
 
-        Pictures of a prompt share both: what they have in common cancels between advantages that sum to nothing, and so does most
-        of the noise. A prompt meets different times, all of the sampler's first half: later ones only finish what is there.
+        Every rank draws the same. Pictures of a prompt share both: what they have in common cancels between
+        advantages that sum to 0, and so does most of the noise. Each pass takes other times, from the first
+        half of the sampler's grid: the second half only adds detail.
         """
-        config, shape = self._config, minibatch.kept["x0"].shape[1:]
+        rollout = self._config.rollout
+        shape = minibatch.rollout["x0"].shape[1:]  # [C, h, w]
         generator = torch_rng(self._seed, "grpo-noise", index)
-        grid = time_grid(config.rollout.sample_steps, config.rollout.shift)[
-            : (config.rollout.sample_steps + 1) // 2
-        ]
-        order = torch.stack(
-            [torch.randperm(len(grid), generator=generator) for _ in range(config.rollout.prompts)]
-        )
-        prompts = minibatch.rows // config.rollout.group
-        for turn in range(config.nft.times):
-            noise = torch.randn((config.rollout.prompts, *shape), generator=generator)
+        grid = time_grid(rollout.sample_steps, rollout.shift)[: (rollout.sample_steps + 1) // 2]  # [T]
+
+        # For all prompts of a round, so that skipped groups do not shift the random numbers of the others.
+        orders = [torch.randperm(len(grid), generator=generator) for _ in range(rollout.prompts)]
+        order = torch.stack(orders)  # [P, T]
+        prompts = minibatch.indices // rollout.group  # [N]
+        for turn in range(self._config.nft.times):
+            noise = torch.randn((rollout.prompts, *shape), generator=generator)  # [P, C, h, w]
             yield grid[order[prompts, turn % len(grid)]], noise[prompts]
 
     def finish_round(self, steps: int) -> None:
-        """Move the old policy, after `steps` optimizer steps in all."""
-        self.old.follow(min(self._config.nft.ema_decay_per_step * steps, 0.5))
+        """EMA update of the sampling policy after `steps` optimizer steps since the start of the run."""
+        self.old.ema_update(min(self._config.nft.ema_decay_per_step * steps, _MAX_EMA_DECAY))

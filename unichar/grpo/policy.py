@@ -1,6 +1,7 @@
-"""Policies as sets of adapter weights (the one that learns, the one that samples, the one to stay near), and what they learn.
+"""Policies as sets of adapter weights (trained, sampling, reference), and minibatches.
 
-Adapters are small, so a policy is a copy of their tensors, put in place for a forward pass and taken out again.
+Adapters are small, so a policy is a copy of their tensors that is swapped in for a forward pass and swapped
+out again.
 """
 
 from collections.abc import Iterator
@@ -13,22 +14,25 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class Minibatch:
-    """The N pictures of a round that have something to teach. They may be learned in parts, each the places of some of the N."""
+    """N of the B pictures of a round, for one optimizer step.
 
-    kept: dict[str, Tensor]
-    """What the algorithm keeps of all pictures of the round, [B, ...] each; `x0` are their latents."""
-    rows: Tensor
-    """[N] which of the B these are."""
+    It is read in microbatches, each given by positions [M] in 0..N-1.
+    """
+
+    rollout: dict[str, Tensor]
+    """What the algorithm recorded of all pictures of the round, [B, ...] each; `x0` are their latents."""
+    indices: Tensor
+    """[N] positions of these pictures among the B."""
     advantages: Tensor
-    """[N]"""
+    """[N] group-relative advantages."""
 
-    def share(self, part: Tensor) -> float:
-        """How much a mean over the part weighs in the mean over all."""
-        return len(part) / len(self.rows)
+    def fraction(self, microbatch: Tensor) -> float:
+        """M / N: the weight of a mean over the microbatch [M] in the mean over the minibatch."""
+        return len(microbatch) / len(self.indices)
 
-    def portion(self, means: dict[str, float], part: Tensor) -> dict[str, float]:
-        """What means over the part add to the means over all."""
-        return {name: value * self.share(part) for name, value in means.items()}
+    def weighted(self, means: dict[str, float], microbatch: Tensor) -> dict[str, float]:
+        """Means over the microbatch times its fraction, which sum to means over the minibatch."""
+        return {name: value * self.fraction(microbatch) for name, value in means.items()}
 
 
 class Snapshot(nn.Module):
@@ -37,20 +41,24 @@ class Snapshot(nn.Module):
     def __init__(self, parameters: dict[str, Tensor]) -> None:
         super().__init__()
         self._live = parameters
+        # Names of buffers may not contain dots.
         self._keys = {name: name.replace(".", "/") for name in parameters}
         for name, parameter in parameters.items():
             self.register_buffer(self._keys[name], parameter.detach().clone())
 
     @torch.no_grad()
-    def follow(self, keep: float) -> None:
-        """Move toward the live parameters: s <- keep s + (1 - keep) p."""
+    def ema_update(self, decay: float) -> None:
+        """s <- decay * s + (1 - decay) * p for every live parameter p; decay 0 copies."""
         for name, parameter in self._live.items():
-            self.get_buffer(self._keys[name]).lerp_(parameter, 1 - keep)
+            self.get_buffer(self._keys[name]).lerp_(parameter, 1 - decay)
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Within it the live parameters hold this policy's values, whatever happens there; gradients are off."""
-        kept = {name: parameter.detach().clone() for name, parameter in self._live.items()}
+        """Context in which the live parameters hold this snapshot's values and gradients are off.
+
+        Afterwards, or after an error, the live values are back.
+        """
+        live = {name: parameter.detach().clone() for name, parameter in self._live.items()}
         with torch.no_grad():
             try:
                 for name, parameter in self._live.items():
@@ -58,4 +66,4 @@ class Snapshot(nn.Module):
                 yield
             finally:
                 for name, parameter in self._live.items():
-                    parameter.copy_(kept[name])
+                    parameter.copy_(live[name])

@@ -1,6 +1,7 @@
-"""The prompts that GRPO trains on and validates with: none asks for what a test asks for, nor do the two share a scene.
+"""The prompts that GRPO trains on and validates with; training, validation and test share no scene.
 
-Which scenes there are depends on the kind of pictures and is said by `unichar.domains`; the random streams are chosen here.
+Which scenes there are depends on the kind of pictures and is defined by `unichar.domains`; the random streams
+are chosen here.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from unichar.types import CuratedKit, Interaction, Prompt
 def validation_prompts(
     kit: CuratedKit, train: Sequence[Interaction], test: Sequence[Interaction], *, count: int, seed: int
 ) -> list[Prompt]:
-    """Up to `count` prompts to choose checkpoints by; reports never ask for them, so the choice does not flatter the report."""
+    """Up to `count` prompts to select checkpoints by; no report uses them, so selection does not bias it."""
     rng = python_rng(seed, "watch")
     return domain_of(kit).validation_prompts(kit, plain_prompts(train), test, count=count, rng=rng)
 
@@ -28,7 +29,7 @@ def training_prompts(
     count: int,
     seed: int,
 ) -> list[Prompt]:
-    """`count` prompts to train on, none of which asks for what a test item or a `validation` prompt asks for."""
+    """`count` prompts to train on; none asks for what a test item or a `validation` prompt asks for."""
     rng = python_rng(seed, "practice")
     known = plain_prompts(train)
     return domain_of(kit).training_prompts(kit, known, test, validation=validation, count=count, rng=rng)

@@ -1,47 +1,59 @@
-"""The reward: judges times weights, every part kept beside the sum.
+"""The reward: a weighted sum of scores, each term kept beside the sum.
 
-Rewards look with the model's own vision tower, and at naturalness with its denoiser. The same rubric on another eye is the
-independent evaluator that training is stopped and checkpoints are chosen by (`watch.py`).
+The same rubric on two sets of scorers gives the reward and the independent evaluator of `validation.py`,
+which stops training and selects the checkpoint. The two look with different networks.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from unichar.grpo.config import RewardConfig
+from unichar.domains.lookup import domain_of
+from unichar.grpo.config import GrpoConfig, RewardConfig
+from unichar.grpo.policy import Snapshot
+from unichar.judges.configured import ConfiguredJudges
 from unichar.judges.diversity import leave_one_out
+from unichar.judges.encoders import load_encoder, reward_encoder
 from unichar.judges.naturalness import Naturalness
 from unichar.judges.scorers import Scorers
-from unichar.training.microbatches import Row, all_gather_rows
-from unichar.types import Prompt
+from unichar.kit.images import load_picture
+from unichar.model.protocol import UnifiedModel
+from unichar.training.microbatches import SampleIndex, all_gather_samples
+from unichar.training.ranks import world_size
+from unichar.types import CuratedKit, Prompt, StageJob
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """B = P x G pictures, the G of a prompt together: latents [B, C, h, w] and pixels [B, 3, H, W]."""
+    """B = P x G pictures, the G of a prompt together."""
 
     latents: Tensor
+    """[B, C, h, w]."""
     pixels: Tensor
+    """[B, 3, H, W] in 0..1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rewards:
-    """Rewards of P prompts with G pictures each: the weighted sum and its parts, every one [P, G]."""
+    """Rewards of P prompts with G pictures each."""
 
     total: Tensor
-    parts: dict[str, Tensor]
+    """[P, G] weighted sum of the terms."""
+    terms: dict[str, Tensor]
+    """Name -> [P, G] scores before weighting."""
 
 
-def all_gather_rewards(rows: Sequence[Row], found: Sequence[Rewards], count: int) -> Rewards:
-    """Rewards of all `count` prompts, of which `found` has those of `rows`; see `all_gather_rows`."""
-    total = all_gather_rows(rows, torch.cat([some.total for some in found]), count)
-    parts = {
-        name: all_gather_rows(rows, torch.cat([some.parts[name] for some in found]), count)
-        for name in found[0].parts
-    }
-    return Rewards(total=total, parts=parts)
+def all_gather_rewards(samples: Sequence[SampleIndex], found: Sequence[Rewards], count: int) -> Rewards:
+    """Rewards of all `count` prompts on every rank, of which `found` has those of this rank's `samples`."""
+    total = all_gather_samples(samples, torch.cat([rewards.total for rewards in found]), count)
+    terms = {}
+    for name in found[0].terms:
+        values = torch.cat([rewards.terms[name] for rewards in found])  # [prompts of this rank, G]
+        terms[name] = all_gather_samples(samples, values, count)
+    return Rewards(total=total, terms=terms)
 
 
 class Rubric:
@@ -60,21 +72,70 @@ class Rubric:
 
     @torch.no_grad()
     def score(self, drawn: Drawn, prompts: Sequence[Prompt]) -> Rewards:
-        """Rewards of P prompts' pictures. Parts: `identity` up to 1 (the band), the others in 0..1.
+        """Rewards of the pictures of P prompts. The term `identity` is at most 1, the others lie in 0..1.
 
-        Diversity counts as far as a picture shows the character: being unlike the others is easy for somebody else.
+        Diversity is scaled by identity: pictures of somebody else differ from the others for free.
         """
-        grouped = (len(prompts), len(drawn.pixels) // len(prompts))
-        each = [prompt for prompt in prompts for _ in range(grouped[1])]
-        identity = self.scorers.band(drawn.pixels, each).view(grouped)
-        unlike = leave_one_out(self.scorers.vectors(drawn.pixels).view(*grouped, -1))
-        parts = {
+        shape = (len(prompts), len(drawn.pixels) // len(prompts))  # P, G
+        each = [prompt for prompt in prompts for _ in range(shape[1])]  # one prompt per picture
+
+        identity = self.scorers.thresholded_identity(drawn.pixels, each).view(shape)  # [P, G]
+        vectors = self.scorers.vectors(drawn.pixels).view(*shape, -1)  # [P, G, D]
+        distance = leave_one_out(vectors)  # [P, G]
+        terms = {
             "identity": identity,
-            "alignment": self.scorers.alignment(drawn.pixels, each).view(grouped),
-            "diversity": identity.clamp(0, 1) * unlike,
-            "naturalness": self._naturalness.score(drawn.latents).view(grouped),
+            "alignment": self.scorers.alignment(drawn.pixels, each).view(shape),
+            "diversity": identity.clamp(0, 1) * distance,
+            "naturalness": self._naturalness.score(drawn.latents).view(shape),
         }
         if "consistency" in self._weights:
-            parts["consistency"] = self.scorers.consistency(drawn.pixels, each).view(grouped)
-        total = torch.stack([self._weights[name] * part for name, part in parts.items()]).sum(dim=0)
-        return Rewards(total=total, parts=parts)
+            terms["consistency"] = self.scorers.consistency(drawn.pixels, each).view(shape)
+
+        total = torch.stack([self._weights[name] * term for name, term in terms.items()]).sum(dim=0)
+        return Rewards(total=total, terms=terms)
+
+
+def build_rubrics(
+    model: UnifiedModel, job: StageJob, config: GrpoConfig, reference: Snapshot
+) -> tuple[Rubric, Rubric]:
+    """(rubric of the reward, rubric of the independent evaluator) for the character of a job.
+
+    `reference` is the SFT model; its denoiser judges naturalness in domains that the base does not know.
+    """
+    folder = job.inputs["curated_kit"]
+    kit = CuratedKit.read(folder)
+    domain = domain_of(kit)
+    naturalness = _naturalness(model, kit, job, config, reference)
+
+    questions = job.scratch / "questions.json"
+    judges = ConfiguredJudges(config.reward.judges, kit, folder, questions=questions)
+    rewarding = judges.encoder or reward_encoder(domain, job.base, tower=model)
+    evaluating = load_encoder(domain.validation_encoder, job.base)
+    reward = Scorers(rewarding, kit, folder, size=model.image_size, soft=True, texts=judges.texts)
+    evaluator = Scorers(evaluating, kit, folder, size=model.image_size, soft=True)
+    return Rubric(reward, naturalness, config.reward), Rubric(evaluator, naturalness, config.reward)
+
+
+def _naturalness(
+    model: UnifiedModel, kit: CuratedKit, job: StageJob, config: GrpoConfig, reference: Snapshot
+) -> Naturalness:
+    """Naturalness under a denoiser that knows this kind of pictures, calibrated on the training pictures."""
+    folder = job.inputs["curated_kit"]
+    names = [picture.image for picture in kit.split("train")]
+    real = model.encode_images(
+        [load_picture(folder / name, model.image_size) for name in names]
+    )  # [R, C, h, w]
+    empty = model.prompt_context([""])
+    from_base = domain_of(kit).naturalness_denoiser == "base"
+
+    # As many pictures per pass as a microbatch of training: scoring then needs no more memory.
+    rollout = config.rollout
+    pictures = min(rollout.prompts, rollout.step_prompts) * rollout.group
+    per_pass = math.ceil(pictures / (rollout.microbatches * world_size()))
+
+    def denoise(x: Tensor, t: Tensor) -> Tensor:
+        with model.base_pictures() if from_base else reference.swapped():
+            parts = zip(x.split(per_pass), t.split(per_pass), strict=True)
+            return torch.cat([model.velocity(some, times, empty) for some, times in parts])
+
+    return Naturalness(denoise, real)

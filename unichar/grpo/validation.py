@@ -1,8 +1,9 @@
-"""Watching: is it getting better in the eyes of a network that no reward comes from? Stops training, chooses the result.
+"""Validation during GRPO by an independent evaluator: it stops training that loses the character and selects
+the checkpoint.
 
-The evaluator is the network behind the reports' metrics (the examiner for toons, EfficientNet for photographs: there is no
-third one of either kind). A checkpoint chosen by it is chosen to please it, so on the *watched* prompts its marks are too good;
-reports ask for other scenes, which neither practice nor watching has met. For photographs watching has training scenes only.
+The evaluator is the network behind the reports' metrics, which gives no reward. A checkpoint selected by it
+is selected to score well on the validation prompts, so its scores there are optimistic; reports ask for other
+scenes. For photographs the scenes of the validation prompts are all known from training.
 """
 
 from collections.abc import Sequence
@@ -14,26 +15,27 @@ from unichar.grpo.config import GrpoConfig
 from unichar.grpo.policy import Snapshot
 from unichar.grpo.rubric import Drawn, Rubric, all_gather_rewards
 from unichar.model.protocol import UnifiedModel
-from unichar.training.microbatches import all_gather_rows, shares
+from unichar.training.microbatches import all_gather_samples, rank_microbatches
 from unichar.training.seeds import derive
 from unichar.types import Prompt
 
 
 class Progress(nn.Module):
-    """Counters and marks that a resumed run goes on from, kept as buffers so that they are saved with the training state."""
+    """Counters and scores of the run so far, kept as buffers so that they are saved with the training
+    state."""
 
     steps: Tensor
-    """Optimizer steps so far."""
+    """Optimizer steps."""
     skipped: Tensor
-    """Groups so far whose rewards were all the same."""
+    """Groups without reward variance."""
     start_identity: Tensor
     """The evaluator's identity of the SFT model."""
     start_reward: Tensor
-    """The reward of the SFT model on watched prompts."""
+    """Reward of the SFT model on the validation prompts."""
     best_score: Tensor
-    """The evaluator's mark of the best policy so far."""
+    """Highest score by the evaluator."""
     best_round: Tensor
-    """Rounds that it had learned."""
+    """Rounds trained when it was reached."""
     stopped: Tensor
     """Whether identity has fallen too far."""
 
@@ -48,7 +50,8 @@ class Progress(nn.Module):
 
 
 class Validation:
-    """Draws the watched prompts with the policy that learns, always from the same noise, and has them judged by both eyes."""
+    """Samples the validation prompts with the trained policy, always from the same noise, and scores them by
+    both rubrics."""
 
     def __init__(
         self,
@@ -66,66 +69,63 @@ class Validation:
         self._seed = seed
         self.best, self.progress = Snapshot(live), Progress()
 
-    def look(self, rounds: int) -> dict[str, float]:
-        """Judge the policy after `rounds` rounds; remember it if it is the best so far, stop if identity has gone.
+    def validate(self, rounds: int) -> dict[str, float]:
+        """Score the policy after `rounds` rounds; remember it if it is the best so far, stop if identity has
+        fallen.
 
-        Processes share the prompts, and all of them know what each has seen.
+        Prompts are sharded over ranks and results are all-gathered.
 
         Returns:
-            `held_out_<part>` as the reward sees it, `evaluator_<part>` as the evaluator does; the latter's `likeness` is what
-            may not fall, and its `score` what the best is chosen by.
+            `held_out_<term>` by the reward's rubric and `evaluator_<term>` by the evaluator's.
+            `evaluator_likeness` may not fall, and `evaluator_score` selects the checkpoint.
         """
-        rows = shares(len(self._prompts), 1, even=True)[0]
-        count, prompts, group = (
-            len(self._prompts),
-            [self._prompts[row.place] for row in rows],
-            self._config.validation.group,
-        )
-        drawn, scorers = self._draw(prompts), self._evaluator.scorers
-        found = (rubric.score(drawn, prompts) for rubric in (self._rubric, self._evaluator))
-        rewards, marks = (all_gather_rewards(rows, [some], count) for some in found)
-        likeness = scorers.likeness(drawn.pixels)
-        copying = scorers.copying(drawn.pixels, [prompt for prompt in prompts for _ in range(group)])
-        numbers = {f"held_out_{name}": part.mean().item() for name, part in rewards.parts.items()}
-        numbers |= {f"evaluator_{name}": part.mean().item() for name, part in marks.parts.items()}
-        numbers |= {
-            "held_out_reward": rewards.total.mean().item(),
-            "evaluator_score": marks.total.mean().item(),
-        }
+        count = len(self._prompts)
+        samples = rank_microbatches(count, 1, pad=True)[0]
+        prompts = [self._prompts[sample.index] for sample in samples]
+        drawn = self._draw(prompts)
+
+        rewards = all_gather_rewards(samples, [self._rubric.score(drawn, prompts)], count)
+        scores = all_gather_rewards(samples, [self._evaluator.score(drawn, prompts)], count)
+        each = [prompt for prompt in prompts for _ in range(self._config.validation.group)]
+        likeness = self._evaluator.scorers.likeness(drawn.pixels)  # [B]
+        copying = self._evaluator.scorers.copying(drawn.pixels, each)  # [B]
+
+        numbers = {f"held_out_{name}": term.mean().item() for name, term in rewards.terms.items()}
+        numbers |= {f"evaluator_{name}": term.mean().item() for name, term in scores.terms.items()}
+        numbers["held_out_reward"] = rewards.total.mean().item()
+        numbers["evaluator_score"] = scores.total.mean().item()
         for name, values in (("likeness", likeness), ("copying", copying)):
-            numbers[f"evaluator_{name}"] = (
-                all_gather_rows(rows, values.view(len(rows), -1), count).mean().item()
-            )
-        self._remember(rounds, numbers)
+            groups = values.view(len(samples), -1)  # [prompts of this rank, G]
+            numbers[f"evaluator_{name}"] = all_gather_samples(samples, groups, count).mean().item()
+
+        self._update_best(rounds, numbers)
         return numbers
 
-    def _remember(self, rounds: int, numbers: dict[str, float]) -> None:
+    def _update_best(self, rounds: int, numbers: dict[str, float]) -> None:
         progress = self.progress
         if rounds == 0:
             progress.start_identity.fill_(numbers["evaluator_likeness"])
             progress.start_reward.fill_(numbers["held_out_reward"])
+
         drop = progress.start_identity.item() - numbers["evaluator_likeness"]
-        if not drop <= self._config.validation.max_identity_drop:  # as well when it is no number
+        # Negated, so that a NaN stops training too.
+        if not drop <= self._config.validation.max_identity_drop:
             progress.stopped.fill_(True)
         elif numbers["evaluator_score"] > progress.best_score.item():
             progress.best_score.fill_(numbers["evaluator_score"])
             progress.best_round.fill_(rounds)
-            self.best.follow(0.0)
+            self.best.ema_update(0.0)
 
     @torch.no_grad()
     def _draw(self, prompts: Sequence[Prompt]) -> Drawn:
-        config = self._config
+        """`validation.group` pictures of each prompt, those of a prompt together."""
+        config, rollout = self._config.validation, self._config.rollout
         context = self._model.prompt_context([prompt.text for prompt in prompts])
-        seeds = [
-            derive(self._seed, "watch", prompt.text, g)
-            for prompt in prompts
-            for g in range(config.validation.group)
-        ]
+
+        seeds = []
+        for prompt in prompts:
+            seeds += [derive(self._seed, "watch", prompt.text, g) for g in range(config.group)]
         latents = self._model.sample_latents(
-            context,
-            seeds,
-            steps=config.rollout.sample_steps,
-            guidance=config.validation.guidance,
-            shift=config.rollout.shift,
-        )
+            context, seeds, steps=rollout.sample_steps, guidance=config.guidance, shift=rollout.shift
+        )  # [B, C, h, w]
         return Drawn(latents=latents, pixels=self._model.decode_latents(latents))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from unichar.domains.base import Domain
+from unichar.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +20,11 @@ class SftValidationConfig:
     sample_steps: int = 8
     """Sampling steps per picture of the sheet."""
     patience: int = 0
-    """Early stopping: training ends after this many validations in a row without a lower held-out loss; 0 never stops."""
+    """Validations in a row without a lower held-out loss after which training ends (early stopping); 0 is
+    never."""
     keep_best: bool = False
-    """Whether the text adapters of the lowest held-out loss are saved; else, and for pictures always, those of the last step."""
+    """Whether the text adapters with the lowest held-out loss are saved; pictures' are always those of the
+    last step."""
 
     def __post_init__(self) -> None:
         _expect_at_least(1, "validation", self, "conversations", "sample_steps")
@@ -39,7 +42,7 @@ class SftConfig:
     mix: dict[str, float] = field(
         default_factory=lambda: {"role_play": 0.4, "thinking": 0.2, "visual_qa": 0.15, "knowledge_qa": 0.25}
     )
-    """Kind of conversation -> its share of all that are sampled; within a kind every item is seen before any repeats."""
+    """Kind of conversation -> its proportion; within a kind every item is seen before any repeats."""
     pictures: int = 24
     """Noised pictures of the character per step; 0 trains on text alone."""
     images: int = 0
@@ -51,7 +54,7 @@ class SftConfig:
     prior_pool: int = 240
     """Different prior-preservation pictures to sample from."""
     prior: Literal["rendered", "base"] = "rendered"
-    """Where they come from: the domain's renderer, or samples of the base itself, which keep whatever it can draw."""
+    """Where they come from: the domain's renderer, or the base, whose samples keep whatever it can draw."""
     prior_sample_steps: int = 16
     """Sampling steps of a picture that the base draws."""
     ce_weight: float = 0.25
@@ -61,17 +64,17 @@ class SftConfig:
     und_rank: int = 16
     """LoRA rank of the text backbone [full tuning]."""
     und_targets: tuple[str, ...] = ()
-    """Suffixes of the names of the backbone's linear layers that get adapters; empty for all the model offers."""
+    """Suffixes of the names of the backbone's layers that get adapters; empty for all the model offers."""
     und_lr: float = 7e-4
     """Peak learning rate of the text adapters [2e-5, full tuning]."""
     gen_rank: int = 64
     """LoRA rank of the generation expert [full tuning]."""
     gen_targets: tuple[str, ...] = ()
-    """Suffixes of the names of the expert's linear layers that get adapters; empty for all the model offers."""
+    """Suffixes of the names of the expert's layers that get adapters; empty for all the model offers."""
     gen_lr: float = 2e-3
     """Peak learning rate of the picture adapters [2e-5, full tuning]."""
     shift: float = 2.0
-    """Timestep shift of training: above 1, more of the training at high noise, where identity is decided [1.0]."""
+    """Timestep shift of training: above 1, more samples at high noise, where identity is decided [1.0]."""
     clip: float = 1.0
     """Largest gradient norm of each side [1.0]."""
     microbatches: int = 1
@@ -82,7 +85,8 @@ class SftConfig:
     """Whether ranks split the weights between them (FSDP2) instead of each holding all [on]."""
     validation: SftValidationConfig = field(default_factory=SftValidationConfig)
     tracker: str = "tensorboard"
-    """Where the curves go besides `curve.jsonl`: a tracker that accelerate knows, as tensorboard or mlflow; empty for none."""
+    """Where the curve goes besides `curve.jsonl`: a tracker of accelerate (tensorboard, mlflow, ...) or
+    ""."""
     save_seconds: float = 30.0
     """Seconds between the checkpoints a killed run resumes from."""
 
@@ -90,41 +94,44 @@ class SftConfig:
         counts = ("steps", "prompts", "und_rank", "gen_rank", "microbatches", "prior_sample_steps")
         _expect_at_least(1, "", self, *counts)
         if self.prior not in ("rendered", "base"):
-            raise ValueError(f"SftConfig.prior is {self.prior!r}; expected rendered or base")
+            raise UserError(f"SftConfig.prior is {self.prior!r}; expected rendered or base")
 
         if self.pictures < 0 or self.conversations < 0 or self.pictures + self.conversations == 0:
-            raise ValueError(
-                f"SftConfig.conversations is {self.conversations} and pictures is {self.pictures}; expected one above 0"
+            raise UserError(
+                f"SftConfig.conversations is {self.conversations} and pictures is {self.pictures}; "
+                "expected one above 0"
             )
         if self.pictures % self.prompts:
-            raise ValueError(
+            raise UserError(
                 f"SftConfig.pictures is {self.pictures}; expected a multiple of prompts ({self.prompts})"
             )
         if self.prior_pictures > self.prior_pool:
-            raise ValueError(
-                f"SftConfig.prior_pictures is {self.prior_pictures}; expected at most prior_pool ({self.prior_pool})"
+            raise UserError(
+                f"SftConfig.prior_pictures is {self.prior_pictures}; "
+                f"expected at most prior_pool ({self.prior_pool})"
             )
 
         validation = self.validation
         if (validation.patience or validation.keep_best) and not (validation.every and self.conversations):
-            raise ValueError(
-                f"SftConfig.validation.every is {validation.every} and conversations is {self.conversations}; "
-                "validation.patience and validation.keep_best need both above 0, since they go by held-out conversations"
+            raise UserError(
+                f"SftConfig.validation.every is {validation.every}, conversations is {self.conversations}; "
+                "validation.patience and validation.keep_best need both above 0, "
+                "since they go by held-out conversations"
             )
 
     def for_domain(self, domain: Domain) -> "SftConfig":
         """The settings as they apply to one kind of pictures.
 
-        Rendered prior-preservation images guard what renders have in common; beside pictures of another kind they cost more
-        likeness than anything else (docs/log.md).
+        Rendered prior-preservation images guard what renders have in common; beside pictures of another kind
+        they cost more likeness than anything else (docs/log.md).
         """
         return self if domain.renders or self.prior != "rendered" else replace(self, prior_pictures=0)
 
 
 def _expect_at_least(least: int, group: str, config: Any, *names: str) -> None:
-    """Raise ValueError for a field below `least`."""
+    """Raise UserError for a field below `least`."""
     for name in names:
         value = getattr(config, name)
         if value < least:
             path = ".".join(part for part in ("SftConfig", group, name) if part)
-            raise ValueError(f"{path} is {value}; expected {least} or more")
+            raise UserError(f"{path} is {value}; expected {least} or more")

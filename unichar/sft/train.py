@@ -3,20 +3,21 @@
     python -m unichar sft --character mochi --preset cpu
     accelerate launch --num_processes 8 -m unichar sft --character mochi --preset bagel
 
-Every step sees conversations in a set mix of kinds (cross-entropy on the replies, plans and answers), pictures of the
-character under several prompts, and a few strangers (flow-matching error on velocities). What trains is LoRA on the text
-backbone and on the generation expert; the rest of the model stays as it is.
+Each optimizer step reads conversations in a set mix of kinds (cross-entropy on the replies, reasoning texts
+and answers), pictures of the character under several prompts, and prior-preservation images (flow-matching
+error on velocities). LoRA adapters on the text backbone (`und`) and on the generation expert (`gen`) are
+trained; all other weights are frozen.
 
-A step may be read in parts (`accumulate`) by several processes: means are taken over the whole step, so neither changes it.
+A step may be read in microbatches and sharded over ranks: means are taken over the whole step, so neither
+changes the numbers.
 
-Departs from the paper: LoRA instead of full tuning; one text batch and one picture batch a step instead of one text sample
-among hundreds of picture passes; strangers against forgetting.
+Departs from the paper: LoRA instead of full tuning; one text batch and one picture batch per step instead of
+one text sample among hundreds of picture passes; prior-preservation images against forgetting.
 """
 
 import dataclasses
 import shutil
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -29,11 +30,11 @@ from unichar.model.protocol import UnifiedModel
 from unichar.sft.batches import PicturePool, character_pool, mixed, prior_pool, shuffled, with_pictures
 from unichar.sft.config import SftConfig
 from unichar.sft.loss import PICTURES, TEXT, LossAccumulator, unified_loss
-from unichar.sft.validation import Validation, set_aside
+from unichar.sft.validation import Validation, hold_out
 from unichar.training.curves import read_curve
 from unichar.training.loop import run_loop
 from unichar.training.meter import Meter
-from unichar.training.microbatches import Row, shares
+from unichar.training.microbatches import SampleIndex, rank_microbatches
 from unichar.training.ranks import is_main, join, shard, sum_gradients, total, wait_for_all, world_size
 from unichar.training.schedule import set_factor, trapezoid
 from unichar.training.seeds import torch_rng
@@ -41,20 +42,28 @@ from unichar.training.state import TrainState, run_key
 from unichar.training.tracker import Tracker
 from unichar.types import CuratedKit, Interaction, StageJob, read_interactions
 
+_WARMUP, _DECAY = 0.05, 0.5
+"""Fractions of the steps over which the learning rate rises at first and falls at the end."""
+
 
 def run(job: StageJob) -> dict[str, float]:
-    """Train the adapters; writes `adapters/`, `curve.jsonl` and what looks and tracker leave. Resumes from `job.scratch`.
+    """Train the adapters.
+
+    Writes `adapters/`, `curve.jsonl`, the sheets of validation and the tracker's files into `job.out`.
+    Resumes from `job.scratch` after a kill.
 
     Returns:
-        Final losses (means of the last tenth of the curve), counts and speed; nothing in processes that only help.
+        Final losses (means of the last tenth of the curve), counts and speed; empty on all ranks but 0.
     """
     join()
-    base_sha256 = base_digest(job.base)
-    model = load_model(job.base)
     config: SftConfig = job.config
+    base_sha256 = base_digest(job.base)
+
+    model = load_model(job.base)
     und = LoraSettings(rank=config.und_rank, alpha=2 * config.und_rank, targets=config.und_targets)
     gen = LoraSettings(rank=config.gen_rank, alpha=2 * config.gen_rank, targets=config.gen_targets)
     add_adapters(model, und=und, gen=gen, seed=job.seed)
+
     trainer = Trainer(model, job)
     began = time.monotonic()
     run_loop(
@@ -64,13 +73,14 @@ def run(job: StageJob) -> dict[str, float]:
         state=trainer.state(base_sha256),
         save_seconds=config.save_seconds,
         log_every=5,
-        finished=trainer.watch.enough,
+        finished=trainer.validation.should_stop,
         report=trainer.report,
     )
     seconds = time.monotonic() - began
-    trainer.watch.restore_best()
+
+    trainer.validation.restore_best()
     save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
-    summary = _keep(trainer, job, seconds) if is_main() else {}
+    summary = _write_curves(trainer, job) | {"training_seconds": round(seconds, 1)} if is_main() else {}
     wait_for_all()
     return summary
 
@@ -83,36 +93,47 @@ class Trainer:
         self.folder = job.inputs["curated_kit"]
         domain = domain_of(CuratedKit.read(self.folder))
         self.config: SftConfig = job.config.for_domain(domain)
-        items = with_pictures(
-            read_interactions(job.inputs["interactions"] / "train.jsonl"), self.config.images
-        )
-        kept_aside = (
-            self.config.validation.conversations
-            if self.config.validation.every and self.config.conversations
-            else 0
-        )
-        items, held_out = set_aside(items, kept_aside, job.seed)
+        config = self.config
+
+        # Data: conversations, pictures of the character and prior-preservation images.
+        items = with_pictures(read_interactions(job.inputs["interactions"] / "train.jsonl"), config.images)
+        uses_held_out = config.validation.every and config.conversations
+        items, held_out = hold_out(items, config.validation.conversations if uses_held_out else 0, job.seed)
         self.conversations = [item for item in items if item.kind != "portrait"]
         self.order = self._order()
-        self.character = character_pool(
-            model, [item for item in items if item.kind == "portrait"], self.folder
-        )
-        self.prior = prior_pool(model, self.config, domain, job.seed) if self.config.prior_pictures else None
-        self.watch = Validation(model, job, held_out, self._watched_prompts())
-        self.sharded = self.config.shard and world_size() > 1
+        portraits = [item for item in items if item.kind == "portrait"]
+        self.character = character_pool(model, portraits, self.folder)
+        self.prior = prior_pool(model, config, domain, job.seed) if config.prior_pictures else None
+        self.validation = Validation(model, job, held_out, self._sheet_prompts())
+
+        # Memory: FSDP2 over ranks, activation checkpointing.
+        self.sharded = config.shard and world_size() > 1
         if self.sharded:
             shard(blocks(model))
-        if self.config.checkpointing:
+        if config.checkpointing:
             model.und.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+
+        # The optimizer comes after sharding, which replaces the parameters.
         self.und, self.gen = list(trainable(model.und).values()), list(trainable(model.gen).values())
-        groups = [
-            {"params": self.und, "lr": self.config.und_lr},
-            {"params": self.gen, "lr": self.config.gen_lr},
-        ]
+        groups = [{"params": self.und, "lr": config.und_lr}, {"params": self.gen, "lr": config.gen_lr}]
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0)
-        self.seen = Seen()
+        self.counter = TokenCounter()
         self.meter = Meter()
-        self.tracker = Tracker(self.config.tracker, job.scratch, run="sft")
+        self.tracker = Tracker(config.tracker, job.scratch, run="sft")
+
+    def _order(self) -> list[int]:
+        """Indices of the conversations of all steps, one step after the other."""
+        count = self.config.steps * self.config.conversations
+        if not count:
+            return []
+        return mixed([item.kind for item in self.conversations], self.config.mix, count, self.job.seed)
+
+    def _sheet_prompts(self) -> list[str]:
+        """Prompts of the validation sheet, spread evenly over the training prompts."""
+        prompts, count = self.character.prompts, self.config.validation.pictures
+        if not self.config.validation.every or not self.config.pictures:
+            return []
+        return [prompts[i * len(prompts) // count] for i in range(count)]
 
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
@@ -120,105 +141,104 @@ class Trainer:
         modules = {
             "und": self.model.und,
             "gen": self.model.gen,
-            "seen": self.seen,
-            "watch": self.watch.history,
+            "counter": self.counter,
+            "validation": self.validation.history,
         }
         return TrainState(self.job.scratch / "state.safetensors", modules, {"adamw": self.optimizer}, key=key)
 
-    def step(self, index: int) -> dict[str, float]:
-        """One optimizer step over one mixed batch, of which this process reads its share.
+    def report(self, index: int, means: dict[str, float]) -> dict[str, float]:
+        """A row of the curve with speed and memory added; the tracker gets it too."""
+        pictures = (index + 1) * self.pictures_per_step
+        row = means | self.meter.read(tokens=int(self.counter.tokens), pictures=pictures)
+        self.tracker.log(index, row)
+        return row
 
-        Text comes first: how many tokens it has is known only after it is read, so its gradients are sums that are then
-        divided, before those of pictures are added.
-        """
+    @property
+    def pictures_per_step(self) -> int:
+        """Noised pictures per step, prior-preservation images included."""
+        return self.config.pictures + self.config.prior_pictures if self.config.pictures else 0
+
+    def step(self, index: int) -> dict[str, float]:
+        """One optimizer step on a mixed batch, sharded over ranks; returns the step's numbers."""
         config = self.config
-        set_factor(self.optimizer, trapezoid(index, config.steps, warmup=0.05, decay=0.5))
+        parameters = self.und + self.gen
+        set_factor(self.optimizer, trapezoid(index, config.steps, warmup=_WARMUP, decay=_DECAY))
         accumulator = LossAccumulator()
-        self._learn_text(index, accumulator)
+
+        # Text first. Its number of target tokens is known only after the forward pass, so gradients of the
+        # summed cross-entropy are scaled to those of the weighted mean before gradients of pictures are
+        # added.
+        self._backward_text(index, accumulator)
         (tokens,) = total([accumulator.count(TEXT)])
-        for parameter in self.und + self.gen:
+        for parameter in parameters:
             if parameter.grad is not None:
                 parameter.grad.mul_(config.ce_weight / tokens)
-        self._learn_pictures(index, accumulator)
-        sum_gradients(self.und + self.gen)
+
+        self._backward_pictures(index, accumulator)
+        sum_gradients(parameters)
+
+        # Each side by itself: with one norm for both, the side with larger gradients would scale the other
+        # down.
         for side in (self.und, self.gen):
             nn.utils.clip_grad_norm_(side, config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.seen.tokens += int(tokens)
+
+        self.counter.tokens += int(tokens)
         losses = unified_loss(
-            self._joined(accumulator), ce_weight=config.ce_weight, mse_weight=config.mse_weight
+            self._summed_over_ranks(accumulator), ce_weight=config.ce_weight, mse_weight=config.mse_weight
         )
-        rates = {
-            f"lr_{side}": group["lr"]
-            for side, group in zip(("und", "gen"), self.optimizer.param_groups, strict=True)
-        }
-        return losses | rates | self.watch.look(index)
+        und, gen = self.optimizer.param_groups
+        rates = {"lr_und": und["lr"], "lr_gen": gen["lr"]}
+        return losses | rates | self.validation.validate(index)
 
-    def report(self, index: int, means: dict[str, float]) -> dict[str, float]:
-        """A line of the curve with speed and memory, which also goes to the tracker."""
-        pictures = (
-            (index + 1) * (self.config.pictures + self.config.prior_pictures) if self.config.pictures else 0
-        )
-        row = means | self.meter.read(tokens=int(self.seen.tokens), pictures=pictures)
-        self.tracker.log(index, row)
-        return row
-
-    def _order(self) -> list[int]:
-        """Which conversations the whole run reads, one after the other."""
-        count = self.config.steps * self.config.conversations
-        return (
-            mixed([item.kind for item in self.conversations], self.config.mix, count, self.job.seed)
-            if count
-            else []
-        )
-
-    def _watched_prompts(self) -> list[str]:
-        """Prompts of the sheet: spread over the training portraits."""
-        prompts, count = self.character.prompts, self.config.validation.pictures
-        if not self.config.validation.every or not self.config.pictures:
-            return []
-        return [prompts[i * len(prompts) // count] for i in range(count)]
-
-    def _learn_text(self, index: int, accumulator: LossAccumulator) -> None:
+    def _backward_text(self, index: int, accumulator: LossAccumulator) -> None:
         """Add the gradients of the summed cross-entropies of this step's conversations."""
         count = self.config.conversations
-        chosen = [self.conversations[i] for i in self.order[index * count : (index + 1) * count]]
-        for part in shares(len(chosen), self.config.microbatches, even=self.sharded):
-            # Split weights are gathered once a pass, so processes must make equally many: one a conversation.
-            for rows in [[row] for row in part] if self.sharded else [part]:
-                if rows:
-                    self._learn_conversations([chosen[row.place] for row in rows], rows, accumulator)
+        order = self.order[index * count : (index + 1) * count]
+        items = [self.conversations[i] for i in order]
 
-    def _learn_conversations(
-        self, items: list[Interaction], rows: list[Row], accumulator: LossAccumulator
+        for microbatch in rank_microbatches(len(items), self.config.microbatches, pad=self.sharded):
+            # Sharded weights are gathered once per pass, so all ranks must run equally many: one per
+            # conversation.
+            passes = [[sample] for sample in microbatch] if self.sharded else [microbatch]
+            for samples in passes:
+                if samples:
+                    self._backward_conversations(
+                        [items[sample.index] for sample in samples], samples, accumulator
+                    )
+
+    def _backward_conversations(
+        self, items: list[Interaction], samples: list[SampleIndex], accumulator: LossAccumulator
     ) -> None:
-        self.model.und.train(
-            self.config.checkpointing
-        )  # the backbone forgets activations only when it trains
-        losses = self.model.text_losses([item.segments for item in items], self.folder)
+        """One forward and backward pass over conversations packed together; padding has weight 0."""
+        # Activation checkpointing is active in training mode only.
+        self.model.und.train(self.config.checkpointing)
+        losses = self.model.text_losses([item.segments for item in items], self.folder)  # [targets] per item
         self.model.und.eval()
-        torch.stack(
-            [loss.sum() * row.weight for loss, row in zip(losses, rows, strict=True)]
-        ).sum().backward()
-        for item, loss, row in zip(items, losses, rows, strict=True):
-            if row.weight:
+
+        sums = [loss.sum() * sample.weight for loss, sample in zip(losses, samples, strict=True)]
+        torch.stack(sums).sum().backward()
+        for item, loss, sample in zip(items, losses, samples, strict=True):
+            if sample.weight:
                 accumulator.add(f"{TEXT}_{item.kind}", loss.detach().sum().item(), len(loss))
 
-    def _learn_pictures(self, index: int, accumulator: LossAccumulator) -> None:
+    def _backward_pictures(self, index: int, accumulator: LossAccumulator) -> None:
         """Add the gradients of the weighted mean velocity error of this step's pictures."""
         config, seed = self.config, self.job.seed
         if not config.pictures:
             return
         generator = torch_rng(seed, "sft-noise", index)
-        own = shuffled(len(self.character.prompts), config.prompts, index, seed)
-        each = config.pictures // config.prompts
-        self._learn_pool("portraits", self.character, own, each, generator, accumulator)
-        if self.prior is not None:
-            strangers = shuffled(len(self.prior.prompts), config.prior_pictures, index, seed)
-            self._learn_pool("prior", self.prior, strangers, 1, generator, accumulator)
 
-    def _learn_pool(
+        chosen = shuffled(len(self.character.prompts), config.prompts, index, seed)
+        each = config.pictures // config.prompts
+        self._backward_pool("portraits", self.character, chosen, each, generator, accumulator)
+
+        if self.prior is not None:
+            chosen = shuffled(len(self.prior.prompts), config.prior_pictures, index, seed)
+            self._backward_pool("prior", self.prior, chosen, 1, generator, accumulator)
+
+    def _backward_pool(
         self,
         name: str,
         pool: PicturePool,
@@ -227,28 +247,34 @@ class Trainer:
         generator: torch.Generator,
         accumulator: LossAccumulator,
     ) -> None:
-        """`each` noised pictures of every chosen prompt; noise and times are drawn for all of them, whoever reads them."""
-        x0 = pool.latents[torch.tensor(chosen)].repeat_interleave(each, dim=0)
-        noise = torch.randn(x0.shape, generator=generator)
-        t = sample_times(len(x0), self.config.shift, generator)
-        if self.sharded:  # read together what is new to anyone, in equally many passes
+        """Passes over `each` noised pictures of every chosen entry of a pool; B = len(chosen) x each.
+
+        Every rank draws the noise and times of all B pictures, so that they do not depend on the sharding.
+        """
+        x0 = pool.latents[torch.tensor(chosen)].repeat_interleave(each, dim=0)  # [B, C, h, w]
+        noise = torch.randn(x0.shape, generator=generator)  # [B, C, h, w]
+        t = sample_times(len(x0), self.config.shift, generator)  # [B]
+        if self.sharded:
+            # Encode the prompts of all ranks here: new ones cost a pass, and ranks must run equally many.
             self.model.prompt_context([pool.prompts[i] for i in chosen])
+
         scale = self.config.mse_weight / (self.config.pictures + self.config.prior_pictures)
-        for rows in shares(len(chosen), self.config.microbatches, even=self.sharded):
-            if not rows:
+        for microbatch in rank_microbatches(len(chosen), self.config.microbatches, pad=self.sharded):
+            if not microbatch:
                 continue
-            places = torch.tensor([row.place * each + picture for row in rows for picture in range(each)])
-            weights = torch.tensor([row.weight for row in rows for _ in range(each)])
-            context = self.model.prompt_context([pool.prompts[chosen[row.place]] for row in rows])
-            x, eps, times = x0[places], noise[places], t[places]
-            errors = (
-                flow_loss(self.model.velocity(add_noise(x, eps, times), times, context), x, eps) * weights
-            )
+            # Samples are prompts; each stands for `each` pictures in a row.
+            positions = torch.tensor([sample.index * each + i for sample in microbatch for i in range(each)])
+            weights = torch.tensor([sample.weight for sample in microbatch for _ in range(each)])
+            context = self.model.prompt_context([pool.prompts[chosen[sample.index]] for sample in microbatch])
+
+            x, eps, times = x0[positions], noise[positions], t[positions]
+            velocity = self.model.velocity(add_noise(x, eps, times), times, context)
+            errors = flow_loss(velocity, x, eps) * weights  # [pictures of this microbatch]
             (errors.sum() * scale).backward()
             accumulator.add(f"{PICTURES}_{name}", errors.detach().sum().item(), int(weights.sum()))
 
-    def _joined(self, accumulator: LossAccumulator) -> LossAccumulator:
-        """The tally of all processes."""
+    def _summed_over_ranks(self, accumulator: LossAccumulator) -> LossAccumulator:
+        """Sums and counts over all ranks, under all names that any rank may have."""
         names = [f"{TEXT}_{kind}" for kind in sorted({item.kind for item in self.conversations})]
         names += [f"{PICTURES}_portraits", f"{PICTURES}_prior"]
         sums = total([accumulator.sums.get(name, 0.0) for name in names])
@@ -258,50 +284,47 @@ class Trainer:
         )
 
 
-class Seen(nn.Module):
-    """What training has read; saved with its state, so that a resumed run goes on counting."""
+class TokenCounter(nn.Module):
+    """Number of tokens trained on; saved with the training state, so that a resumed run goes on counting."""
 
     tokens: Tensor
-    """Target tokens so far, a whole number."""
+    """Target tokens so far, int64."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("tokens", torch.zeros((), dtype=torch.int64))
 
 
-def _keep(trainer: Trainer, job: StageJob, seconds: float) -> dict[str, float]:
+def _write_curves(trainer: Trainer, job: StageJob) -> dict[str, float]:
+    """Copy curve, sheets and the tracker's files into the output; returns the summary."""
     shutil.copyfile(job.scratch / "curve.jsonl", job.out / "curve.jsonl")
     trainer.tracker.keep(job.out)
-    trainer.watch.keep(job.out)
-    return _summary(job.out / "curve.jsonl", trainer, seconds)
+    trainer.validation.keep(job.out)
+    return _summary(read_curve(job.out / "curve.jsonl"), trainer)
 
 
-def _summary(curve: Path, trainer: Trainer, seconds: float) -> dict[str, float]:
-    rows, config = read_curve(curve), trainer.config
+def _summary(rows: list[dict[str, float]], trainer: Trainer) -> dict[str, float]:
+    """Mean losses of the last tenth of the curve, the lowest held-out loss, and counts."""
     last = rows[-max(1, len(rows) // 10) :]
-    return {
-        **{
-            name: _mean(last, name)
-            for name in sorted({n for row in last for n in row if n.startswith((TEXT, PICTURES))})
-        },
-        **(
-            {"held_out_nll": trainer.watch.history.best.item()}
-            if trainer.watch.history.best.isfinite()
-            else {}
-        ),
+    names = sorted({name for row in last for name in row if name.startswith((TEXT, PICTURES))})
+    summary = {name: _mean(last, name) for name in names}
+
+    best = trainer.validation.history.best
+    if best.isfinite():
+        summary["held_out_nll"] = best.item()
+
+    steps = int(rows[-1]["step"]) + 1
+    return summary | {
         "num_conversations": len(trainer.conversations),
         "num_portraits": len(trainer.character.prompts),
-        "target_tokens": int(trainer.seen.tokens),
-        "num_held_out": len(trainer.watch.held_out),
-        "noised_pictures": (int(rows[-1]["step"]) + 1) * (config.pictures + config.prior_pictures)
-        if config.pictures
-        else 0,
-        "training_seconds": round(seconds, 1),
-        "optimizer_steps": int(rows[-1]["step"]) + 1,
+        "target_tokens": int(trainer.counter.tokens),
+        "num_held_out": len(trainer.validation.held_out),
+        "noised_pictures": steps * trainer.pictures_per_step,
+        "optimizer_steps": steps,
     }
 
 
 def _mean(rows: list[dict[str, float]], name: str) -> float:
-    """The mean over the rows that have it."""
+    """The mean over the rows that have the number."""
     values = [row[name] for row in rows if name in row]
     return sum(values) / len(values)

@@ -1,7 +1,7 @@
-"""A look at the model while it trains: the likelihood of conversations kept aside, and a sheet of pictures from fixed noise.
+"""Validation during SFT: loss of held-out conversations, and a sheet of pictures sampled from fixed noise.
 
-What is kept aside are training conversations, never the test's: a report must not have been trained for. The paper's code
-never looks.
+Held-out conversations are taken from training, never from the test items: those are for the report alone. The
+paper's code does not validate.
 """
 
 import random
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from unichar.errors import UserError
 from unichar.model.lora import trainable
 from unichar.model.pixels import to_images
 from unichar.model.protocol import UnifiedModel
@@ -25,114 +26,128 @@ from unichar.training.seeds import derive
 from unichar.training.state import load_tensors, save_tensors
 from unichar.types import Interaction, StageJob
 
-_SPOKEN = {"role_play", "thinking"}
+_CONVERSATIONS = {"role_play", "thinking"}
+"""Kinds that may be held out. A kit has few pictures, and a fact that is not trained on cannot be known."""
+_MOST_TOPICS = 5
+"""At most one topic in this many is held out."""
+_SHEETS = "validation"
+"""Folder of the sheets, in the scratch folder and in the output."""
 GUIDANCE, SHIFT = 2.0, 2.0
-"""How the sheet is sampled, as characters are drawn otherwise (`unichar.model.character.GenerationConfig`)."""
+"""Sampling of the sheet; the defaults of `unichar.model.character.GenerationConfig`."""
 
 
-def set_aside(
+def hold_out(
     items: Sequence[Interaction], count: int, seed: int
 ) -> tuple[list[Interaction], list[Interaction]]:
-    """(what is trained, what is held out): one conversation each of up to `count` topics; the rest of those topics is dropped.
+    """(training items, held-out items): one conversation from each of up to `count` topics.
 
-    Topics are drawn from those of replies and plans alone: a kit has few pictures and facts, and a fact that is not
-    trained can not be known. At most a fifth of these topics is taken, so a small kit may hold out fewer, or nothing.
+    All other items of those topics are dropped, so that none is trained on. A small kit may hold out fewer,
+    or nothing.
     """
     kinds: dict[str, set[str]] = {}
     for item in items:
         kinds.setdefault(item.group, set()).add(item.kind)
-    topics = sorted(topic for topic, found in kinds.items() if found <= _SPOKEN)
+    topics = sorted(topic for topic, found in kinds.items() if found <= _CONVERSATIONS)
     random.Random(derive(seed, "set-aside")).shuffle(topics)
-    taken = topics[: min(count, len(topics) // 5)]
-    by_topic = {topic: [item for item in items if item.group == topic] for topic in taken}
-    held_out = [by_topic[topic][number % len(by_topic[topic])] for number, topic in enumerate(taken)]
+
+    by_topic: dict[str, list[Interaction]] = {}
+    for topic in topics[: min(count, len(topics) // _MOST_TOPICS)]:
+        by_topic[topic] = [item for item in items if item.group == topic]
+    # Another position in each topic, so that the forms of the items vary.
+    held_out = [members[number % len(members)] for number, members in enumerate(by_topic.values())]
     return [item for item in items if item.group not in by_topic], held_out
 
 
 class ValidationHistory(nn.Module):
-    """What earlier looks found; saved with the training state."""
+    """Results of earlier validations, kept as buffers so that they are saved with the training state."""
 
     best: Tensor
-    """Lowest held-out negative log-likelihood, nats a token."""
-    looks: Tensor
-    """Looks since then, a whole number."""
+    """Lowest held-out loss, nats per token."""
+    since_best: Tensor
+    """Validations since then, int64."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("best", torch.tensor(inf, dtype=torch.float64))
-        self.register_buffer("looks", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("since_best", torch.zeros((), dtype=torch.int64))
 
 
 class Validation:
-    """Looks every `validation_every` steps and at the end."""
+    """Validates every `validation.every` steps and after the last."""
 
     def __init__(
         self, model: UnifiedModel, job: StageJob, held_out: Sequence[Interaction], prompts: Sequence[str]
     ) -> None:
         self.model, self.held_out, self.prompts = model, list(held_out), list(prompts)
-        self.config: SftConfig = job.config
+        config: SftConfig = job.config
+        self.config, self.steps = config.validation, config.steps
         self.seed, self.scratch, self.folder = job.seed, job.scratch, job.inputs["curated_kit"]
         self.history = ValidationHistory()
-        if (self.config.validation.patience or self.config.validation.keep_best) and not self.held_out:
-            raise ValueError(
-                "SftConfig.patience and keep_best go by held-out conversations, and this kit has too few topics to hold any out: "
-                "set both to nothing, or bring more dialogues"
+        if (self.config.patience or self.config.keep_best) and not self.held_out:
+            raise UserError(
+                "SftConfig.validation.patience and keep_best go by held-out conversations, and this kit has "
+                "too few topics to hold any out; set patience to 0 and keep_best to False, or add more dialogues"
             )
 
-    def look(self, index: int) -> dict[str, float]:
-        """Numbers of the look after step `index`, or nothing when none is due; all processes take part."""
-        every = self.config.validation.every
-        if not every or ((index + 1) % every and index + 1 != self.config.steps):
+    def validate(self, index: int) -> dict[str, float]:
+        """`held_out_nll` in nats per token after step `index`, or nothing if not due; all ranks call it."""
+        every, done = self.config.every, index + 1
+        if not every or (done % every and done != self.steps):
             return {}
         if self.prompts:
-            self._draw(index + 1)
+            self._draw_sheet(done)
         if not self.held_out:
             return {}
+
+        # Ranks may round differently, and all must take the same decision.
         nll = from_main(self._nll())
-        better = nll < self.history.best.item()
-        self.history.looks.fill_(0 if better else self.history.looks.item() + 1)
-        if better:
+        is_better = nll < self.history.best.item()
+        self.history.since_best.fill_(0 if is_better else self.history.since_best.item() + 1)
+        if is_better:
             self.history.best.fill_(nll)
-            if self.config.validation.keep_best:
-                save_tensors(self._kept, trainable(self.model.und), {"step": str(index + 1)})
+            if self.config.keep_best:
+                save_tensors(self._best_path, trainable(self.model.und), {"step": str(done)})
         return {"held_out_nll": nll}
 
-    def enough(self) -> bool:
-        """Whether `patience` is used up."""
-        return 0 < self.config.validation.patience <= int(self.history.looks)
+    def should_stop(self) -> bool:
+        """Early stopping: whether `patience` validations in a row brought no improvement."""
+        return 0 < self.config.patience <= int(self.history.since_best)
 
     def restore_best(self) -> None:
-        """With `keep_best`, put the text adapters of the best look back."""
-        if self.config.validation.keep_best and self._kept.exists():
-            tensors, _ = load_tensors(self._kept)
+        """With `keep_best`, load the text adapters of the best validation."""
+        if self.config.keep_best and self._best_path.exists():
+            tensors, _ = load_tensors(self._best_path)
             for name, parameter in trainable(self.model.und).items():
                 assign(parameter, tensors[name])
 
     def keep(self, out: Path) -> None:
-        """Put the sheets into `out/watch`."""
+        """Copy the sheets into `out/validation`."""
         if self._sheets.is_dir():
-            shutil.copytree(self._sheets, out / "watch", dirs_exist_ok=True)
+            shutil.copytree(self._sheets, out / _SHEETS, dirs_exist_ok=True)
 
     @property
-    def _kept(self) -> Path:
+    def _best_path(self) -> Path:
         return self.scratch / "best.safetensors"
 
     @property
     def _sheets(self) -> Path:
-        return self.scratch / "watch"
+        return self.scratch / _SHEETS
 
     @torch.no_grad()
     def _nll(self) -> float:
-        """Nats a token of what is held out."""
+        """Mean loss of the held-out conversations in nats per token."""
         losses = [self.model.text_losses([item.segments], self.folder)[0] for item in self.held_out]
         return torch.cat(losses).double().mean().item()
 
     @torch.no_grad()
-    def _draw(self, step: int) -> None:
-        seeds = [derive(self.seed, "watch", prompt) for prompt in self.prompts]
+    def _draw_sheet(self, step: int) -> None:
+        """Write one picture per prompt, side by side, as `step-00050.png`."""
         context = self.model.prompt_context(self.prompts)
-        steps = self.config.validation.sample_steps
-        latents = self.model.sample_latents(context, seeds, steps=steps, guidance=GUIDANCE, shift=SHIFT)
+        seeds = [derive(self.seed, "watch", prompt) for prompt in self.prompts]
+        latents = self.model.sample_latents(
+            context, seeds, steps=self.config.sample_steps, guidance=GUIDANCE, shift=SHIFT
+        )  # [prompts, C, h, w]
+
         if is_main():
             png = BytesIO()
             side_by_side(to_images(self.model.decode_latents(latents))).save(png, "PNG")
@@ -140,9 +155,9 @@ class Validation:
 
 
 def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
-    """One RGB row of pictures of one size."""
+    """One RGB picture with pictures of one size in a row."""
     width, height = images[0].size
-    row = Image.new("RGB", (width * len(images), height))
+    sheet = Image.new("RGB", (width * len(images), height))
     for number, image in enumerate(images):
-        row.paste(image, (number * width, 0))
-    return row
+        sheet.paste(image, (number * width, 0))
+    return sheet

@@ -1,4 +1,6 @@
-"""Which items of a step are read in which part of it, by which process: every item once, whatever the number of either."""
+"""Splits the samples of a step into microbatches and over ranks; each sample is read exactly once, for any
+number of either.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,35 +10,45 @@ from torch import Tensor
 from unichar.training.ranks import rank, sum_tensor, world_size
 
 
-class Row(NamedTuple):
-    """One item of a step by its place in it. A filler (weight 0) repeats an item only to keep processes in step."""
+class SampleIndex(NamedTuple):
+    """One sample of a step.
 
-    place: int
+    Padding has weight 0: it repeats sample 0 so that all ranks run equally many samples.
+    """
+
+    index: int
     weight: float
 
 
-def shares(count: int, parts: int, *, even: bool) -> list[list[Row]]:
-    """For each of `parts`, the rows of `count` that this process reads, by place: 0 to the first part of process 0, and so on.
+def rank_microbatches(count: int, microbatches: int, *, pad: bool) -> list[list[SampleIndex]]:
+    """The samples of `count` that this rank reads, one list per microbatch.
 
-    With `even`, every process gets as many rows in a part as any other, fillers included.
+    Samples are dealt out in turn: 0 to rank 0 of the first microbatch, 1 to rank 1, and so on over all
+    microbatches. With `pad` all ranks have equally many samples in each microbatch, padding included.
     """
-    stride = parts * world_size()
-    read: list[list[Row]] = []
-    for part in range(parts):
-        first = part * world_size()
-        rows = [Row(place, 1.0) for place in range(first + rank(), count, stride)]
-        most = len(range(first, count, stride))
-        read.append(rows + [Row(0, 0.0)] * (most - len(rows) if even else 0))
-    return read
+    stride = microbatches * world_size()
+    padding = SampleIndex(0, 0.0)
+
+    lists: list[list[SampleIndex]] = []
+    for microbatch in range(microbatches):
+        first = microbatch * world_size()
+        samples = [SampleIndex(index, 1.0) for index in range(first + rank(), count, stride)]
+        most = len(range(first, count, stride))  # of any rank, since rank 0 begins first
+        missing = most - len(samples) if pad else 0
+        lists.append(samples + [padding] * missing)
+    return lists
 
 
-def all_gather_rows(rows: Sequence[Row], values: Tensor, count: int) -> Tensor:
-    """[count, ...] of all items by place, for every process, to the last bit what each of them has in `values` [rows, ...].
+def all_gather_samples(samples: Sequence[SampleIndex], values: Tensor, count: int) -> Tensor:
+    """[count, ...] values of all samples in order, on every rank and bit-identical to what each rank has.
 
-    Values of fillers are dropped. All processes must call it together, each with one row at least.
+    Args:
+        samples: Those of this rank, at least one; padding is dropped.
+        values: [len(samples), ...] their values.
+        count: Number of samples over all ranks. All ranks must call this together.
     """
-    together = values.new_zeros((count, *values.shape[1:]))
-    for row, value in zip(rows, values, strict=True):
-        if row.weight:
-            together[row.place] = value
-    return sum_tensor(together)
+    gathered = values.new_zeros((count, *values.shape[1:]))  # [count, ...]
+    for sample, value in zip(samples, values, strict=True):
+        if sample.weight:
+            gathered[sample.index] = value
+    return sum_tensor(gathered)

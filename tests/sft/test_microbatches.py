@@ -1,4 +1,4 @@
-"""A step is the same however many parts it is read in: the invariant, in fp32."""
+"""A step is the same for any number of microbatches, in fp32."""
 
 from pathlib import Path
 
@@ -8,19 +8,19 @@ from torch import Tensor
 
 
 @pytest.fixture(scope="module")
-def in_one(
+def whole(
     small_base: Path, inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list, dict[str, Tensor]]:
-    """(numbers of each step, adapters after them) of a run that reads eight conversations at once."""
-    folder = tmp_path_factory.mktemp("one")
+    """(numbers of each step, adapters after them) of a run in one microbatch."""
+    folder = tmp_path_factory.mktemp("whole")
     numbers = train_steps(small_job(folder, small_base, inputs), exact=True, folder=folder / "adapters")
     return numbers, saved_adapters(folder / "adapters")
 
 
-@pytest.mark.parametrize("parts", [8, 3])
-def test_one_by_one_and_all_at_once_are_the_same_step(in_one, parts, small_base, inputs, tmp_path):
-    numbers, weights = in_one
-    job = small_job(tmp_path, small_base, inputs, microbatches=parts)
+@pytest.mark.parametrize("number", [8, 3])
+def test_any_number_of_microbatches_gives_the_same_step(whole, number, small_base, inputs, tmp_path):
+    numbers, weights = whole
+    job = small_job(tmp_path, small_base, inputs, microbatches=number)
     for row, other in zip(numbers, train_steps(job, exact=True, folder=tmp_path / "adapters"), strict=True):
         assert other == pytest.approx(row, rel=2e-5)
     for name, tensor in saved_adapters(tmp_path / "adapters").items():

@@ -1,0 +1,56 @@
+"""Numbers of the curve and of the stage's summary."""
+
+from torch import Tensor
+
+from unichar.grpo.config import GrpoConfig
+from unichar.grpo.rubric import Rewards
+from unichar.grpo.validation import Progress
+
+
+def reward_metrics(rewards: Rewards, advantages: Tensor, *, clip: float) -> dict[str, float]:
+    """Means of the reward terms [P, G], distributions of rewards and of advantages [N], which may be
+    empty."""
+    total = rewards.total
+    numbers = {
+        "reward": total.mean().item(),
+        "reward_std": total.std(correction=0).item(),
+        "reward_min": total.min().item(),
+        "reward_max": total.max().item(),
+    }
+    numbers |= {name: term.mean().item() for name, term in rewards.terms.items()}
+
+    if len(advantages):
+        numbers |= {
+            "advantage_std": advantages.std(correction=0).item(),
+            "advantage_min": advantages.min().item(),
+            "advantage_max": advantages.max().item(),
+            "advantage_clipped": (advantages.abs() >= clip).float().mean().item(),
+        }
+    return numbers
+
+
+def summary_of(rows: list[dict[str, float]], config: GrpoConfig, progress: Progress) -> dict[str, float]:
+    """The stage's summary, from the rows of its curve.
+
+    Returns:
+        Mean rewards of the first and the last quarter of the rounds, validation rewards of the SFT model and
+        of the last round, which round's adapters were kept, and counts.
+    """
+    quarter = max(1, len(rows) // 4)
+    validated = [row for row in rows if "held_out_reward" in row]
+    return {
+        "reward_first": _mean(rows[:quarter], "reward"),
+        "reward_last": _mean(rows[-quarter:], "reward"),
+        "held_out_reward_first": progress.start_reward.item(),
+        "held_out_reward_last": validated[-1]["held_out_reward"],
+        "kept_round": progress.best_round.item() if config.validation.keep == "best" else len(rows),
+        "stopped_early": int(progress.stopped),
+        "rounds": len(rows),
+        "optimizer_steps": int(progress.steps),
+        "skipped_groups": int(progress.skipped),
+        "pictures": len(rows) * config.rollout.prompts * config.rollout.group,
+    }
+
+
+def _mean(rows: list[dict[str, float]], name: str) -> float:
+    return sum(row[name] for row in rows) / len(rows)
