@@ -86,10 +86,10 @@ def test_one_command_takes_an_unknown_kit_to_a_report_and_a_second_run_makes_not
     report = json.loads((outputs["eval_report"].folder / "report.json").read_text())
     assert report["character"] == "pip"
     assert report["preset"] == "smoke"
-    assert report["arms"].keys() == {"base", "text_only", "image_only", "sft", "grpo", "truth"}
+    assert report["arms"].keys() == {"base", "text_only", "image_only", "sft", "grpo", "oracle"}
     for arm, metrics in report["arms"].items():
         assert metrics.keys() >= (
-            ARM_METRICS if arm != "truth" else {"identity", "alignment", "diversity", "copying"}
+            ARM_METRICS if arm != "oracle" else {"identity", "alignment", "diversity", "copying"}
         )
         assert all(
             value["low"] <= value["value"] <= value["high"] and value["n"] > 0 for value in metrics.values()

@@ -19,7 +19,7 @@ def test_a_cast_is_every_kits_replies_without_the_held_out_scenes(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ['{"user": "a", "rep', "[]", '{"user": "a"}', "\ufeff", "\x00\xff"])
-def test_a_neighbours_broken_kit_stops_nobody(tmp_path, broken):
+def test_an_unreadable_kit_is_left_out(tmp_path, broken):
     write_kit(tmp_path / "abel", [{"user": "a", "reply": "Yes."}])
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "scenes.jsonl").write_text(broken)

@@ -92,7 +92,7 @@ def test_costs_come_from_the_summaries(evaluated, sft_job):
     assert cost["peak_rss_mb"] > 100
 
 
-def test_page_and_sheet_are_written_for_people(evaluated):
+def test_page_and_sheet_are_written(evaluated):
     job, _ = evaluated
     page = (job.out / "report.html").read_text()
     assert "Bramble" in page and "GRPO" in page and "smoke" in page
@@ -118,7 +118,7 @@ def test_sft_and_grpo_share_their_texts_but_not_their_pictures(evaluated):
     assert summary["sft_identity"] != summary["grpo_identity"]
 
 
-def test_one_sided_arms_have_one_side_of_sft_and_the_other_of_the_base(evaluated):
+def test_one_sided_arms_have_one_component_of_sft_and_the_other_of_the_base(evaluated):
     _, summary = evaluated
     for name in ("held_out_nll", "style", "knowledge_accuracy", "identity", "alignment"):
         text = name in ("held_out_nll", "style", "knowledge_accuracy")
@@ -150,7 +150,7 @@ def test_without_a_cast_style_is_not_measured(evaluated, tmp_path):
 
 
 def test_the_classifier_never_reads_the_held_out_replies(evaluated, tmp_path):
-    """Neither those the author marked, nor those that the line held out itself."""
+    """Neither those marked in the kit, nor those that curation held out."""
     job, _ = evaluated
     kit = CuratedKit.read(job.inputs["curated_kit"])
     rows = [{"image": p.image, "user": p.user, "reply": p.reply} for p in kit.pictures]

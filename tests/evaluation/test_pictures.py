@@ -59,7 +59,7 @@ def test_a_picture_depends_on_its_prompt_its_number_and_the_seed(model):
     ).abs().mean() > 0.05
 
 
-def test_perfect_pictures_get_perfect_metrics_and_strangers_bad_ones(report_scorers):
+def test_oracle_pictures_get_high_metrics_and_other_characters_low_ones(report_scorers):
     album = make_album(4, seed=9)
     right = [render(BRAMBLE_LOOK, scene, seed=seed) for scene in album.scenes for seed in (1, 2)]
     good = report_scorers.measure(to_pixels(right), prompts_of(album))
@@ -92,7 +92,7 @@ def test_diversity_is_that_of_prompts_which_leave_something_open(report_scorers,
 
 
 @pytest.mark.parametrize("reads", [False, True])
-def test_scenes_without_a_photograph_count_as_far_as_somebody_can_judge_them(tmp_path, reads):
+def test_scenes_without_a_photograph_count_only_where_a_judge_can_align_them(tmp_path, reads):
     folder = make_inputs(tmp_path, **nia_the_photographer())["curated_kit"]
     kit = CuratedKit.read(folder)
     judges = JudgesConfig(clip=str(make_clip(tmp_path / "clip")) if reads else "")
@@ -119,15 +119,15 @@ def test_faultless_pictures_show_what_is_named_and_differ_in_the_rest(inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
     beach = Prompt(text="open", attributes={"background": "beach"}, is_open=True)
 
-    def drawn(seed):
+    def oracle(seed):
         images = oracle_images(kit, inputs["curated_kit"], beach, count=6, seed=seed)
         return [image.tobytes() for image in images]
 
-    assert drawn(0) == drawn(0) != drawn(1)
-    assert len(set(drawn(0))) == 6
+    assert oracle(0) == oracle(0) != oracle(1)
+    assert len(set(oracle(0))) == 6
 
 
-def test_references_drawn_for_other_scenes_are_copies_without_diversity(report_scorers, inputs):
+def test_references_returned_for_other_scenes_are_copies_without_diversity(report_scorers, inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
     train = [
         load_picture(inputs["curated_kit"] / picture.image, 128)
@@ -144,7 +144,7 @@ def test_references_drawn_for_other_scenes_are_copies_without_diversity(report_s
     assert metrics["copying"].value == 1 and metrics["diversity"].value < 1e-3
 
 
-def test_who_asks_for_a_references_scene_and_gets_it_has_no_copy(report_scorers, inputs):
+def test_a_reference_returned_for_its_own_scene_is_no_copy(report_scorers, inputs):
     kit = CuratedKit.read(inputs["curated_kit"])
     train = [
         load_picture(inputs["curated_kit"] / picture.image, 128)
@@ -157,24 +157,24 @@ def test_who_asks_for_a_references_scene_and_gets_it_has_no_copy(report_scorers,
     assert metrics["copying"].value < 1
 
 
-def test_role_play_is_judged_by_likeness_and_scene_only(report_scorers):
+def test_role_play_is_measured_by_identity_and_alignment_only(report_scorers):
     album = make_album(2)
     metrics = report_scorers.measure(to_pixels(album.images), prompts_of(album), prefix="role_play_")
     assert metrics.keys() == {"role_play_identity", "role_play_alignment"}
 
 
-def test_an_arm_is_drawn_and_examined(model, report_scorers):
+def test_an_arm_is_sampled_and_measured(model, report_scorers):
     prompts = [
         dataclasses.replace(prompt, text=text)
         for prompt, text in zip(prompts_of(make_album(3)), PROMPTS, strict=True)
     ]
-    drawn = measure_pictures(model, report_scorers, prompts, config=CONFIG, seed=0, arm="base")
-    assert [len(group) for group in drawn.pictures] == [2, 2, 2]
-    assert drawn.pictures[0][0].size == (128, 128)
-    assert drawn.metrics["alignment"].n == 6
+    found = measure_pictures(model, report_scorers, prompts, config=CONFIG, seed=0, arm="base")
+    assert [len(group) for group in found.pictures] == [2, 2, 2]
+    assert found.pictures[0][0].size == (128, 128)
+    assert found.metrics["alignment"].n == 6
 
 
-def test_an_arm_that_diverged_is_named_before_it_is_judged(model, report_scorers, monkeypatch):
+def test_an_arm_that_diverged_is_named_before_it_is_measured(model, report_scorers, monkeypatch):
     monkeypatch.setattr(
         type(model), "decode_latents", lambda self, latents: torch.full((6, 3, 128, 128), torch.nan)
     )

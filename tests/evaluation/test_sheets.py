@@ -1,4 +1,4 @@
-"""Contact sheets hold every picture in its place; previews keep to their size."""
+"""Contact sheets show every picture in its row and column; data URIs keep to their size."""
 
 import base64
 import io
@@ -24,19 +24,19 @@ def opened(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1])))
 
 
-def middle_of(page: Image.Image, color: tuple[int, int, int]) -> tuple[float, float]:
-    places = [
-        (i % page.width, i // page.width)
-        for i, pixel in enumerate(page.get_flattened_data())
-        if pixel == color
-    ]
-    return sum(x for x, _ in places) / len(places), sum(y for _, y in places) / len(places)
+def middle_of(sheet: Image.Image, color: tuple[int, int, int]) -> tuple[float, float]:
+    """Mean (x, y) of the pixels of one colour."""
+    found = []
+    for i, pixel in enumerate(sheet.get_flattened_data()):
+        if pixel == color:
+            found.append((i % sheet.width, i // sheet.width))
+    return sum(x for x, _ in found) / len(found), sum(y for _, y in found) / len(found)
 
 
 def test_columns_stand_side_by_side_and_rows_below_each_other():
     rows = [SheetRow("one", ((plain(RED),), (plain(GREEN),))), SheetRow("two", ((plain(BLUE),), ()))]
-    page = contact_sheet(rows, ["base", "SFT"], cell=64)
-    red, green, blue = (middle_of(page, color) for color in (RED, GREEN, BLUE))
+    sheet = contact_sheet(rows, ["base", "SFT"], cell=64)
+    red, green, blue = middle_of(sheet, RED), middle_of(sheet, GREEN), middle_of(sheet, BLUE)
     assert red[1] == pytest.approx(green[1], abs=1) and red[0] + 64 <= green[0]
     assert red[0] == pytest.approx(blue[0], abs=1) and red[1] + 64 <= blue[1]
 
@@ -48,16 +48,16 @@ def test_several_pictures_of_one_prompt_widen_their_column():
 
 
 def test_pictures_keep_their_proportions():
-    page = contact_sheet([SheetRow("x", ((plain(RED, (200, 50)),),))], ["base"], cell=128)
-    rows_with_red = {i // page.width for i, pixel in enumerate(page.get_flattened_data()) if pixel == RED}
+    sheet = contact_sheet([SheetRow("x", ((plain(RED, (200, 50)),),))], ["base"], cell=128)
+    rows_with_red = {i // sheet.width for i, pixel in enumerate(sheet.get_flattened_data()) if pixel == RED}
     assert len(rows_with_red) == 32
 
 
 def test_long_captions_are_wrapped_beside_the_pictures_and_cut():
     caption = "A picture of Mochi " + "very " * 60 + "Zauberwortungetümohneendeundohneeineluecke" * 3
-    page = contact_sheet([SheetRow(caption, ((plain(RED),),))], ["base"])
-    first_picture = min(i % page.width for i, pixel in enumerate(page.get_flattened_data()) if pixel == RED)
-    gutter = page.crop((first_picture - 20, 80, first_picture - 2, page.height - 30))
+    sheet = contact_sheet([SheetRow(caption, ((plain(RED),),))], ["base"])
+    first_picture = min(i % sheet.width for i, pixel in enumerate(sheet.get_flattened_data()) if pixel == RED)
+    gutter = sheet.crop((first_picture - 20, 80, first_picture - 2, sheet.height - 30))
     assert len(set(gutter.get_flattened_data())) == 1
 
 

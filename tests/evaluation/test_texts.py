@@ -101,7 +101,7 @@ def material(model, inputs):
     )
 
 
-def test_a_real_model_gets_every_measure(material):
+def test_a_real_model_gets_every_metric(material):
     character, test, folder = material
     style = Style({"bramble": ["Hmph. The light stays on."], "vidor": ["Applaud, dear subject!"]})
     found = measure_text(character, test, folder, style=style, config=TINY["evaluate"])
@@ -117,13 +117,13 @@ def test_a_real_model_gets_every_measure(material):
     assert again == found
 
 
-def test_measures_without_items_are_left_out(material):
+def test_metrics_without_items_are_left_out(material):
     character, test, folder = material
     few = [dataclasses.replace(item, options=()) for item in test]
     found = measure_text(character, few, folder, style=None, config=TINY["evaluate"])
     assert found.metrics.keys() == {"held_out_nll"}
 
 
-def test_a_real_model_is_not_fooled_by_gibberish(model, tmp_path):
+def test_a_real_model_finds_gibberish_unlikely(model, tmp_path):
     items = [question("in the lighthouse by the sea", "zq xv kj wqz", "]]{{ ;; ##", "vlu vlu vlu gnarx")]
     assert option_accuracy(model, items, tmp_path).value == 1

@@ -150,7 +150,7 @@ def _write_role_plays(
     users = [turn.segments[1].value for turn in turns]
 
     replies = character.replies([[Turn(role="user", text=user)] for user in users])
-    reasonings = character.plans(list(zip(users, replies, strict=True)))
+    reasonings = character.reasonings(list(zip(users, replies, strict=True)))
 
     role_plays = {}
     for user, reply, (thinking, instruction) in zip(users, replies, reasonings, strict=True):
