@@ -44,7 +44,7 @@ def curves(output: Output) -> Evidence:
         for name, curve in columns.items()
         if curve
     }
-    sheets = sorted((output.folder / "watch").glob("step-*.png"))
+    sheets = sorted((output.folder / "validation").glob("step-*.png"))
     if sheets:
         shown["last_sheet"] = dg.MetadataValue.md(thumbnail(sheets[-1], name=sheets[-1].stem))
     return shown

@@ -28,9 +28,9 @@ def test_a_training_shows_its_tasks_what_was_held_out_and_the_last_sheet(tmp_pat
     ]
     rows[2] |= {"held_out_nll": 3.0}
     (tmp_path / "curve.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "watch").mkdir()
+    (tmp_path / "validation").mkdir()
     for step in (2, 5):
-        Image.new("RGB", (200, 100), "teal").save(tmp_path / "watch" / f"step-{step:05d}.png")
+        Image.new("RGB", (200, 100), "teal").save(tmp_path / "validation" / f"step-{step:05d}.png")
     shown = evidence.curves(output(tmp_path))
     assert set(shown) == {
         "curve_loss",
