@@ -7,7 +7,7 @@ from unichar.kit.config import KitConfig
     ("setting", "part"),
     [
         ({"min_side": 4}, "min_side"),
-        ({"held_out_share": 1.0}, "held_out_share"),
+        ({"held_out_fraction": 1.0}, "held_out_fraction"),
         ({"min_pictures": 4}, "min_train"),
         ({"max_pictures": 3}, "max_pictures"),
     ],

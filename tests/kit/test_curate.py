@@ -126,7 +126,13 @@ def test_a_bad_or_unvalidated_kit_is_refused(tmp_path: Path) -> None:
     (tmp_path / "validated" / "validation.json").unlink()
     inputs = {"raw_kit": tmp_path / "pip", "validated_kit": tmp_path / "validated"}
     job = StageJob(
-        character="pip", config=KitConfig(), seed=0, inputs=inputs, base=tmp_path, scratch=tmp_path, out=tmp_path
+        character="pip",
+        config=KitConfig(),
+        seed=0,
+        inputs=inputs,
+        base=tmp_path,
+        scratch=tmp_path,
+        out=tmp_path,
     )
     with pytest.raises(KitRejected, match="never validated"):
         curate.run(job)

@@ -55,6 +55,9 @@ def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
         return rename(path, to)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(OSError, match="No space left"), new_folder(target, set_aside=tmp_path / "old") as part:
+    with (
+        pytest.raises(OSError, match="No space left"),
+        new_folder(target, set_aside=tmp_path / "old") as part,
+    ):
         (part / "a").write_text("ours")
     assert names(tmp_path) == {"pip", "pip/b"}

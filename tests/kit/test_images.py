@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 
 from unichar.domains.toon.draw import draw
 from unichar.domains.toon.vocabulary import EXPRESSIONS, Scene
-from unichar.kit.images import Look, UnusablePicture, check_size, load_picture, prepare
+from unichar.kit.images import PictureSignature, UnusablePicture, check_size, load_picture, prepare
 
 
 def toon(expression: str = "smiling", size: int = 256) -> Image.Image:
@@ -223,16 +223,16 @@ def saved_again(image: Image.Image, **options: int) -> Image.Image:
 
 
 def test_the_same_picture_is_recognised_after_it_was_saved_again() -> None:
-    original = Look(toon())
+    original = PictureSignature(toon())
     for again in (
         saved_again(toon(), quality=40),
         toon().resize((100, 100)),
         ImageEnhance.Brightness(toon()).enhance(1.05),
     ):
-        assert original.is_same_picture(Look(again))
+        assert original.is_same_picture(PictureSignature(again))
 
 
 def test_the_same_scene_with_another_face_is_another_picture() -> None:
-    original = Look(toon())
+    original = PictureSignature(toon())
     for expression in EXPRESSIONS[1:]:
-        assert not original.is_same_picture(Look(toon(expression)))
+        assert not original.is_same_picture(PictureSignature(toon(expression)))

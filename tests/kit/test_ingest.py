@@ -33,9 +33,7 @@ def bring_in(source: Path, store: Store) -> Ingested:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, hidden ones too."""
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
 
 
@@ -125,7 +123,9 @@ def test_a_starter_character_is_used_where_it_lies(store: Store) -> None:
     assert not store.kits.exists()
 
 
-def test_an_edited_copy_of_a_starter_comes_before_it_and_leaves_it_alone(store: Store, tmp_path: Path) -> None:
+def test_an_edited_copy_of_a_starter_comes_before_it_and_leaves_it_alone(
+    store: Store, tmp_path: Path
+) -> None:
     starter = make_kit(store.starters)
     before = contents(starter)
     copy = make_kit(tmp_path / "desk", profile=EDITED)

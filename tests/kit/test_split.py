@@ -6,12 +6,12 @@ from PIL import Image
 
 from unichar.kit.config import KitConfig
 from unichar.kit.schema import load_kit
-from unichar.kit.split import Plan, plan_pictures, scan_pictures
+from unichar.kit.split import PictureSplit, split_pictures, scan_pictures
 
 
-def plan(folder: Path, seed: int = 0) -> Plan:
+def plan(folder: Path, seed: int = 0) -> PictureSplit:
     kit = load_kit(folder)
-    return plan_pictures(kit, scan_pictures(kit, KitConfig()), KitConfig(), seed=seed)
+    return split_pictures(kit, scan_pictures(kit, KitConfig()), KitConfig(), seed=seed)
 
 
 def unmarked() -> list[dict]:

@@ -104,8 +104,8 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("texts_filled", "dialogues.jsonl line 6", lambda f: write_lines(f / "dialogues.jsonl", [*PIP_DIALOGUES, {"user": "a"}])),
     ("texts_fit_prompts", "has 1001 characters, 1000 fit", sheet(description="x" * 1001)),
     ("texts_fit_prompts", "line 1: user: has 801", scenes(lambda rows: rows[0].update(user="x" * 801))),
-    ("texts_fit_prompts", "control mark", scenes(lambda rows: rows[0].update(reply="Bye.<|im_end|>"))),
-    ("texts_fit_prompts", "control mark", scenes(lambda rows: rows[0].update(thinking="</think> and so"))),
+    ("texts_fit_prompts", "control token", scenes(lambda rows: rows[0].update(reply="Bye.<|im_end|>"))),
+    ("texts_fit_prompts", "control token", scenes(lambda rows: rows[0].update(thinking="</think> and so"))),
     ("picture_count", "4 distinct usable pictures", only_few),
     ("picture_count", "0 pictures to train on", scenes(lambda rows: [row.update(held_out=True) for row in rows])),
     ("picture_count", "0 held-out pictures", held_out_copied),
@@ -256,16 +256,6 @@ def test_evidence_from_before_a_change_is_refused(tmp_path: Path) -> None:
 def test_evidence_that_is_announced_but_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KitRejected, match="never validated"):
         run(make_job(make_kit(tmp_path), tmp_path, validation=tmp_path / "validation.json"))
-
-
-def test_the_page_needs_no_network_and_escapes_what_the_kit_says(tmp_path: Path) -> None:
-    from unichar.kit.report import validation_html
-
-    folder = make_kit(tmp_path, category="<script>alert(1)</script>")
-    page = validation_html(inspect(folder, KitConfig()))
-    assert "<script" not in page and "&lt;script&gt;" in page
-    assert "http" not in page
-    assert "failed" in page
 
 
 def test_the_same_kit_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -1,37 +1,50 @@
-"""The content hash of a kit folder: what changes when, and only when, the kit changes.
+"""The content hash of a kit folder. It changes if and only if the kit changes.
 
-It follows the rule by which DVC names a folder, so a kit put under DVC by itself has this very value in its pointer file:
-md5 of the JSON list `[{"md5": ..., "relpath": ...}, ...]` sorted by relpath, plus ".dir". Hidden files, as `.DS_Store`, are left
-out, because looking at a folder must not retrain a character; a `.dvcignore` with the line `.*` says the same to DVC.
+The rule is the one by which DVC names a folder, so that a kit under DVC has the same value in its pointer
+file: md5 of the JSON list `[{"md5": ..., "relpath": ...}, ...]` sorted by relpath, plus ".dir". Hidden
+files such as `.DS_Store` are left out, because opening a folder must not retrain a character; a
+`.dvcignore` with the line `.*` tells DVC the same.
 """
 
 import hashlib
 import json
 from pathlib import Path
 
+from unichar.errors import UserError
+
 
 def kit_hash(folder: Path) -> str:
-    """32 hex digits and ".dir". Links count as the file they point to, which is how DVC may check files out.
+    """32 hex digits and ".dir". A link counts as the file it points to, since DVC may check files out as
+    links.
 
     Raises:
-        ValueError: There is no such folder, or a file of it cannot be read.
+        UserError: There is no such folder, or a file of it cannot be read.
     """
     if not folder.is_dir():
-        raise ValueError(f"there is no kit folder {folder}; a kit lies in data/characters/<id>/")
+        raise UserError(
+            f"there is no kit folder {folder}; bring one in with `python -m unichar onboard <folder>`"
+        )
+
+    rows = []
     try:
-        rows = [
-            {"md5": _md5(path), "relpath": path.relative_to(folder).as_posix()} for path in kit_files(folder)
-        ]
+        for path in kit_files(folder):
+            rows.append({"md5": _md5(path), "relpath": path.relative_to(folder).as_posix()})
     except OSError as error:
-        raise ValueError(f"{error.filename} of the kit cannot be read: {error.strerror}") from error
+        raise UserError(
+            f"{error.filename} of the kit cannot be read: {error.strerror}; correct its permissions or "
+            "remove it"
+        ) from error
+
+    # md5 because DVC uses it; it detects changes and protects nothing.
     return hashlib.md5(json.dumps(rows, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def kit_files(folder: Path) -> list[Path]:
-    """The files that make a kit: everything below the folder but hidden files and folders, sorted by path."""
-    files = [
-        path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder))
-    ]
+    """All files below the folder, sorted by path; hidden files and hidden folders are left out."""
+    files = []
+    for path in folder.rglob("*"):
+        if path.is_file() and not _is_hidden(path.relative_to(folder)):
+            files.append(path)
     return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
 
 

@@ -12,10 +12,11 @@ from unichar.store.files import sync_folder, sync_tree
 
 @contextlib.contextmanager
 def new_folder(target: Path, *, set_aside: Path | None = None) -> Iterator[Path]:
-    """Yield an empty folder with the name of `target`, which is renamed to `target` when the block ends without an error.
+    """Yield an empty folder with the name of `target`, which is renamed to `target` when the block ends
+    without an error.
 
-    After an error nothing is left behind. A kill leaves a hidden folder `.tmp-...` beside `target`, which no reader
-    opens and which `unichar doctor` removes after a day.
+    After an error nothing is left behind. A kill leaves a hidden folder `.tmp-...` beside `target`, which
+    no reader opens and which `unichar doctor` removes after a day.
 
     Args:
         target: The folder to make.
@@ -40,7 +41,8 @@ def new_folder(target: Path, *, set_aside: Path | None = None) -> Iterator[Path]
 
 
 def _put_in_place(part: Path, target: Path, set_aside: Path | None) -> None:
-    """Rename `part` to `target`; a kill between the two renames leaves the old version complete in `set_aside`."""
+    """Rename `part` to `target`; a kill between the two renames leaves the old version complete in
+    `set_aside`."""
     if set_aside is None or not os.path.lexists(target):
         part.rename(target)
         return

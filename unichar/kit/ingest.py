@@ -2,8 +2,8 @@
 
     ingest(Path("~/mochi").expanduser(), Store.from_env(), KitConfig()).folder
 
-A rejected kit is not copied, so its author edits the folder and brings it in again. A version that is replaced is kept
-in `kits/.replaced/`. Nothing is ever deleted.
+A rejected kit is not copied, so its author edits the folder and brings it in again. A version that is
+replaced is kept in `kits/.replaced/`. Nothing is ever deleted.
 """
 
 import os
@@ -49,12 +49,13 @@ class Ingested:
 def ingest(source: Path, store: Store, config: KitConfig) -> Ingested:
     """Copy the kit folder `source` to `kits/<id>/` if it passes its checks. Hidden files are not copied.
 
-    The id is the one in kit.yaml, so the folder may have any name. Nothing is copied when `source` is the folder that
-    the project reads for this id, a starter character, or has the content that the project has already.
+    The id is the one in kit.yaml, so the folder may have any name. Nothing is copied when `source` is the
+    folder that the project reads for this id, a starter character, or has the content that the project has
+    already.
 
     Raises:
-        IngestError: There is no such folder, its id is missing or invalid, it holds links, or the disk refused.
-        KitRejected: The kit failed its checks; the message names `source` and every reason.
+        IngestError: There is no such folder, its id is missing or invalid, it holds links, or the disk
+        refused. KitRejected: The kit failed its checks; the message names `source` and every reason.
     """
     if not source.is_dir():
         raise IngestError(f"there is no folder {source}; name the folder that holds kit.yaml")
@@ -75,8 +76,11 @@ def ingest(source: Path, store: Store, config: KitConfig) -> Ingested:
 
 
 def _is_there(source: Path, key: str, store: Store) -> bool:
-    """Whether `source` is a folder that the project reads, or has the same content as the one that it reads."""
-    if any(folder.is_dir() and folder.samefile(source) for folder in (store.kits / key, store.starters / key)):
+    """Whether `source` is a folder that the project reads, or has the same content as the one that it
+    reads."""
+    if any(
+        folder.is_dir() and folder.samefile(source) for folder in (store.kits / key, store.starters / key)
+    ):
         return True
     current = store.kit(key)
     return current.is_dir() and kit_hash(current) == kit_hash(source)

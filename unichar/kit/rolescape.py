@@ -1,13 +1,14 @@
 """Import one character of RoleScape-20, the data set of the paper, as a kit.
 
-    python -m unichar.kit.rolescape train/Bo data/characters/bo --category animal --basis licensed --holder "..."
+    python -m unichar.kit.rolescape train/Bo data/characters/bo --category animal --basis licensed --holder
+    "..."
 
-Reads the character's `train` folder and, beside it, its `test` folder, whose pictures become the held-out ones. Nothing here
-grants a right to use the data: whoever imports says on what basis they do.
+Reads the character's `train` folder and, beside it, its `test` folder, whose pictures become the held-out
+ones. Nothing here grants a right to use the data: whoever imports says on what basis they do.
 
-What is cleaned on the way (counted and printed): repeated questions, answers asked in other words (kept as `paraphrase`, so that
-tests do not ask what training has told), annotated scenes that the dialogues repeat, dialogues whose user text a held-out scene
-has, curly quotes, stray spaces, evidence given as a list or with
+What is cleaned on the way (counted and printed): repeated questions, answers asked in other words (kept as
+`paraphrase`, so that tests do not ask what training has told), annotated scenes that the dialogues repeat,
+dialogues whose user text a held-out scene has, curly quotes, stray spaces, evidence given as a list or with
 markdown marks. The dialogues' image numbers point nowhere and are ignored.
 """
 
@@ -38,7 +39,8 @@ class ImportRefused(ValueError):
 def import_rolescape(
     source: Path, target: Path, *, category: str, basis: str, holder: str, consent: str = "", note: str = ""
 ) -> dict[str, int]:
-    """Write the kit folder `target`, whose name becomes the character's id, and return the counts that are printed.
+    """Write the kit folder `target`, whose name becomes the character's id, and return the counts that are
+    printed.
 
     Args:
         source: The character's folder inside `train`, as `.../train/Bo`; `.../test/Bo` is found from it.
@@ -80,7 +82,8 @@ def import_rolescape(
 
 
 class _Source:
-    """One folder of the data set; its files are named after the part of the folder's name behind the last '-'."""
+    """One folder of the data set; its files are named after the part of the folder's name behind the
+    last '-'."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -141,7 +144,8 @@ def _sheet(source: _Source, key: str, category: str, counts: dict[str, int]) -> 
 
 
 def _facts(source: _Source, counts: dict[str, int]) -> list[Row]:
-    """Each fact once; a second wording of it is its paraphrase. Same answer on the same evidence is the same fact."""
+    """Each fact once; a second wording of it is its paraphrase. Same answer on the same evidence is the
+    same fact."""
     items = source.json("knowledge_qa.json")["qa_items"]
     rows = [{name: _joined(item[name]) for name in ("question", "answer", "evidence")} for item in items]
     facts: dict[tuple[str, str], Row] = {}
@@ -165,8 +169,8 @@ def _joined(value: str | list[str]) -> str:
 
 
 def _dialogues(source: _Source, scenes: list[Row], counts: dict[str, int]) -> list[Row]:
-    """The extension dialogues that are neither a scene nor a repetition. One user text with several replies stays: people
-    say one thing twice, and the answer may differ."""
+    """The extension dialogues that are neither a scene nor a repetition. One user text with several replies
+    stays: people say one thing twice, and the answer may differ."""
     scenes_said = {(bare(row["user"]), bare(row["reply"])) for row in scenes}
     kept_for_tests = {bare(row["user"]) for row in scenes if row["held_out"]}
     counts |= {

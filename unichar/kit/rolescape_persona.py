@@ -1,7 +1,8 @@
 """A persona read out of a RoleScape-20 profile, as far as rules can read one.
 
-The profiles are free markdown by a language model: bullets with or without a bold head, under headings of any wording. What is
-found here is a start that the kit's author should look over; texts nobody can place are left in profile.md.
+The profiles are free markdown by a language model: bullets with or without a bold head, under headings of
+any wording. What is found here is a start that the kit's author should look over; texts nobody can place
+are left in profile.md.
 """
 
 import re
@@ -34,7 +35,8 @@ _QUOTATION = re.compile(r'(\w*)\W*"([^"]*)"')
 
 @dataclass(frozen=True)
 class Item:
-    """One bullet or paragraph. Example: `Item(heading="Personality", head="Food Motivated", body="Her world ...")`"""
+    """One bullet or paragraph. Example: `Item(heading="Personality", head="Food Motivated", body="Her
+    world ...")`"""
 
     heading: str
     head: str
@@ -47,7 +49,8 @@ def clean(text: str) -> str:
 
 
 def read_persona(simplified: str, full: str, description: str) -> PersonaSheet:
-    """The persona of a character, from its short personality profile, its full profile and its description."""
+    """The persona of a character, from its short personality profile, its full profile and its
+    description."""
     items = _items(simplified)
     spoken = [
         sentence
@@ -104,7 +107,8 @@ def _split(text: str) -> list[str]:
 
 
 def _said(sentence: str) -> list[str]:
-    """Quotations that the character may say, not words that are only marked: `her owner as "the human"`, a "Shiba smile"."""
+    """Quotations that the character may say, not words that are only marked: `her owner as "the human"`,
+    a "Shiba smile"."""
     found = [(before.lower(), text.strip(" .,")) for before, text in _QUOTATION.findall(sentence)]
     return [
         text

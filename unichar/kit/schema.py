@@ -1,8 +1,9 @@
 """The user's files of a kit: what may stand where, and `load_kit(folder)`, which reads them all.
 
-Here is judged only what cannot be read: broken YAML or JSON, unknown keys, a number where a text belongs. Whether the content is
-good enough is the matter of the checks (`unichar.kit.validate`), so that an author gets every reason at once; a missing text is
-therefore read as an empty one. The format is described in `docs/kit.md`.
+Here is judged only what cannot be read: broken YAML or JSON, unknown keys, a number where a text belongs.
+Whether the content is good enough is the matter of the checks (`unichar.kit.validate`), so that an author
+gets every reason at once; a missing text is therefore read as an empty one. The format is described in
+`docs/kit.md`.
 """
 
 import datetime
@@ -26,11 +27,13 @@ def check_key(key: str) -> str:
     """The key itself, when it may name a character.
 
     Raises:
-        ValueError: It may not. Capitals, dots, commas, slashes and spaces break folder names and partition selections.
+        ValueError: It may not. Capitals, dots, commas, slashes and spaces break folder names and partition
+            selections.
     """
     if not KEY.fullmatch(key):
         raise ValueError(
-            f"{key!r} cannot be a character's id: use 1 to 48 of a-z, 0-9 and '-', starting with a letter or digit"
+            f"{key!r} cannot be a character's id: use 1 to 48 of a-z, 0-9 and '-', starting with a letter "
+            "or digit"
         )
     return key
 
@@ -135,12 +138,14 @@ class Kit:
     dialogues: dict[str, DialogueRow]
     """Place -> line; empty without a dialogues.jsonl."""
     images: dict[str, Path]
-    """Name -> file of images/, sorted, hidden ones left out; names in Unicode form NFC, as a Mac may write another."""
+    """Name -> file of images/, sorted, hidden ones left out; names in Unicode form NFC, as a Mac may
+    write another."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that cannot be read. Example: `Problem(file="kit.yaml", text="unknown key traitz; did you mean traits?")`"""
+    """Something that cannot be read. Example: `Problem(file="kit.yaml", text="unknown key traitz; did
+    you mean traits?")`"""
 
     file: str
     """kit.yaml, profile.md, scenes.jsonl, dialogues.jsonl or images."""
@@ -168,7 +173,8 @@ def load_kit(folder: Path) -> Kit:
 
 
 def read_kit(folder: Path) -> tuple[Kit, list[Problem]]:
-    """What can be read of a kit folder, and every reason why the rest cannot; a file with a problem counts as empty."""
+    """What can be read of a kit folder, and every reason why the rest cannot; a file with a problem
+    counts as empty."""
     problems = _misnamed(folder)
     sheet = _read_sheet(folder / "kit.yaml", problems)
     profile = _read_text(folder / "profile.md", problems) or ""

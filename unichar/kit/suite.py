@@ -1,7 +1,7 @@
 """What each check measures: the Great Expectations suite over the tables of a kit, run in one pass.
 
-A check is one or more expectations; they carry its name in `meta["check"]`, because results come back in another order. The
-sentence in `meta["says"]` is filled with the offending row.
+A check consists of one or more expectations. They carry its name in `meta["check"]`, because results come
+back in another order. The sentence in `meta["says"]` is filled in with the columns of the offending row.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,42 +13,52 @@ from unichar.kit.schema import KEY
 if TYPE_CHECKING:
     import pandas as pd
 
-CONTROL_MARK = r"<\|[^|<>]*\|>|</?(?:think|gen|image|s)>|<(?:start|end)_of_turn>"
-"""What models read as control, not as text."""
+CONTROL_TOKEN = r"<\|[^|<>]*\|>|</?(?:think|gen|image|s)>|<(?:start|end)_of_turn>"
+"""Texts that tokenizers turn into control tokens."""
+
+_MOST_SAID = 300
+"""Characters of a sentence: a kit may hold texts of any length."""
 
 Offender = dict[str, str]
 """`{"where": "images/03.png", "says": "the shorter side has 40 pixels, 64 are needed"}`"""
 
 
 def run_suite(frames: dict[str, "pd.DataFrame"], config: KitConfig) -> dict[str, list[Offender]]:
-    """Name of each check -> what offends against it, in the order of the tables; an empty list where it passes."""
-    import great_expectations as gx  # three to five seconds and 2,400 modules
+    """Name of each check -> what violates it, in the order of the tables; an empty list where it passes."""
+    # Takes three to five seconds and loads 2,400 modules.
+    import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)  # they would cover the log
+    # Progress bars would hide the log.
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("kit")
+
+    # COMPLETE lists every offending row with its `where`; the other formats stop at 20.
+    result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": ["where"]}
     found: dict[str, list[Offender]] = {check.name: [] for check in CHECKS}
     for name, expectations in _expectations(config).items():
-        asset = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
-        batch = asset.get_batch({"dataframe": frames[name]})
-        wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": ["where"]}
-        for result in batch.validate(
-            gx.ExpectationSuite(name, expectations=expectations), result_format=wanted
-        ).results:
+        definition = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+        batch = definition.get_batch({"dataframe": frames[name]})
+        suite = gx.ExpectationSuite(name, expectations=expectations)
+        for result in batch.validate(suite, result_format=result_format).results:
             check, offenders = _read(result)
             found[check] += offenders
     return found
 
 
 def _read(result: Any) -> tuple[str, list[Offender]]:
-    """The check that one result belongs to, and the rows that offend, each with its sentence."""
-    meta, rows = result.expectation_config.meta, result.to_json_dict()["result"].get("unexpected_index_list")
-    # Great Expectations reports an error of its own, as a missing column, like an offence without offenders.
+    """The check that one result belongs to, and the offending rows, each with its sentence."""
+    meta = result.expectation_config.meta
+    rows = result.to_json_dict()["result"].get("unexpected_index_list")
+
+    # An error inside Great Expectations, as a missing column, comes back as a failure without offending rows.
     assert rows is not None and result.success == (not rows), result.exception_info
-    return meta["check"], [
-        {"where": str(row["where"]), "says": meta["says"].format(**row)[:300]} for row in rows
-    ]
+
+    offenders = []
+    for row in rows:
+        offenders.append({"where": str(row["where"]), "says": meta["says"].format(**row)[:_MOST_SAID]})
+    return meta["check"], offenders
 
 
 def _expectations(config: KitConfig) -> dict[str, list[Any]]:
@@ -61,7 +71,7 @@ def _expectations(config: KitConfig) -> dict[str, list[Any]]:
         "scenes": [
             _no_problem("scenes_complete", "picture_problem"),
             _no_problem("attributes_known", "attribute_problem"),
-            _no_problem("look_constant", "look_problem"),
+            _no_problem("look_constant", "identity_problem"),
             _no_problem("held_out_unseen", "leak_problem", "the same is said in {leak_problem}"),
         ],
         "facts": _of_facts(),
@@ -94,13 +104,13 @@ def _of_texts() -> list[Any]:
     import great_expectations.expectations as gxe
 
     too_long = _as("texts_fit_prompts", "has {length:.0f} characters, {most:.0f} fit")
-    marked = _as("texts_fit_prompts", "contains a control mark of the models")
+    controlled = _as("texts_fit_prompts", "contains a control token of the models")
     return [
         _filled("texts_filled", "required", "is empty"),
         gxe.ExpectColumnPairValuesAToBeGreaterThanB(
             column_A="most", column_B="length", or_equal=True, **too_long
         ),
-        gxe.ExpectColumnValuesToNotMatchRegex(column="text", regex=CONTROL_MARK, **marked),
+        gxe.ExpectColumnValuesToNotMatchRegex(column="text", regex=CONTROL_TOKEN, **controlled),
     ]
 
 
@@ -135,18 +145,21 @@ def _of_facts() -> list[Any]:
 
 
 def _no_problem(check: str, column: str, says: str = "") -> Any:
+    """The column holds no sentence; by default that sentence is what is said."""
     import great_expectations.expectations as gxe
 
     return gxe.ExpectColumnValuesToBeNull(column=column, **_as(check, says or f"{{{column}}}"))
 
 
 def _filled(check: str, column: str, says: str) -> Any:
+    """The text in the column is not empty; None stands for a text that is not required."""
     import great_expectations.expectations as gxe
 
     return gxe.ExpectColumnValueLengthsToBeBetween(column=column, min_value=1, **_as(check, says))
 
 
 def _in_set(check: str, column: str, values: tuple[str, ...], what: str) -> Any:
+    """The column holds one of `values`."""
     import great_expectations.expectations as gxe
 
     says = f"{what} is {{{column}!r}}, not one of {', '.join(values)}"
@@ -154,16 +167,17 @@ def _in_set(check: str, column: str, values: tuple[str, ...], what: str) -> Any:
 
 
 def _counted(check: str, column: str, what: str, least: int, most: int | None = None) -> Any:
+    """The number in the column is between `least` and `most`."""
     import great_expectations.expectations as gxe
 
-    wanted = f"{least} to {most}" if most else f"{least} or more"
-    says = f"{{{column}}} {what}; {wanted} are needed"
+    needed = f"{least} to {most}" if most else f"{least} or more"
+    says = f"{{{column}}} {what}; {needed} are needed"
     return gxe.ExpectColumnValuesToBeBetween(
         column=column, min_value=least, max_value=most, **_as(check, says)
     )
 
 
 def _as(check: str, says: str) -> dict[str, Any]:
-    """What ties an expectation to its check."""
+    """The arguments that tie an expectation to its check."""
     severity = next(spec.severity for spec in CHECKS if spec.name == check)
     return {"severity": severity, "meta": {"check": check, "says": says}}

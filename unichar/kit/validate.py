@@ -1,14 +1,16 @@
-"""Stage 1, `validate`: one Great Expectations pass over a kit, and nothing bad gets further.
+"""Stage 1, `validate`: one Great Expectations pass over a kit; a kit that fails goes no further.
 
     python -m unichar validate --character mochi
     inspect(Path("data/characters/mochi"), KitConfig()).passed
 
-`inspect` never raises for a bad kit: it says everything that is wrong with it at once. `run` is the stage: it raises.
+`inspect` never raises for a bad kit: its verdict lists everything that is wrong. `run` is the stage; it
+raises.
 """
 
 from pathlib import Path
 from typing import Any
 
+from unichar.errors import UserError
 from unichar.kit.checks import CHECKS, SUITE_VERSION, CheckSpec
 from unichar.kit.config import KitConfig
 from unichar.kit.content import kit_hash
@@ -36,8 +38,8 @@ __all__ = [
 def run(job: StageJob) -> dict[str, Any]:
     """Write `validation.json` and `validation.html` of a good kit.
 
-    Reads `raw_kit`, and `validation` where it is given: a validation.json written by an earlier check of the kit, which is then
-    trusted for this state of the kit instead of checking twice.
+    Reads the input `raw_kit`, and `validation` where it is given: a validation.json written by an earlier
+    check. It counts as evidence for exactly this state of the kit, so that nothing is checked twice.
 
     Raises:
         KitRejected: The kit is bad; the message names every reason.
@@ -46,7 +48,9 @@ def run(job: StageJob) -> dict[str, Any]:
     evidence = job.inputs.get("validation")
     verdict = read_verdict(evidence) if evidence else inspect(folder, job.config)
     gate(verdict, kit_hash(folder), folder)
-    assert verdict is not None  # or the gate had raised
+
+    # The gate raises for None.
+    assert verdict is not None
     write_atomic(job.out / "validation.json", verdict.to_json().encode())
     write_atomic(job.out / "validation.html", validation_html(verdict).encode())
     return {
@@ -60,11 +64,14 @@ def run(job: StageJob) -> dict[str, Any]:
 def inspect(folder: Path, config: KitConfig) -> Verdict:
     """The verdict on the kit in `folder`; a folder that is missing or cannot be read fails `kit_readable`."""
     kit, problems = read_kit(folder)
+
+    # An empty hash equals that of no kit, so that no gate lets this verdict pass.
     try:
         state = kit_hash(folder)
-    except ValueError as error:
+    except UserError as error:
         state = ""
         problems.append(Problem(file="images", text=str(error)))
+
     found = run_suite(make_frames(kit, problems, config), config)
     unread = {problem.file for problem in problems}
     results = tuple(_result(check, found[check.name], unread) for check in CHECKS)
@@ -72,6 +79,7 @@ def inspect(folder: Path, config: KitConfig) -> Verdict:
 
 
 def _result(check: CheckSpec, offenders: list[Offender], unread: set[str]) -> CheckResult:
+    """The outcome of one check. Whatever it found is void if a file it needs could not be read."""
     missing = [file for file in check.needs if file in unread]
     if missing:
         offenders = [{"where": file, "says": "not judged, because this cannot be read"} for file in missing]

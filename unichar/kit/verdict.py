@@ -1,9 +1,10 @@
 """The verdict on a kit, stored as a file, and the gate that every later stage passes again. Light to import.
 
-    gate(read_verdict(folder / "validation.json"), kit_hash(kit), kit)    # raises KitRejected with every reason
+    gate(read_verdict(folder / "validation.json"), kit_hash(kit), kit)    # raises KitRejected with every
+    reason
 
-A blocking check guards only the run it belongs to. The gate also guards a training that starts a week later or on
-another machine.
+A blocking check guards only the run it belongs to. The gate also guards a training that starts a week later
+or on another machine.
 """
 
 import dataclasses
@@ -50,7 +51,8 @@ class CheckResult:
     num_offenders: int
     hint: str
     skipped: bool = False
-    """It was not judged, because a file it needs cannot be read. It has not passed then, but `kit_readable` says why."""
+    """It was not judged, because a file it needs cannot be read. It has not passed then, but
+    `kit_readable` says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +121,8 @@ def gate(verdict: Verdict | None, kit_hash: str, folder: Path) -> None:
         folder: What the author edits, for the message.
 
     Raises:
-        KitRejected: A critical check failed or is missing, or the verdict belongs to another state of the kit or to
-            other checks, or there is none.
+        KitRejected: A critical check failed or is missing, or the verdict belongs to another state of the
+            kit or to other checks, or there is none.
     """
     if verdict is None:
         raise KitRejected(["it was never validated; run `validate` first"], folder)
@@ -141,13 +143,15 @@ def _outdated(verdict: Verdict, kit_hash: str) -> list[str]:
         )
     if verdict.suite != SUITE_VERSION:
         reasons.append(
-            f"it was validated by suite {verdict.suite}, the checks are {SUITE_VERSION} now; validate it again"
+            f"it was validated by suite {verdict.suite}, the checks are {SUITE_VERSION} now; validate it "
+            "again"
         )
     return reasons
 
 
 def _failures(verdict: Verdict) -> list[str]:
-    """The reasons of every critical check that failed or is missing. A skipped check is no reason of its own."""
+    """The reasons of every critical check that failed or is missing. A skipped check is no reason of its
+    own."""
     reasons = []
     results = {result.name: result for result in verdict.results}
     for check in CHECKS:
