@@ -146,9 +146,9 @@ def make_curated_kit(folder: Path, **overrides: Any) -> CuratedKit:
     """Write a small curated kit into `folder` and return it.
 
     Args:
-        folder: Created if it does not exist; receives `kit.json` and `images/*.png` (128 px). **overrides:
-        Fields of `CuratedKit` to use instead of Bramble's, as `name="Tock"` or `facts=()`. The pictures
-            always show Bramble's look where they have no attributes.
+        folder: Created if it does not exist; receives `kit.json` and `images/*.png` (128 px).
+        **overrides: Fields of `CuratedKit` to use instead of Bramble's, as `name="Tock"` or `facts=()`.
+            Pictures without attributes show Bramble.
     """
     values: dict[str, Any] = {
         "id": "bramble",
@@ -164,6 +164,7 @@ def make_curated_kit(folder: Path, **overrides: Any) -> CuratedKit:
         "dialogues": BRAMBLE_DIALOGUES,
     }
     kit = CuratedKit(**(values | overrides))
+
     (folder / "images").mkdir(parents=True, exist_ok=True)
     (folder / "kit.json").write_text(kit.to_json(), encoding="utf-8")
     for number, picture in enumerate(kit.pictures):
@@ -197,15 +198,16 @@ def toon_pictures(
     pictures = []
     for number, (expression, pose, prop, background, user, reply) in enumerate(BRAMBLE_TURNS):
         scene = Scene(expression=expression, pose=pose, prop=prop, background=background)
-        words = caption(name, scene, random.Random(number))
+        text = caption(name, scene, random.Random(number))
+
         picture = Picture(
             image=f"images/{number:02d}.png",
             split="test" if number >= len(BRAMBLE_TURNS) - num_held_out else "train",
             user=user,
             reply=reply,
-            caption=words,
+            caption=text,
             thinking=f"The moment asks for a {expression} face.",
-            instruction=words,
+            instruction=text,
             attributes=attributes(look, scene),
         )
         pictures.append(picture)
@@ -213,23 +215,27 @@ def toon_pictures(
 
 
 def _draw(path: Path, picture: Picture, seed: int) -> None:
-    look = {
-        field.name: picture.attributes.get(field.name, getattr(BRAMBLE_LOOK, field.name))
-        for field in dataclasses.fields(Identity)
-    }
-    moment = {"expression": "smiling", "pose": "standing", "prop": "nothing", "background": "studio"}
-    moment |= {name: value for name, value in picture.attributes.items() if name in moment}
-    draw(Identity(**look), Scene(**moment), seed=seed).save(path)
+    """Draw a toon with the picture's attributes; what they leave open is Bramble's, in a plain scene."""
+    identity = dataclasses.asdict(BRAMBLE_LOOK)
+    scene = {"expression": "smiling", "pose": "standing", "prop": "nothing", "background": "studio"}
+    identity |= {name: value for name, value in picture.attributes.items() if name in identity}
+    scene |= {name: value for name, value in picture.attributes.items() if name in scene}
+
+    draw(Identity(**identity), Scene(**scene), seed=seed).save(path)
 
 
 def photo_pictures(name: str, *, num_held_out: int = 2) -> tuple[Picture, ...]:
     """Seven pictures known by their captions alone, as a kit of photographs has them."""
-    return tuple(
-        dataclasses.replace(
-            picture, caption=words.format(name=name), thinking="", instruction="", attributes={}
-        )
-        for picture, words in zip(toon_pictures(num_held_out=num_held_out), PHOTO_CAPTIONS, strict=True)
-    )
+    pictures = []
+    for picture, text in zip(toon_pictures(num_held_out=num_held_out), PHOTO_CAPTIONS, strict=True):
+        caption_only = {
+            "caption": text.format(name=name),
+            "thinking": "",
+            "instruction": "",
+            "attributes": {},
+        }
+        pictures.append(dataclasses.replace(picture, **caption_only))
+    return tuple(pictures)
 
 
 PHOTO_CAPTIONS = (

@@ -1,4 +1,4 @@
-"""Turning facts into the character's own person: right where it answers, silent where it is not sure."""
+"""Changes of grammatical person: right where a rule is certain, None where it is not."""
 
 import pytest
 
@@ -30,7 +30,7 @@ from unichar.interactions.grammar import by_name, expand, first_person, pronoun_
         ("The boat carries goats to nine islands.", "she", "The boat carries goats to nine islands."),
     ],
 )
-def test_a_sentence_about_the_character_becomes_its_own(text, pronoun, own):
+def test_a_sentence_about_the_character_is_put_in_the_first_person(text, pronoun, own):
     assert first_person(text, "Skerry", pronoun) == own
 
 
@@ -43,7 +43,7 @@ def test_a_sentence_about_the_character_becomes_its_own(text, pronoun, own):
         "Skerry, who keeps the light, is tired.",
     ],
 )
-def test_an_uncertain_sentence_is_left_alone(text):
+def test_an_uncertain_sentence_gives_none(text):
     assert first_person(text, "Skerry", "she") is None
 
 
@@ -88,7 +88,7 @@ def test_contractions_are_written_out():
     )
 
 
-def test_the_pronoun_is_read_from_the_kits_own_words():
+def test_the_pronoun_is_read_from_the_kits_texts():
     assert pronoun_of(["A cat that speaks of itself by name. She is not meant here."]) == "it"
     assert pronoun_of(["He rows. His boat leaks, and his cat left him."]) == "he"
     assert pronoun_of(["Nobody special."]) == ""

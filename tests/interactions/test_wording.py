@@ -2,7 +2,16 @@
 
 import pytest
 
-from unichar.interactions.wording import flaws, inner, listing, normalise, question_inner, sentence
+from unichar.interactions.wording import (
+    fill_slots,
+    flaws,
+    inner,
+    listing,
+    normalise,
+    question_inner,
+    sentence,
+    slug,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +39,14 @@ def test_a_flawed_text_is_found(text, flaw):
 )
 def test_a_good_text_has_no_flaw(text):
     assert flaws(text) == []
+
+
+def test_a_value_may_have_braces_and_an_unknown_slot_stays():
+    assert fill_slots("{name}: {fact} {more}", name="{fact}", fact="It rains.") == "{fact}: It rains. {more}"
+
+
+def test_a_slug_is_part_of_a_name():
+    assert slug("Loud radios, too!") == "loud-radios-too"
 
 
 def test_normalised_texts_agree_in_spite_of_case_punctuation_and_quotes():

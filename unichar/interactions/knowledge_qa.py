@@ -131,7 +131,7 @@ def _overlaps(one: str, two: str) -> bool:
     if f" {a} " in f" {b} " or f" {b} " in f" {a} ":
         return True
 
-    # Short answers share a word by chance ("the sea", "the moon"), so only long ones are compared by words.
+    # Short answers have a word in common by chance ("the sea", "the moon"), so words count in long ones only.
     words, others = set(a.split()), set(b.split())
     return min(len(words), len(others)) >= 5 and len(words & others) >= 0.5 * len(words | others)
 

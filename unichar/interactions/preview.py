@@ -41,6 +41,6 @@ def _item_lines(item: Interaction) -> list[str]:
 
 def _escaped(text: str) -> str:
     """`text` on one line, such that Markdown shows it as it is."""
-    # Texts of a kit are a stranger's: neither HTML nor Markdown in them may take effect.
+    # Texts of a kit are untrusted: neither HTML nor Markdown in them may take effect.
     one_line = re.sub(r"\s*\n\s*", " ⏎ ", text.strip())
     return re.sub(r"([\\`*_{}\[\]()#+\-!|~>])", r"\\\1", html.escape(one_line, quote=False))

@@ -103,6 +103,7 @@ def _of_dialogues(kit: CuratedKit, excluded: set[str]) -> list[Single]:
     """The kit's dialogues without those whose user text is excluded; equal user texts make one group."""
     groups: dict[str, str] = {}
     singles = []
+
     for index, exchange in enumerate(kit.dialogues):
         asked = normalise(exchange.user)
         if asked not in excluded:

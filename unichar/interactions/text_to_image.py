@@ -78,12 +78,14 @@ def _item(picture: Picture, index: int, form: str, text: str) -> Interaction:
 
 def _without_picture(prompt: Prompt, form: str, group: str) -> Interaction:
     """A test sample of a prompt that no picture of the kit answers."""
+    segments = (Segment(type="text", value=prompt.text, role="user"),)
+
     return Interaction(
         id="",
         kind="portrait",
         form=form,
         split="test",
         group=group,
-        segments=(Segment(type="text", value=prompt.text, role="user"),),
+        segments=segments,
         attributes=prompt.attributes,
     )
