@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def eye(folder):
+def encoder(folder):
     return DinoEncoder(str(folder))
 
 

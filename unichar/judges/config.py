@@ -113,10 +113,12 @@ def check_published(name: str, model_type: str) -> None:
     try:
         about = json.loads(_published_file(name, "config.json").read_text(encoding="utf-8"))
         found = about.get("model_type", "")
-        _published_file(name, "preprocessor_config.json")
-        _published_file(name, "model.safetensors", "model.safetensors.index.json")
+        if found == model_type:
+            _published_file(name, "preprocessor_config.json")
+            _published_file(name, "model.safetensors", "model.safetensors.index.json")
     except (OSError, ValueError, AttributeError) as error:
         raise MissingJudge(missing_judge(name, error)) from error
+
     if found != model_type:
         raise MissingJudge(f"{name} is a {found!r} network; expected {model_type!r}")
 
