@@ -1,15 +1,15 @@
-"""Drawing and writing with nano: what doing it together, and keeping keys and values, is worth.
+"""Sampling and decoding with nano: what batches and the KV cache are worth.
 
     python benchmarks/generation.py
 
-- Eight pictures of one prompt, sampled and decoded together, against one after the other. The prompt is read before the clock
-  starts in both cases.
-- Eight pictures whose prompt is read once, against once a picture, and against once a sampling step.
-- A reply of 200 tokens with keys and values kept, against reading the whole conversation again for every token.
-- Sixteen replies written together, against one after the other.
+- Eight pictures of one prompt, sampled and decoded together, against one after the other. The prompt is
+  encoded before the clock starts in both cases.
+- Eight pictures whose prompt is encoded once, against once per picture, and against once per sampling step.
+- A reply of 200 tokens with a KV cache, against running the whole conversation again for every token.
+- Sixteen replies decoded together, against one after the other.
 
-Pictures must agree to one part in a thousand of their range, replies to the last word; the chances of the next word with and
-without kept keys and values may differ by a tenth, as much as two orders of summation in bf16 do.
+Pictures must agree to one part in a thousand of their range, replies to the last word; probabilities of the
+next token with and without KV cache may differ by 0.1, as much as two orders of summation in bf16 do.
 """
 
 import time
@@ -20,17 +20,20 @@ from report import agree, measured, say, seconds, speedup
 from unichar.interactions.prompts import character_card, scene_prompt
 from unichar.model.flow import integrate
 from unichar.model.load import load_model
-from unichar.model.nano import writing
+from unichar.model.nano import decoding
 from unichar.model.nano.expert import join_contexts
 from unichar.model.nano.model import NanoModel
 from unichar.model.protocol import Turn
 from unichar.store.store import Store
 
-LOOK = "Mochi is a small white cat with green eyes in a striped blue shirt who runs a tea house at the end of the pier."
-PROMPT = scene_prompt(
-    name="Mochi", description=LOOK, user="Fancy a swim?", reply="In this fur? Never. Have some tea."
+DESCRIPTION = (
+    "Mochi is a small white cat with green eyes in a striped blue shirt "
+    "who runs a tea house at the end of the pier."
 )
-CARD = Turn(role="system", text=character_card(name="Mochi", description=LOOK))
+PROMPT = scene_prompt(
+    name="Mochi", description=DESCRIPTION, user="Fancy a swim?", reply="In this fur? Never. Have some tea."
+)
+CARD = Turn(role="system", text=character_card(name="Mochi", description=DESCRIPTION))
 PICTURES, STEPS, GUIDANCE, SHIFT = 8, 16, 2.0, 2.0
 TOKENS = 200
 
@@ -42,7 +45,7 @@ def main() -> None:
     with torch.no_grad():
         pictures(model)
         prompts(model)
-        kept_keys(model)
+        kv_cache(model)
         replies(model)
 
 
@@ -71,7 +74,7 @@ def pictures(model: NanoModel) -> None:
 
 
 def prompts(model: NanoModel) -> None:
-    """A prompt read once for eight pictures, once a picture, or once a step."""
+    """A prompt encoded once for eight pictures, once per picture, or once per step."""
     seeds = list(range(PICTURES))
 
     def read() -> object:
@@ -95,45 +98,50 @@ def prompts(model: NanoModel) -> None:
 
         return integrate(guided, model.start_noise(seeds), steps=STEPS, shift=SHIFT)
 
-    say("a prompt read once, once a picture, once a step")
+    say("a prompt encoded once, once per picture, once per step")
     once = shared()
-    for words, other, n in (("picture", each_picture, 3), ("step", each_step, 3)):
+    for unit, other, n in (("picture", each_picture, 3), ("step", each_step, 3)):
         agree("latents", float((other() - once).abs().max() / once.std()), 0.02)
-        measured(f"{PICTURES} pictures: prompt read once a {words} / once", speedup(other, shared, n=n), n=n)
+        measured(
+            f"{PICTURES} pictures: prompt encoded once per {unit} / once", speedup(other, shared, n=n), n=n
+        )
 
 
-def kept_keys(model: NanoModel) -> None:
-    """A long reply with keys and values kept, or everything read again for every token; token by token in turn, so that the
-    machine is equally busy for both."""
+def kv_cache(model: NanoModel) -> None:
+    """A long reply with a KV cache, or with the whole conversation run again for every token.
+
+    Both take turns token by token, so that the machine is equally busy for both.
+    """
     llama = model._llama()
-    prompt = model._opened(
+    prompt = model._embed_prompt(
         [CARD, Turn(role="user", text="Tell me a long story about the sea and the tea house.")]
     )
-    desk, embedded, logits = writing.Desk(llama, rows=1, places=len(prompt) + TOKENS), prompt, torch.empty(0)
-    kept_seconds = anew_seconds = 0.0
+    cache = decoding.SlotCache(llama, slots=1, positions=len(prompt) + TOKENS)
+    embedded, logits = prompt, torch.empty(0)
+    cached_seconds = uncached_seconds = 0.0
     differences = []
 
-    def kept() -> None:
+    def cached() -> None:
         nonlocal logits
-        logits = desk.read(0, prompt) if len(embedded) == len(prompt) else desk.write([token])[0]
+        logits = cache.prefill(0, prompt) if len(embedded) == len(prompt) else cache.step([token])[0]
 
-    def anew() -> torch.Tensor:
+    def uncached() -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16):
             hidden = llama.model(inputs_embeds=embedded[None], use_cache=False).last_hidden_state
             return llama.lm_head(hidden[0, -1]).float()
 
-    say(f"a reply of {TOKENS} tokens, with and without kept keys and values")
+    say(f"a reply of {TOKENS} tokens, with and without KV cache")
     for _ in range(TOKENS):
-        kept_seconds += seconds(kept)
+        cached_seconds += seconds(cached)
         began = time.perf_counter()
-        again = anew()
-        anew_seconds += time.perf_counter() - began
+        again = uncached()
+        uncached_seconds += time.perf_counter() - began
         differences.append(float((again.softmax(-1) - logits.softmax(-1)).abs().max()))
         token = int(logits.argmax())
         embedded = torch.cat([embedded, llama.get_input_embeddings()(torch.tensor([token]))])
-    agree("chances of a word", max(differences), 0.1)
-    ratio = anew_seconds / kept_seconds
-    measured(f"a reply of {TOKENS} tokens: all read again / keys and values kept", ratio, goal=3.0, n=TOKENS)
+    agree("probabilities of the next token", max(differences), 0.1)
+    ratio = uncached_seconds / cached_seconds
+    measured(f"a reply of {TOKENS} tokens: without / with KV cache", ratio, goal=3.0, n=TOKENS)
 
 
 def replies(model: NanoModel) -> None:

@@ -1,8 +1,9 @@
-"""What judging costs: seconds of rewards over seconds of whole rounds (sampling, judging, learning) with the preset `cpu`.
+"""What rewards cost: seconds of scoring over seconds of whole RL steps (sample, score, train) with the preset
+`cpu`.
 
     python benchmarks/reward_share.py
 
-All parts of the reward are computed: identity band, alignment, diversity, naturalness. Looks at watched prompts are left out.
+All terms of the reward are computed: identity, alignment, diversity, naturalness. Validation is left out.
 """
 
 import statistics
@@ -23,7 +24,7 @@ ROUNDS = 5
 
 
 class Timed:
-    """A rubric with a clock."""
+    """A rubric that sums up the seconds of its scores."""
 
     def __init__(self, rubric: Rubric) -> None:
         self._rubric, self.seconds = rubric, 0.0
@@ -36,24 +37,26 @@ class Timed:
 
 
 def main() -> None:
-    """Measure a few rounds after one to warm up."""
+    """Measure a few rounds after one for warm-up."""
     job = tuned_job(GrpoConfig(rounds=ROUNDS + 1), steps=3)
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
     model.und.requires_grad_(False)
     trainer = Trainer(model, job)
+
     clock = Timed(trainer.rubric)
     trainer.rubric = clock  # type: ignore[assignment]
     trainer.rl_step(0)
-    shares = []
+
+    fractions = []
     for index in range(1, ROUNDS + 1):
         clock.seconds, began = 0.0, time.perf_counter()
         trainer.rl_step(index)
         whole = time.perf_counter() - began
-        shares.append(clock.seconds / whole)
+        fractions.append(clock.seconds / whole)
         say(f"round {index}: {clock.seconds:.2f} s of {whole:.2f} s")
-    measured(
-        "reward seconds over round seconds", statistics.median(shares), goal=0.15, better="lower", n=ROUNDS
-    )
+
+    value = statistics.median(fractions)
+    measured("reward seconds over round seconds", value, goal=0.15, better="lower", n=ROUNDS)
 
 
 if __name__ == "__main__":

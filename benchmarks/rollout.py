@@ -1,13 +1,14 @@
-"""Rollouts: groups sampled together with their prompts read once, against one picture at a time as the paper's code does.
+"""Rollouts: groups sampled together, each prompt encoded once, against one picture at a time as in the
+paper's code.
 
     python benchmarks/rollout.py
 
-Four prompts with ten pictures each, ten steps, decoded to pixels; the model carries picture adapters, as in reinforcement. One at
-a time means that every picture reads its prompt, samples and is decoded on its own. Both grow the same pictures from the same
-seeds; sums of bf16 products taken in another order let them differ by up to three hundredths of their spread. The paper's code
-also runs every step twice for guidance, which is left out here on both sides.
+Four prompts with ten pictures each, ten steps, decoded to pixels; the model has picture adapters, as in GRPO.
+One at a time means that every picture has its prompt encoded, is sampled and is decoded on its own. Both give
+the same pictures for the same seeds up to the rounding of bf16 sums in another order, 3 % of their spread.
+The paper's code also runs every step twice for guidance, which is left out here on both sides.
 
-Also home to `tuned_job`, what the other benchmarks of reinforcement start from.
+`tuned_job` is what the other benchmarks of GRPO start from.
 """
 
 import sys
@@ -38,7 +39,7 @@ GROUP, PAIRS = RolloutConfig().group, 3
 
 
 def main() -> None:
-    """Measure, after checking that both ways draw the same."""
+    """Measure, after checking that both ways give the same pictures."""
     model = load_model(Store.from_env().data / "models" / "nano" / "base.safetensors")
     add_adapters(model, und=LoraSettings(), gen=LoraSettings(rank=SftConfig().gen_rank), seed=0)
     names = [(prompt, derive(0, "rollout", prompt, g)) for prompt in PROMPTS for g in range(GROUP)]
@@ -57,7 +58,7 @@ def main() -> None:
 
 @torch.no_grad()
 def draw(model: UnifiedModel, prompts: list[str], seeds: list[int]) -> torch.Tensor:
-    """Pixels of every seed; the prompts are read anew."""
+    """[B, 3, H, W] pixels of every seed; the prompts are encoded again."""
     model._contexts.clear()
     config = RolloutConfig()
     context = model.prompt_context(prompts)
@@ -68,7 +69,8 @@ def draw(model: UnifiedModel, prompts: list[str], seeds: list[int]) -> torch.Ten
 
 
 def tuned_job(config: GrpoConfig, *, character: str = "mochi", steps: int = 60) -> StageJob:
-    """A job of the stage `grpo` on a character whose pictures were tuned for `steps` steps, in a temporary folder of its own."""
+    """A job of the stage `grpo` on a character whose pictures were tuned for `steps` steps, in a temporary
+    folder of its own."""
     home, data = Path(tempfile.mkdtemp(prefix="unichar-bench-")), Store.from_env().data
     store, base = Store(home, data), data / "models" / "nano" / "base.safetensors"
     inputs = {"raw_kit": data / "characters" / character}

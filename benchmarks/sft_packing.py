@@ -1,16 +1,17 @@
-"""Learning from text: packed rows whose shared beginnings are read once, against padded batches; and what a whole run costs.
+"""Training on text: packed sequences with shared prefixes, against padded batches; and cost of a whole run.
 
     python benchmarks/sft_packing.py
 
-- Forward and backward of a step's conversations (the mix of the preset `cpu`, Mochi's own interactions), packed, against one
-  right-padded batch of the same conversations, against padded pairs of like length, and against one after the other. The others
-  use transformers' own attention and the same adapters. Useful tokens are the same, so ratios of seconds are those of tokens/s.
-- Four-option questions without gradients: the options of a question packed against a padded batch of them.
-- A short training run of the preset `cpu` in a process of its own: seconds outside forward, backward and optimizer, and peak
-  memory.
+- Forward and backward of a step's conversations (the mix of the preset `cpu`, Mochi's own interactions),
+  packed, against one right-padded batch of the same conversations, against padded pairs of like length, and
+  against one after the other. The others use transformers' own attention and the same adapters. Useful tokens
+  are the same, so ratios of seconds are those of tokens/s.
+- Four-option questions without gradients: the options of a question packed, against a padded batch of them.
+- A short training run of the preset `cpu` in a process of its own: seconds outside forward, backward and
+  optimizer, and peak memory.
 
-All ways must have the same losses: in bf16 the means differ by up to 0.03 nats and gradients by a tenth of their length, which is
-what sums in another order do to either of them (fp32 agrees to five digits, see the tests).
+All ways must have the same losses: in bf16 the means differ by up to 0.03 nats and gradients by a tenth of
+their length, as sums in another order do (in fp32 they agree to five digits, see the tests).
 """
 
 import sys
@@ -62,16 +63,17 @@ def measure(inputs: dict[str, Path], home: Path) -> None:
         share, memory = pool.submit(whole_run, inputs, home).result()
     measured("SFT seconds outside forward, backward, optimizer / all", share, goal=0.05, better="lower", n=1)
     measured("SFT peak memory", memory, unit="MB", goal=4000, better="lower", n=1)
+
     model = load_model(BASE)
     assert isinstance(model, NanoModel)
     add_adapters(
         model, und=LoraSettings(rank=get_preset("cpu").sft.und_rank), gen=LoraSettings(rank=4), seed=0
     )
-    train, test = (
-        read_interactions(inputs["interactions"] / f"{split}.jsonl") for split in ("train", "test")
-    )
-    learning(model, train, inputs["curated_kit"])
-    asking(model, [item for item in test if item.options], inputs["curated_kit"])
+
+    train = read_interactions(inputs["interactions"] / "train.jsonl")
+    test = read_interactions(inputs["interactions"] / "test.jsonl")
+    measure_training(model, train, inputs["curated_kit"])
+    measure_questions(model, [item for item in test if item.options], inputs["curated_kit"])
 
 
 def interactions(home: Path) -> dict[str, Path]:
@@ -83,14 +85,14 @@ def interactions(home: Path) -> dict[str, Path]:
     return {output.noun: output.folder for output in outputs} | {"raw_kit": store.kit("mochi")}
 
 
-def learning(model: NanoModel, items: Sequence[Interaction], folder: Path) -> None:
+def measure_training(model: NanoModel, items: Sequence[Interaction], folder: Path) -> None:
     """Some steps packed and in the other ways."""
     items = [item for item in items if item.kind != "portrait"]
     order = mixed([item.kind for item in items], get_preset("cpu").sft.mix, STEPS * CONVERSATIONS, 0)
     chats = [items[i].segments for i in order]
     steps = [chats[start : start + CONVERSATIONS] for start in range(0, len(chats), CONVERSATIONS)]
 
-    def learn(losses: Callable[[Sequence[Chat]], list[torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def train(losses: Callable[[Sequence[Chat]], list[torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
         """(mean loss of every step, gradient of the last)."""
         means = []
         for step in steps:
@@ -106,23 +108,24 @@ def learning(model: NanoModel, items: Sequence[Interaction], folder: Path) -> No
         return torch.stack(means), torch.cat(grads)
 
     def packed() -> tuple[torch.Tensor, torch.Tensor]:
-        return learn(lambda step: model.text_losses(step, folder))
+        return train(lambda step: model.text_losses(step, folder))
 
     def in_batches(size: int) -> Callable[[], tuple[torch.Tensor, torch.Tensor]]:
-        return lambda: learn(lambda step: padded(model, step, folder, size))
+        return lambda: train(lambda step: padded(model, step, folder, size))
 
     (loss, gradient), saved = packed(), model.packing
     say(
-        f"{CONVERSATIONS} conversations a step: {saved.given} tokens, {saved.computed} in rows, {saved.targets} learned"
+        f"{CONVERSATIONS} conversations a step: {saved.given} tokens, {saved.computed} in packed sequences, "
+        f"{saved.targets} targets"
     )
-    measured("tokens of conversations / tokens in rows", saved.given / saved.computed, n=STEPS)
+    measured("tokens of conversations / tokens in packed sequences", saved.given / saved.computed, n=STEPS)
     ways = {
         f"a padded batch of {CONVERSATIONS}": (CONVERSATIONS, 2.5),
         "padded pairs": (2, None),
         "one by one": (1, None),
     }
     for name, (size, goal) in ways.items():
-        say(f"packed rows or {name}")
+        say(f"packed or {name}")
         other_loss, other_gradient = in_batches(size)()
         agree("mean losses", float((loss - other_loss).abs().max()), 0.03)
         agree("gradients", float((gradient - other_gradient).norm() / other_gradient.norm()), 0.1)
@@ -130,7 +133,7 @@ def learning(model: NanoModel, items: Sequence[Interaction], folder: Path) -> No
 
 
 def padded(model: NanoModel, chats: Sequence[Chat], folder: Path, size: int) -> list[torch.Tensor]:
-    """Losses of conversations read in right-padded batches, like length beside like; one tensor a batch."""
+    """Losses of conversations in right-padded batches of similar length; one tensor per batch."""
     sequences = [render(chat, model.tokenizer, image_tokens=NUM_TOKENS) for chat in chats]
     sequences.sort(key=lambda sequence: len(sequence.ids))
     losses = []
@@ -142,8 +145,8 @@ def padded(model: NanoModel, chats: Sequence[Chat], folder: Path, size: int) -> 
 
 
 @torch.no_grad()
-def asking(model: NanoModel, items: Sequence[Interaction], folder: Path) -> None:
-    """Options of questions, each question by itself as evaluation asks."""
+def measure_questions(model: NanoModel, items: Sequence[Interaction], folder: Path) -> None:
+    """Options of questions without gradients, one question at a time as in evaluation."""
     chosen = [items[i * len(items) // QUESTIONS] for i in range(QUESTIONS)]
     questions = [[_with_answer(item.segments, option) for option in item.options] for item in chosen]
 
@@ -157,13 +160,16 @@ def asking(model: NanoModel, items: Sequence[Interaction], folder: Path) -> None
 
     say("four-option questions")
     agree("mean losses", float((packed() - batches()).abs().max()), 0.1)
-    measured(
-        "four-option questions/s: packed / padded batch of the options", speedup(batches, packed, n=5), n=5
-    )
+    ratio = speedup(batches, packed, n=5)
+    measured("four-option questions/s: packed / padded batch of the options", ratio, n=5)
 
 
 def whole_run(inputs: dict[str, Path], home: Path) -> tuple[float, float]:
-    """(share of seconds outside forward, backward and optimizer, peak memory in MB) of a short run in this process."""
+    """Run a few steps of SFT in this process.
+
+    Returns:
+        Fraction of the seconds outside forward, backward and optimizer, and peak memory in MB.
+    """
     folders = {name: home / name for name in ("scratch", "out")}
     for folder in folders.values():
         folder.mkdir()
@@ -175,19 +181,19 @@ def whole_run(inputs: dict[str, Path], home: Path) -> tuple[float, float]:
 
 
 class Clock:
-    """Seconds within the functions it was put on; a function that is `not_learning` stops it."""
+    """Seconds within the functions it wraps, without those within wrapped functions that are no
+    `learning`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._depth = 0
 
     def on(self, work: Callable[..., Any], *, learning: bool = True) -> Callable[..., Any]:
-        """`work`, timed."""
+        """`work` with this clock around it."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            counts = learning == (
-                self._depth == 0
-            )  # once, however deep; what is no learning only counts within learning
+            # Nested calls count once; what is no learning is subtracted only within learning.
+            counts = learning == (self._depth == 0)
             self._depth += learning
             began = time.perf_counter()
             try:
@@ -202,10 +208,11 @@ class Clock:
 
 @contextmanager
 def learning_clock() -> Iterator[Clock]:
-    """Within it, passes through the networks, backward passes and optimizer steps are timed; loading pictures is not."""
+    """Context in which forward and backward passes and optimizer steps are timed, but not loading of
+    pictures."""
     clock = Clock()
     places: list[tuple[Any, str, bool]] = [
-        (NanoModel, "_row_losses", True),
+        (NanoModel, "_packed_losses", True),
         (nano, "load_picture", False),
         (NanoModel, "velocity", True),
         (NanoModel, "prompt_context", True),
