@@ -5,6 +5,8 @@ every later run waits for it without end. Here every run records its process in 
 `dead_runs` under the daemon, close the runs whose process has certainly ended; see docs/decisions/0025-dead-runs.md.
 """
 
+import dataclasses
+import json
 import time
 from collections.abc import Callable
 
@@ -14,12 +16,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from orchestration.process_identity import ProcessIdentity, kill_trainers, trainers_of
 
 PROCESS_TAG = "unichar/process"
-_OPEN = [
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
+_OPEN = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 _SAVING_SECONDS = 60.0
 """How long the training of a dead run may take to save its state and leave before it is killed."""
 _FINISHED_SECONDS = 60.0
@@ -29,14 +26,21 @@ _seen_saving: dict[str, float] = {}
 """Dead run -> when this process first saw that its training is still alive (monotonic seconds)."""
 
 
-def process_tags() -> dict[str, str]:
-    """Tags that say which process a run belongs to: the calling one."""
-    return {PROCESS_TAG: ProcessIdentity.current().to_json()}
+def process_tags(run_id: str) -> dict[str, str]:
+    """Tags by which a run records its process: the calling one.
+
+    They hold the run's id, because a run that Dagster starts again after a failure gets the tags of the dead one.
+    """
+    process = dataclasses.asdict(ProcessIdentity.current())
+    return {PROCESS_TAG: json.dumps({"run": run_id, **process})}
 
 
 def process_of(run: DagsterRun) -> ProcessIdentity | None:
     """The process that a run recorded; None for a run that has not begun, or of an older version."""
-    return ProcessIdentity.from_json(run.tags.get(PROCESS_TAG, ""))
+    recorded = json.loads(run.tags.get(PROCESS_TAG, "{}"))
+    if recorded.pop("run", None) != run.run_id:
+        return None
+    return ProcessIdentity(**recorded)
 
 
 def close_dead_runs(instance: DagsterInstance, say: Callable[[str], None]) -> None:

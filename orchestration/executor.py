@@ -48,7 +48,7 @@ class WatchedExecutor(dg.Executor):
         """Run the plan. Closing the generator, or an error in it, ends the watching thread as well."""
         os.environ[STEP_VARIABLE] = str(os.getpid())
         instance, run = plan_context.instance, plan_context.dagster_run
-        instance.add_run_tags(run.run_id, process_tags())
+        instance.add_run_tags(run.run_id, process_tags(run.run_id))
 
         display = StageDisplay(self._terminal, run, instance, follow_logs=self._steps_have_logs)
         watch = _Watch(instance, run, display)

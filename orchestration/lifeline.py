@@ -6,7 +6,7 @@ pipe whose writing end only the parent holds, so end-of-file on it means that th
 parent-death signal it does not depend on which thread of the parent started the child.
 
 A code server that `dagster dev` or the daemon started for itself stays until its runs are finished, although nobody can see
-or cancel them any more. Its runs therefore end with the process that started the code server, too.
+or cancel them any more. Its runs therefore end with the process that owns the code server, too.
 """
 
 import multiprocessing
@@ -36,22 +36,25 @@ def end_with_parent(*, most_seconds: float = _MOST_SECONDS) -> None:
     if parent is None or parent.pid is None:
         return
 
-    watched = [parent.sentinel, *_handles_of_owner(parent.pid)]
+    watched = [parent.sentinel, *_handles_of_owners(parent.pid)]
     arguments = (watched, most_seconds)
     threading.Thread(target=_end_after, args=arguments, name="lifeline", daemon=True).start()
 
 
-def _handles_of_owner(parent: int) -> list[int]:
-    """A handle of the process that owns `parent`, where that is a code server that somebody started for himself."""
-    try:
-        command = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
-        if b"--heartbeat" not in command:
-            return []
+def _handles_of_owners(pid: int) -> list[int]:
+    """Handles of the processes that own a code server; none when `pid` is no code server that another process owns.
 
-        fields = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()
-        return [os.pidfd_open(int(fields[_PARENT]))]
-    except (FileNotFoundError, ProcessLookupError):  # gone already, as the pipe says as well
-        return []
+    `dagster dev` starts a code server that starts another one, both with `--heartbeat`, which means that they have an owner.
+    """
+    handles = []
+    try:
+        while b"--heartbeat" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[_PARENT])
+            handles.append(os.pidfd_open(pid))
+    except (FileNotFoundError, ProcessLookupError):  # gone already; its child's pipe is at its end, too
+        pass
+
+    return handles
 
 
 def _end_after(watched: Sequence[int], most_seconds: float) -> None:

@@ -5,7 +5,6 @@ a container it counts from one. The start time in clock ticks since boot, the bo
 """
 
 import dataclasses
-import json
 import os
 import signal
 import socket
@@ -48,18 +47,6 @@ class ProcessIdentity:
             started=started,
         )
 
-    @classmethod
-    def from_json(cls, text: str) -> "ProcessIdentity | None":
-        """The identity written by `to_json`, or None when the text is something else."""
-        try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError):
-            return None
-
-    def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(dataclasses.asdict(self))
-
     def is_gone(self) -> bool:
         """Whether this process has certainly ended. False for what cannot be seen from here (another host, a container)."""
         here = ProcessIdentity.current()
@@ -69,10 +56,6 @@ class ProcessIdentity:
             return True
 
         return self.namespace == here.namespace and start_time(self.pid) != self.started
-
-    def is_on_this_host(self) -> bool:
-        """Whether the process runs, or ran, on the machine of the caller."""
-        return self.host == socket.gethostname()
 
 
 def start_time(pid: int) -> int | None:

@@ -24,6 +24,10 @@ STEP_VARIABLE = "UNICHAR_STEPS_OF"
 
 _PROGRESS = re.compile(r"^(?P<title>\S+) (?P<done>\d+)/(?P<total>\d+)\b[, ]*(?P<rest>.*)$")
 """A progress line of a training, as `sft 80/150, 63 s left: loss 2.31`."""
+_PART = re.compile(r"^evaluate \w+: \w+$")
+"""What an evaluation works at, as `evaluate base: pictures`."""
+_RESULT = ("made: ", "already there: ")
+"""Beginnings of the line by which a stage names its output; here it is a part of the stage's own line."""
 _BAR_CELLS = 24
 _PLAIN_SECONDS = 10.0
 """Without a terminal (a file, a pipe) a stage shows its progress at most this often."""
@@ -150,9 +154,9 @@ class StageDisplay:
 
         for log in list(self._logs.values()):
             for line in log.new_lines():
-                if _PROGRESS.match(line):
+                if _PROGRESS.match(line) or _PART.match(line):
                     self._progress[log.step] = line
-                else:
+                elif not line.startswith(_RESULT):
                     self.terminal.line(f"{log.step:<16} {line}")
 
         statuses = [self._status(step) for step in list(self._began)]
@@ -190,9 +194,10 @@ class StageDisplay:
 
 
 def progress_bar(line: str) -> str:
-    """A training's progress line with a bar: `[######......] 80/150  63 s left: loss 2.31`."""
+    """A training's progress line with a bar: `[######......] 80/150  63 s left: loss 2.31`; another line as it is."""
     found = _PROGRESS.match(line)
-    assert found is not None, line
+    if found is None:
+        return line
 
     done, total = int(found["done"]), int(found["total"])
     filled = _BAR_CELLS * done // max(total, 1)

@@ -12,7 +12,6 @@ dagster job execute -m orchestration.definitions -j onboard_character -c configs
 import dagster as dg
 
 from orchestration import bridge
-from orchestration.dead_runs import process_tags
 from orchestration.defs import evaluation, interactions, release
 from orchestration.executor import in_process_executor
 
@@ -61,8 +60,7 @@ def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
         dg.reconstructable(customize_character_job),
         instance=context.instance,
         run_config=bridge.run_config(config),
-        # The process from the beginning: the run is found dead even when it is killed before its first step.
-        tags={"dagster/partition": character, "unichar/onboarded_by": context.run_id, **process_tags()},
+        tags={"dagster/partition": character, "unichar/onboarded_by": context.run_id},
         raise_on_error=False,
     ) as result:
         shown: dict[str, str | dg.MetadataValue] = {
