@@ -46,7 +46,7 @@ def model() -> "NanoModel":
     """The nano base without adapters, for all to read. A test that puts adapters on a model loads its own."""
     from factories_model import BASE
 
-    from unichar.model.nano.model import load_nano
+    from unichar.model.nano.loading import load_nano
 
     return load_nano(BASE)
 

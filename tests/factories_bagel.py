@@ -103,13 +103,13 @@ def published_shapes(config: Any) -> dict[str, tuple[int, ...]]:
     return {published(name): tuple(tensor.shape) for name, tensor in empty_model(config).state_dict().items()}
 
 
-class NoWords:
+class NoTokenizer:
     """Stands where a model has its tokenizer, for models that get ids."""
 
     def __init__(self) -> None:
-        from unichar.model.bagel.packing import Markers
+        from unichar.model.bagel.packing import SpecialTokens
 
-        self.markers = Markers(begin=1, end=2, start_picture=3, end_picture=4)
+        self.special = SpecialTokens(begin=1, end=2, vision_start=3, vision_end=4)
 
 
 def empty_model(config: Any) -> Any:
@@ -117,11 +117,11 @@ def empty_model(config: Any) -> Any:
     from unichar.model.bagel.model import BagelModel
 
     with torch.device("meta"):
-        return BagelModel(config, NoWords(), image_size=16)  # type: ignore[arg-type]
+        return BagelModel(config, NoTokenizer(), image_size=16)  # type: ignore[arg-type]
 
 
 def tiny_model(config: Any = None) -> Any:
-    """The tiny BAGEL in fp32 without a tokenizer; its control ids are those of `NoWords`."""
+    """The tiny BAGEL in fp32 without a tokenizer; its control ids are those of `NoTokenizer`."""
     from unichar.model.bagel.generation import sincos_table
     from unichar.model.bagel.names import TABLES, published
 

@@ -70,7 +70,7 @@ TINY = {
         chats=1,
         role_plays=1,
         max_reply_tokens=6,
-        max_plan_tokens=8,
+        max_reasoning_tokens=8,
     ),
 }
 """Verb -> settings that run in seconds."""

@@ -23,7 +23,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from unichar.judges.attribute_classifier import AttributeClassifier
 from unichar.judges.efficientnet import EfficientNetLite0, EfficientNetLite2
 from unichar.model.load import load_model
-from unichar.model.lora import SIDES, LoraSettings, add_adapters, save_adapters
+from unichar.model.lora import COMPONENTS, LoraSettings, add_adapters, save_adapters
 from unichar.model.nano.backbone import backbone_folder
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.model import NanoModel
@@ -169,7 +169,7 @@ def job_in(folder: Path, base: Path, inputs: dict[str, Path], config: Any) -> St
 
 def saved_adapters(folder: Path) -> dict[str, torch.Tensor]:
     """All tensors of both sides' saved adapters."""
-    files = {side: load_tensors(folder / side / "adapter_model.safetensors")[0] for side in SIDES}
+    files = {name: load_tensors(folder / name / "adapter_model.safetensors")[0] for name in COMPONENTS}
     return {f"{side}.{name}": tensor for side, tensors in files.items() for name, tensor in tensors.items()}
 
 

@@ -76,7 +76,7 @@ def smoke() -> Preset:
             chats=1,
             role_plays=1,
             max_reply_tokens=8,
-            max_plan_tokens=12,
+            max_reasoning_tokens=12,
         ),
         release=ReleaseConfig(),
     )
@@ -103,8 +103,9 @@ def few_pictures(count: int) -> Preset:
 
 
 def bagel() -> Preset:
-    """Production: BAGEL-7B-MoT on GPUs, 1024 px, the paper's steps and weights with adapters instead of full tuning. Judges
-    are those that the environment offers, see `docs/judges.md`."""
+    """Production: BAGEL-7B-MoT on GPUs, 1024 px, the paper's steps and weights with adapters instead of full
+    tuning. Judges are those that the environment offers, see `docs/judges.md`.
+    """
     return Preset(
         name="bagel",
         model="bagel",
@@ -121,7 +122,8 @@ def bagel() -> Preset:
             prior_sample_steps=28,
             shift=1.0,
         ),
-        # Twelve pictures a pass on one GPU; more at once do not fit beside the model, and fewer fill it as well.
+        # Twelve pictures a pass on one GPU; more at once do not fit beside the model, and fewer fill it as
+        # well.
         grpo=GrpoConfig(
             rounds=101,
             epochs=2,
@@ -139,7 +141,7 @@ def bagel() -> Preset:
             guidance=4.0,
             shift=3.0,
             max_reply_tokens=200,
-            max_plan_tokens=400,
+            max_reasoning_tokens=400,
             judges=report_judges(),
         ),
         release=ReleaseConfig(),

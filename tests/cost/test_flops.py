@@ -9,9 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from unichar.cost.flops import Cost, adapter_parameters, drawing, reading, seeing, writing
 from unichar.cost.sizes import BAGEL_7B, bagel_sizes, nano_sizes
 from unichar.model.bagel.autoencoder import Autoencoder
-from unichar.model.bagel.decoder import TextExpert, decode
+from unichar.model.bagel.decoder import TextExpert, run_experts
 from unichar.model.bagel.generation import GenerationExpert
-from unichar.model.bagel.vision import Eyes
+from unichar.model.bagel.vision import ImageEncoder
 from unichar.model.lora import LoraSettings, add_adapters, trainable
 from unichar.model.nano.backbone import padded_length
 from unichar.model.nano.model import load_nano
@@ -95,7 +95,7 @@ def test_bagel_costs_what_its_own_layers_are_counted_to():
     """All 14.6 billion weights, without one of them in memory."""
     sizes, text = bagel_sizes(512), BAGEL_7B.text
     with torch.device("meta"):
-        und, gen, eyes, vae = TextExpert(text), GenerationExpert(BAGEL_7B), Eyes(BAGEL_7B), Autoencoder(128)
+        und, gen, eyes, vae = TextExpert(text), GenerationExpert(BAGEL_7B), ImageEncoder(BAGEL_7B), Autoencoder(128)
         past = [(torch.empty(1, 4, 100, 128),) * 2] * text.num_hidden_layers
         words, tokens, t = torch.empty(1, 2, 3584), torch.empty(1, 1024, 64), torch.empty(1)
         places = torch.empty(1, 1026, dtype=torch.long)
@@ -104,11 +104,11 @@ def test_bagel_costs_what_its_own_layers_are_counted_to():
     with torch.no_grad():
 
         def draw():
-            hidden, _ = decode([und, gen], [words, gen.embed(tokens, t, (32, 32))], places, past=past)
+            hidden, _ = run_experts([und, gen], [words, gen.embed(tokens, t, (32, 32))], places, past=past)
             gen.llm2vae(hidden[1])
 
         def read():
-            (hidden,), _ = decode([und], [prompt], heard)
+            (hidden,), _ = run_experts([und], [prompt], heard)
             und.lm_head(hidden[:, :7])
 
         expected = drawing(sizes, pictures=1, prompts=1, context=100).forward

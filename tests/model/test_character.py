@@ -11,7 +11,7 @@ from unichar.kit.images import UnusablePicture
 from unichar.model.character import Character, GenerationConfig
 from unichar.model.protocol import Turn
 
-QUICK = GenerationConfig(steps=2, max_reply_tokens=6, max_plan_tokens=6)
+QUICK = GenerationConfig(steps=2, max_reply_tokens=6, max_reasoning_tokens=6)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_picture_is_shown_before_the_words_about_it_and_nothing_is_left_out(ki
 
 def test_a_plan_is_read_from_what_the_model_writes(kit):
     scribe = Scribe("<think>It is cold.</think>\n<gen>Bramble, sad, in the snow.</gen>")
-    assert Character(scribe, kit, QUICK).plan("Cold?", "Hmph.") == (
+    assert Character(scribe, kit, QUICK).reasoning("Cold?", "Hmph.") == (
         "It is cold.",
         "Bramble, sad, in the snow.",
     )
@@ -80,7 +80,9 @@ def test_several_are_asked_at_once_and_as_one_by_one(actor):
     replies = actor.replies(histories, seed=2)
     assert replies == [actor.reply(history, seed=2) for history in histories]
     exchanges = list(zip(users, replies, strict=True))
-    assert actor.plans(exchanges, seed=2) == [actor.plan(*exchange, seed=2) for exchange in exchanges]
+    assert actor.reasonings(exchanges, seed=2) == [
+        actor.reasoning(*exchange, seed=2) for exchange in exchanges
+    ]
 
 
 def test_a_picture_may_have_any_shape_but_must_have_something_to_see(actor):
@@ -103,12 +105,12 @@ def test_a_picture_can_be_drawn_in_another_manner(actor):
 
 
 def test_without_a_usable_plan_there_is_none(kit):
-    assert Character(Scribe("I would rather not."), kit, QUICK).plan("Cold?", "Hmph.") == ("", "")
+    assert Character(Scribe("I would rather not."), kit, QUICK).reasoning("Cold?", "Hmph.") == ("", "")
 
 
 def test_a_moment_is_drawn_from_the_prompt_of_training(actor, kit):
     moment = {"user": "Cold?", "reply": "Hmph.", "thinking": "Snow.", "instruction": "Bramble in the snow."}
-    assert actor.moment(*moment.values()) == scene_prompt(
+    assert actor.scene_prompt(*moment.values()) == scene_prompt(
         name=kit.name, description=kit.description, **moment
     )
 

@@ -189,7 +189,9 @@ def test_a_picture_walks_alone_as_in_company(pair):
 
 
 def test_the_stochastic_sampler_draws_the_same_distribution():
-    """Noise that is put in is taken out again by the drift: many walks of a normal distribution keep its spread."""
+    """Noise that is put in is taken out again by the drift: many walks of a normal distribution keep its
+    spread.
+    """
     generator = torch_rng(0, "spread")
     data, noise = 0.5, torch.randn((4000, 1, 1, 1), generator=generator)
 

@@ -1,4 +1,5 @@
-"""Packed rows: what is shared stands once, and every loss is predicted from exactly what its own conversation said before."""
+"""Packed rows: what is shared stands once, and every loss is predicted from exactly what its own conversation
+said before."""
 
 import random
 from functools import partial
@@ -41,7 +42,7 @@ def visible(row):
     seen = {}
     for block in row.blocks:
         for query, hidden in enumerate(block.hidden, start=block.start):
-            seen[query] = block.seen[~hidden].tolist()
+            seen[query] = block.keys[~hidden].tolist()
     return seen
 
 
@@ -49,7 +50,7 @@ def test_a_shared_beginning_stands_once():
     conversations = [tokens([*CARD, 5, 6]), tokens([*CARD, 7]), tokens([*CARD, 5, 8])]
     (row,) = together(conversations)
     assert sorted(row.ids.tolist()) == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert dict(zip(row.ids.tolist(), row.places.tolist(), strict=True)) == {
+    assert dict(zip(row.ids.tolist(), row.positions.tolist(), strict=True)) == {
         1: 0,
         2: 1,
         3: 2,
@@ -70,7 +71,7 @@ def test_every_loss_is_predicted_from_its_own_conversation(block, seed):
     for row in together(conversations, block=block, budget=30):
         seen, losses = (
             visible(row),
-            iter(zip(row.sources[row.predicted].tolist(), row.targets.tolist(), strict=True)),
+            iter(zip(row.sources[row.loss_sources].tolist(), row.targets.tolist(), strict=True)),
         )
         assert sorted(seen) == list(range(len(row.ids)))
         for member, count in zip(row.members, row.lengths, strict=True):
@@ -79,7 +80,7 @@ def test_every_loss_is_predicted_from_its_own_conversation(block, seed):
             for place in [i for i, learned in enumerate(own.loss) if learned]:
                 source, target = next(losses)
                 assert row.ids[seen[source]].tolist() == own.ids[:place] and target == own.ids[place]
-                assert row.places[seen[source]].tolist() == list(range(place))
+                assert row.positions[seen[source]].tolist() == list(range(place))
         assert next(losses, None) is None
 
 
@@ -99,7 +100,7 @@ def test_rows_do_not_depend_on_the_order_of_conversations():
     for one, other in zip(together(conversations, budget=20), together(shuffled, budget=20), strict=True):
         assert (
             torch.equal(one.ids, other.ids)
-            and torch.equal(one.places, other.places)
+            and torch.equal(one.positions, other.positions)
             and torch.equal(one.targets, other.targets)
         )
 
@@ -114,8 +115,10 @@ def test_a_picture_is_shared_by_name():
     ]
     (row,) = together(conversations)
     assert row.images == ["cat.png", "dog.png"]
-    assert (row.ids == IMAGE).sum() == len(row.image_places) == 6  # the cat once, the dog after it and alone
-    assert sorted(row.image_places.tolist()) == [0, 1, 2, 2, 3, 3]
+    assert (
+        (row.ids == IMAGE).sum() == len(row.image_features) == 6
+    )  # the cat once, the dog after it and alone
+    assert sorted(row.image_features.tolist()) == [0, 1, 2, 2, 3, 3]
     assert len(row.ids) == 1 + 2 + 1 + 1 + 2 + 1 + 2 + 1
 
 
@@ -123,7 +126,7 @@ def test_several_answers_are_predicted_at_one_place():
     (row,) = together([tokens([1, 2, answer]) for answer in (7, 8, 9, 9)])
     assert (
         len(row.sources) == 1
-        and row.predicted.tolist() == [0, 0, 0, 0]
+        and row.loss_sources.tolist() == [0, 0, 0, 0]
         and row.targets.tolist() == [7, 8, 9, 9]
     )
 
@@ -166,7 +169,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chats():
-    """As in training: a card before most, pictures asked about twice, two turns, learned text within a shared beginning."""
+    """As in training: a card before most, pictures asked about twice, two turns, learned text within a shared
+    beginning.
+    """
     card = said("Character Description: Bramble is a grumpy bear. " * 4 + "Answer as Bramble.", "system")
     hello = [card, said("Hello!"), said("Hmph. What now?", "assistant", loss=True)]
     asked = [said("Which color is it?"), said("teal", "assistant", loss=True)]
@@ -263,7 +268,7 @@ def test_adapters_are_not_cast_twice_and_have_the_same_bits(monkeypatch, small_b
     for each in (casting, model):
         disturb(each.und, by=0.05)
     lean = torch.cat(model.text_losses(chats, folder))
-    monkeypatch.setattr(nano, "_cast_by_autocast", lambda side: None)
+    monkeypatch.setattr(nano, "_disable_input_casts", lambda component: None)
     assert torch.equal(torch.cat(casting.text_losses(chats, folder)), lean)
 
 

@@ -16,7 +16,7 @@ from unichar.cost.workload import measured_texts
 from unichar.domains.lookup import domain_of
 from unichar.model.bagel.weights import find_tensors, read_shape
 from unichar.model.lora import saved_rank
-from unichar.model.nano import model as nano
+from unichar.model.nano import loading as nano
 from unichar.model.nano.backbone import backbone_folder
 from unichar.types import CuratedKit, StageJob, read_interactions
 

@@ -36,5 +36,5 @@ def _words(sizes: Sizes, texts: Texts, config: EvaluationConfig) -> float:
     )
     before = round(texts.talks.get("role_play", _NONE).tokens)
     reply = writing(sizes, before, tokens=config.max_reply_tokens).forward
-    plan = writing(sizes, before, tokens=config.max_plan_tokens).forward
+    plan = writing(sizes, before, tokens=config.max_reasoning_tokens).forward
     return likelihoods + (config.chats + config.role_plays) * reply + config.role_plays * plan

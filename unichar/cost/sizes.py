@@ -18,7 +18,7 @@ from unichar.model.bagel.decoder import TextExpert
 from unichar.model.bagel.generation import TOKEN, GenerationExpert
 from unichar.model.bagel.pictures import seen_in_training
 from unichar.model.bagel.sampling import Guidance
-from unichar.model.bagel.vision import Eyes
+from unichar.model.bagel.vision import ImageEncoder
 from unichar.model.nano import vae, vision
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import PATCH
@@ -183,7 +183,7 @@ def bagel_parameters(config: BagelConfig = BAGEL_7B) -> dict[str, int]:
     parts: dict[str, Callable[[], nn.Module]] = {
         "text expert": lambda: TextExpert(config.text),
         "generation expert": lambda: GenerationExpert(config),
-        "vision tower": lambda: Eyes(config),
+        "vision tower": lambda: ImageEncoder(config),
         "autoencoder": lambda: Autoencoder(config.autoencoder_width),
     }
     counted = _counted(parts)

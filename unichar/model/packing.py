@@ -1,16 +1,19 @@
-"""Conversations -> rows in which every shared beginning stands once, and the losses read back out of them. Pure tensors.
+"""Packs conversations into sequences in which every shared prefix stands once. Pure tensors.
 
-Most conversations of a character open with the same card, questions about a picture open with the same picture. Sorted, such
-neighbours share beginnings, so a row holds of each conversation only what the one before it does not begin with:
+Most conversations of a character begin with the same character card, and questions about a picture begin with
+the same picture. Sorted, such neighbours share prefixes; a packed sequence holds of each conversation only
+the suffix that differs from the one before it:
 
-    card · hello · reply        place  0 1 2 | 3 4      a token's place is its depth in its own conversation,
-    card · bye   · reply                     | 3 4      and it sees its own conversation alone
+    card · hello · reply        position  0 1 2 | 3 4      a token's position is its index in its own
+    conversation, card · bye   · reply                        | 3 4      and it attends to its own
+    conversation only
 
-A forward pass over a row computes exactly what the conversations alone would; gradients through shared tokens are sums. What
-a row sees is cut into blocks of queries: a block needs the tokens its first one sees and itself, not the whole row.
+A forward pass over a packed sequence computes exactly what the conversations alone would; gradients through
+shared tokens are sums. Attention is cut into blocks of queries: a block attends to the ancestors of its first
+query and to itself, not to the whole sequence.
 
-Letters: T tokens of a row, S of them predict, N losses, Q queries of a block, K tokens it sees.
-Departs from BAGEL's packing, which lays whole samples one after the other.
+Shape letters: T tokens of a packed sequence, S of them have logits, N losses, Q queries of a block, K keys of
+a block. Departs from BAGEL's packing, which concatenates whole samples.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,65 +26,65 @@ from torch import Tensor
 from unichar.model.tokens import IMAGE, TokenSequence
 
 BUDGET = 2048
-"""Tokens of a row, unless a single conversation is longer."""
+"""Tokens of a packed sequence, unless a single conversation is longer."""
 BLOCK = 64
-"""Queries of a block."""
+"""Queries of an attention block."""
 
 Key = tuple[int, str, int]
-"""What makes a token the same as another after the same beginning: its id, or its picture and the place in it."""
+"""Identity of a token after equal prefixes: (id, "", 0), or (IMAGE, picture, index within the picture)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Queries `start` to `end` of a row and what they see."""
+    """Queries `start` to `end` of a packed sequence, and the keys they attend to."""
 
     start: int
     end: int
-    seen: Tensor
-    """Positions [K] in the row: those the first query sees, then the queries themselves."""
+    keys: Tensor
+    """[K] positions in the packed sequence: the ancestors of the first query, then the queries themselves."""
     hidden: Tensor
-    """bool [Q, K]: what each query does not see of that."""
+    """bool [Q, K]: True where a query must not attend."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """Some conversations as one row of tokens."""
+class PackedSequence:
+    """Several conversations as one sequence of tokens."""
 
     members: tuple[int, ...]
-    """Which conversations, in the order of their losses."""
+    """Indices of the conversations, in the order of their losses."""
     ids: Tensor
-    """[T], IMAGE where a picture stands."""
-    places: Tensor
-    """[T] position of each token in its own conversation."""
+    """[T] token ids, IMAGE where a picture stands."""
+    positions: Tensor
+    """[T] index of each token in its own conversation."""
     images: list[str]
     """Every picture once."""
-    image_places: Tensor
-    """[number of IMAGE]: which token of the pictures above, counted through, stands there."""
+    image_features: Tensor
+    """[number of IMAGE tokens] index into the features of `images`, flattened over pictures."""
     blocks: tuple[Block, ...]
     sources: Tensor
-    """[S] positions that predict, each once."""
-    predicted: Tensor
-    """[N] which source predicts each loss."""
+    """[S] positions whose logits are needed, each once."""
+    loss_sources: Tensor
+    """[N] index into `sources` of each loss."""
     targets: Tensor
-    """[N] the token that is predicted."""
+    """[N] target token of each loss."""
     lengths: tuple[int, ...]
-    """Losses of each member."""
+    """Number of losses of each member."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackingStats:
-    """What packing was worth, in tokens."""
+    """Tokens before and after packing."""
 
     given: int = 0
-    """Tokens of the conversations, each read alone."""
+    """Tokens of the conversations, each counted alone."""
     computed: int = 0
-    """Tokens in rows."""
+    """Tokens of the packed sequences."""
     targets: int = 0
     """Losses."""
 
     @property
     def shared(self) -> int:
-        """Tokens that another conversation had already."""
+        """Tokens saved by sharing prefixes."""
         return self.given - self.computed
 
     def __add__(self, other: "PackingStats") -> "PackingStats":
@@ -99,125 +102,148 @@ def pack(
     limit: int,
     budget: int = BUDGET,
     block: int = BLOCK,
-) -> list[Row]:
-    """Every conversation in one of the rows. A function of the conversations alone, whatever their order.
+) -> list[PackedSequence]:
+    """Put each conversation into one of the packed sequences; the result does not depend on their order.
 
     Args:
         sequences: Conversations.
-        image_tokens: Placeholders of a picture.
-        limit: The most tokens a conversation may have.
-        budget: Tokens of a row, unless a single conversation is longer.
-        block: Queries of a block.
+        image_tokens: Placeholder tokens per picture.
+        limit: Largest number of tokens of a conversation.
+        budget: Tokens of a packed sequence, unless a single conversation is longer.
+        block: Queries of an attention block.
 
     Raises:
-        ValueError: A conversation is longer than `limit`; it is named by its number.
+        ValueError: A conversation is longer than `limit`; the message gives its number.
     """
-    keys = [_keys(sequence, image_tokens) for sequence in sequences]
     for number, sequence in enumerate(sequences):
         if len(sequence.ids) > limit:
             raise ValueError(
-                f"conversation {number + 1} of {len(sequences)} has {len(sequence.ids)} tokens, the model reads at most {limit}: "
-                "shorten the description or the texts in it, or split it into two"
+                f"conversation {number + 1} of {len(sequences)} has {len(sequence.ids)} tokens, the model "
+                f"reads at most {limit}: shorten the description or the texts in it, or split it into two"
             )
         assert sequence.loss[:1] != [True], "nothing predicts a first token"
+
+    # Sorting by tokens makes conversations with a common prefix neighbours.
+    keys = [_keys(sequence, image_tokens) for sequence in sequences]
     order = sorted(range(len(sequences)), key=lambda number: keys[number])
-    return [
-        _row(members, [sequences[i] for i in members], [keys[i] for i in members], image_tokens, block)
-        for members in _split(order, keys, budget)
-    ]
+
+    packed = []
+    for members in _split(order, keys, budget):
+        own_sequences = [sequences[i] for i in members]
+        own_keys = [keys[i] for i in members]
+        packed.append(_pack_sorted(members, own_sequences, own_keys, image_tokens, block))
+    return packed
 
 
-def stats_of(sequences: Sequence[TokenSequence], rows: Sequence[Row]) -> PackingStats:
-    """What packing these conversations into these rows was worth."""
+def stats_of(sequences: Sequence[TokenSequence], packed: Sequence[PackedSequence]) -> PackingStats:
+    """Token counts of conversations and of the sequences they were packed into."""
     return PackingStats(
         given=sum(len(sequence.ids) for sequence in sequences),
-        computed=sum(len(row.ids) for row in rows),
-        targets=sum(sum(row.lengths) for row in rows),
+        computed=sum(len(one.ids) for one in packed),
+        targets=sum(sum(one.lengths) for one in packed),
     )
 
 
 def _keys(sequence: TokenSequence, image_tokens: int) -> list[Key]:
-    """One key a token."""
-    pictures = iter((IMAGE, name, place) for name in sequence.images for place in range(image_tokens))
-    return [next(pictures) if token == IMAGE else (token, "", 0) for token in sequence.ids]
+    """One key per token."""
+    image_keys = iter((IMAGE, name, index) for name in sequence.images for index in range(image_tokens))
+    return [next(image_keys) if token == IMAGE else (token, "", 0) for token in sequence.ids]
 
 
-def _shared(one: Sequence[Key], other: Sequence[Key]) -> int:
-    """Tokens both begin with."""
+def _common_prefix(one: Sequence[Key], other: Sequence[Key]) -> int:
+    """Length of the common prefix."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _split(order: Sequence[int], keys: Sequence[Sequence[Key]], budget: int) -> Iterator[list[int]]:
-    """Sorted conversations, cut where a row would grow beyond the budget."""
-    row: list[int] = []
+    """Cut the sorted conversations where a packed sequence would exceed the budget."""
+    members: list[int] = []
     length = 0
+
     for number in order:
-        new = len(keys[number]) - (_shared(keys[row[-1]], keys[number]) if row else 0)
-        if row and length + new > budget:
-            yield row
-            row, length, new = [], 0, len(keys[number])
-        row.append(number)
+        shared = _common_prefix(keys[members[-1]], keys[number]) if members else 0
+        new = len(keys[number]) - shared
+        if members and length + new > budget:
+            yield members
+            members, length, new = [], 0, len(keys[number])
+        members.append(number)
         length += new
-    if row:
-        yield row
+
+    if members:
+        yield members
 
 
-def _row(
+def _pack_sorted(
     members: Sequence[int],
     sequences: Sequence[TokenSequence],
     keys: Sequence[Sequence[Key]],
     image_tokens: int,
     block: int,
-) -> Row:
-    """One row of sorted conversations."""
+) -> PackedSequence:
+    """Pack sorted conversations into one sequence."""
     tokens: list[Key] = []
-    places: list[int] = []
-    ends: list[int] = []  # the first position that does not go on from this token
-    paths: list[list[int]] = []
+    positions: list[int] = []
+    ends: list[int] = []  # the first packed position that is no descendant of this token; -1 while still open
+    paths: list[list[int]] = []  # packed positions of each conversation's tokens
     path: list[int] = []
+
     for number, own in enumerate(keys):
-        common = _shared(keys[number - 1], own) if number else 0
+        common = _common_prefix(keys[number - 1], own) if number else 0
+
+        # The suffix of the previous conversation ends here.
         for position in path[common:]:
             ends[position] = len(tokens)
+
         path = path[:common] + list(range(len(tokens), len(tokens) + len(own) - common))
         tokens += own[common:]
-        places += range(common, len(own))
+        positions += range(common, len(own))
         ends += [-1] * (len(own) - common)
         paths.append(path)
+
     images = list(dict.fromkeys(name for token, name, _ in tokens if token == IMAGE))
-    learned = [
-        (path[i - 1], sequence.ids[i])
-        for path, sequence in zip(paths, sequences, strict=True)
-        for i in range(len(path))
-        if sequence.loss[i]
+    image_features = [
+        images.index(name) * image_tokens + index for token, name, index in tokens if token == IMAGE
     ]
-    sources = sorted({source for source, _ in learned})
-    return Row(
+    losses = _losses(paths, sequences)
+    sources = sorted({source for source, _ in losses})
+
+    return PackedSequence(
         members=tuple(members),
         ids=torch.tensor([token for token, _, _ in tokens]),
-        places=torch.tensor(places),
+        positions=torch.tensor(positions),
         images=images,
-        image_places=torch.tensor(
-            [images.index(name) * image_tokens + place for token, name, place in tokens if token == IMAGE],
-            dtype=torch.long,
-        ),
+        image_features=torch.tensor(image_features, dtype=torch.long),
         blocks=_blocks(torch.tensor([end if end >= 0 else len(tokens) for end in ends]), block),
         sources=torch.tensor(sources, dtype=torch.long),
-        predicted=torch.tensor([sources.index(source) for source, _ in learned], dtype=torch.long),
-        targets=torch.tensor([target for _, target in learned], dtype=torch.long),
+        loss_sources=torch.tensor([sources.index(source) for source, _ in losses], dtype=torch.long),
+        targets=torch.tensor([target for _, target in losses], dtype=torch.long),
         lengths=tuple(sum(sequence.loss) for sequence in sequences),
     )
 
 
+def _losses(paths: Sequence[Sequence[int]], sequences: Sequence[TokenSequence]) -> list[tuple[int, int]]:
+    """(packed position that predicts, target token) of every loss, conversation by conversation."""
+    losses = []
+    for path, sequence in zip(paths, sequences, strict=True):
+        for i in range(len(path)):
+            if sequence.loss[i]:
+                losses.append((path[i - 1], sequence.ids[i]))
+    return losses
+
+
 def _blocks(ends: Tensor, size: int) -> tuple[Block, ...]:
-    """A token sees those before it whose conversations it goes on: in [position, end) of theirs."""
+    """Blocks of `size` queries. A token at position p is attended to by the queries in [p, ends[p])."""
     positions = torch.arange(len(ends))
     blocks = []
+
     for start in range(0, len(ends), size):
         queries = positions[start : start + size]
-        # Whatever a later query of the block sees before the block, the first one sees too: it lies on the way there.
+
+        # A key before the block that a later query attends to ends beyond that query, so the first query
+        # attends to it as well: the block needs no other keys.
         before = positions[:start][ends[:start] > start]
-        seen = torch.cat([before, queries])
-        hidden = (seen > queries[:, None]) | (ends[seen] <= queries[:, None])
-        blocks.append(Block(start=start, end=start + len(queries), seen=seen, hidden=hidden))
+        keys = torch.cat([before, queries])  # [K]
+
+        hidden = (keys > queries[:, None]) | (ends[keys] <= queries[:, None])  # [Q, K]
+        blocks.append(Block(start=start, end=start + len(queries), keys=keys, hidden=hidden))
     return tuple(blocks)

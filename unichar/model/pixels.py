@@ -1,4 +1,4 @@
-"""Pictures <-> pixels: [B, 3, H, W] in [-1, 1]."""
+"""Conversion of pictures to pixels [B, 3, H, W] in [-1, 1], and back."""
 
 from collections.abc import Sequence
 
@@ -8,27 +8,29 @@ from PIL import Image
 from torch import Tensor
 
 
-def check_sides(images: Sequence[Image.Image], side: int, *, wants: str) -> None:
-    """Refuse pictures that are not `side` pixels square; `wants` introduces that size, as "nano draws".
+def check_image_size(images: Sequence[Image.Image], size: int, *, verb: str) -> None:
+    """Check that pictures are `size` pixels square; `verb` introduces that size in the message, as "nano
+    draws".
 
     Raises:
         ValueError: A picture has another size.
     """
     for number, image in enumerate(images):
-        if image.size != (side, side):
+        if image.size != (size, size):
             raise ValueError(
-                f"picture {number} of {len(images)} is {image.width} x {image.height} pixels, {wants} {side} x {side}: "
-                "curate the kit with this preset again"
+                f"picture {number} of {len(images)} is {image.width} x {image.height} pixels, "
+                f"{verb} {size} x {size}: curate the kit with this preset again"
             )
 
 
 def to_pixels(images: Sequence[Image.Image]) -> Tensor:
     """[B, 3, H, W] in [-1, 1] of RGB pictures of one size."""
-    stacked = np.stack([np.asarray(image) for image in images])
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1
+    stacked = np.stack([np.asarray(image) for image in images])  # [B, H, W, 3]
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1  # [B, 3, H, W]
 
 
 def to_images(pixels: Tensor) -> list[Image.Image]:
-    """RGB pictures of pixels [B, 3, H, W]."""
-    bytes_bhwc = ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-    return [Image.fromarray(picture) for picture in bytes_bhwc]
+    """RGB pictures of pixels [B, 3, H, W]; values outside [-1, 1] are clamped."""
+    scaled = ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte()
+    arrays = scaled.permute(0, 2, 3, 1).contiguous().numpy()  # [B, H, W, 3]
+    return [Image.fromarray(array) for array in arrays]

@@ -1,6 +1,7 @@
-"""What every room may ask of a unified model, whatever its size. Only `unichar/model/` knows nano from BAGEL.
+"""The interface of a unified model of any size. Only `unichar/model/` tells nano from BAGEL.
 
-Letters: P prompts, G pictures a prompt, B = P x G, C/h/w latent shape.
+Shape letters: P prompts, G pictures per prompt, B = P x G, C/h/w latent channels and cells, H/W pixels, D
+features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,13 @@ from torch import Tensor, nn
 from unichar.types import Segment
 
 PromptContext = Any
-"""What the text experts left of P prompts; opaque outside the model. Computed once, read by every picture of a prompt."""
+"""Keys and values of P prompts; opaque outside the model. Computed once, shared by all pictures of a prompt.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One generated or given message: text, or a picture."""
+    """One message of a conversation: text, or a picture."""
 
     role: str
     text: str = ""
@@ -29,7 +31,7 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class RolePlay:
-    """A reply with the picture drawn for it."""
+    """A multimodal turn: a reply, the reasoning text before drawing (think-then-draw), and the picture."""
 
     reply: str
     thinking: str
@@ -38,17 +40,17 @@ class RolePlay:
 
 
 class UnifiedModel(Protocol):
-    """A model that reads and writes both text and pictures."""
+    """A model that understands and generates both text and pictures."""
 
     image_size: int
     lora_targets: Mapping[str, tuple[str, ...]]
-    """`und` and `gen` -> ends of the names of their linear layers that adapters go to."""
+    """`und` and `gen` -> suffixes of the names of the linear layers that adapters attach to."""
     adapter_bases: Mapping[str, str]
-    """`und` and `gen` -> the name under which others know what the adapters of that side belong to."""
+    """`und` and `gen` -> public name of the base model their adapters belong to."""
 
     @property
     def und(self) -> nn.Module:
-        """Text backbone: writes replies, reads pictures."""
+        """Text backbone: generates replies, understands pictures."""
         ...
 
     @property
@@ -65,11 +67,11 @@ class UnifiedModel(Protocol):
         ...
 
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Logits [B, values] of every attribute of the toon world, as the vision tower sees pixels [B, 3, H, W]."""
+        """Logits [B, values] of every toon attribute, by the vision tower, of pixels [B, 3, H, W]."""
         ...
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """Feature maps of the vision tower, fine to coarse."""
+        """Feature maps [B, D, rows, columns] of the vision tower, fine to coarse, of pixels [B, 3, H, W]."""
         ...
 
     def prompt_context(self, prompts: Sequence[str]) -> PromptContext:
@@ -77,40 +79,46 @@ class UnifiedModel(Protocol):
         ...
 
     def velocity(self, latents: Tensor, t: Tensor, context: PromptContext) -> Tensor:
-        """v = eps - x0 at times t [B]; the G pictures of a prompt stand together, in the order of the context's prompts."""
+        """v = eps - x0 [B, C, h, w] at times t [B].
+
+        The G pictures of a prompt are adjacent, in the order of the context's prompts.
+        """
         ...
 
     def text_losses(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> list[Tensor]:
-        """Cross-entropy of every token that carries a loss, one tensor a conversation; pictures are read from `folder`."""
+        """Cross-entropy of every token that carries a loss, one tensor per conversation.
+
+        Pictures are read from `folder`.
+        """
         ...
 
     def start_noise(self, seeds: Sequence[int]) -> Tensor:
-        """Noise [B, C, h, w] that sampling starts from, one seed a picture."""
+        """x_1 of sampling, [B, C, h, w]; each picture's noise depends on its seed alone."""
         ...
 
     def sample_latents(
         self, context: PromptContext, seeds: Sequence[int], *, steps: int, guidance: float, shift: float
     ) -> Tensor:
-        """Latents [B, C, h, w] grown from one seed a picture; the result does not depend on what else is in the batch."""
+        """Latents [B, C, h, w], one seed per picture; batch-invariant."""
         ...
 
     def reply(
         self, conversations: Sequence[Sequence[Turn]], *, max_tokens: int, temperature: float, seed: int
     ) -> list[str]:
-        """The next assistant message of every conversation."""
+        """The next assistant message of each conversation."""
         ...
 
     def base_text(self) -> AbstractContextManager[None]:
-        """Within it, adapters of the text backbone are off."""
+        """Disables the adapters of the text backbone within the context."""
         ...
 
     def save_merged(self, folder: Path, *, base: Path) -> None:
-        """Write the model with its adapters added to its weights into an empty folder that `load_model` reads.
+        """Write the model, adapters merged into its weights, into an empty folder that `load_model` reads.
 
-        `base` is what the model was loaded from; the model itself stays as it is.
+        `base` is what the model was loaded from; the model itself is not changed.
         """
         ...
 
     def base_pictures(self) -> AbstractContextManager[None]:
-        """Within it, adapters of the generation expert are off."""
+        """Disables the adapters of the generation expert within the context."""
         ...

@@ -122,7 +122,7 @@ def test_features_of_pictures(bagel):
 
 def test_losses_of_conversations(bagel, folder):
     losses = bagel.text_losses(TALKS, folder)
-    counts = [sum(len(bagel.words.text(s.value).ids) - 1 for s in talk if s.loss) for talk in TALKS]
+    counts = [sum(len(bagel.tokenizer.text(s.value).ids) - 1 for s in talk if s.loss) for talk in TALKS]
     assert [len(each) for each in losses] == counts
     assert all(0 < float(each.mean()) < 3 * math.log(49160) for each in losses)
     for talk_, together in zip(TALKS, losses, strict=True):
@@ -217,7 +217,7 @@ def test_what_is_too_long_is_named(tmp_path):
             lambda m, f: m.sample_latents(m.prompt_context(["x"]), [1], steps=1, guidance=1.0, shift=1.0),
             r"\(gen\)",
         ),
-        ("eyes.connector.fc2", lambda m, f: m.text_losses(TALKS[1:2], f), "vision tower"),
+        ("vision.connector.fc2", lambda m, f: m.text_losses(TALKS[1:2], f), "vision tower"),
         ("vae.encoder.conv_out", lambda m, f: m.encode_images([Image.new("RGB", (64, 64))]), "autoencoder"),
         ("vae.decoder.conv_out", lambda m, f: m.decode_latents(torch.zeros(1, 16, 8, 8)), "autoencoder"),
     ],

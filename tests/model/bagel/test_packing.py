@@ -2,13 +2,13 @@
 
 import torch
 
-from unichar.model.bagel.packing import IGNORED, PATCH, Element, Markers, pack
+from unichar.model.bagel.packing import IGNORED, PATCH, Element, SpecialTokens, pack
 
-MARKERS = Markers(begin=1, end=2, start_picture=3, end_picture=4)
+SPECIAL = SpecialTokens(begin=1, end=2, vision_start=3, vision_end=4)
 
 
-def text(*ids: int, learned: bool = False) -> Element:
-    return Element(kind="text", ids=(1, *ids, 2), learned=learned)
+def text(*ids: int, has_loss: bool = False) -> Element:
+    return Element(kind="text", ids=(1, *ids, 2), has_loss=has_loss)
 
 
 def seen_by(packed, row: int) -> list[int]:
@@ -16,7 +16,7 @@ def seen_by(packed, row: int) -> list[int]:
 
 
 def test_a_text_sees_its_past_and_learns_all_but_its_begin():
-    packed = pack([[text(7, 8), text(9, learned=True)]], MARKERS)
+    packed = pack([[text(7, 8), text(9, has_loss=True)]], SPECIAL)
     assert packed.ids.tolist() == [1, 7, 8, 2, 1, 9, 2]
     assert packed.labels.tolist() == [IGNORED] * 4 + [9, 2, IGNORED]
     assert packed.positions.tolist() == list(range(7))
@@ -25,7 +25,7 @@ def test_a_text_sees_its_past_and_learns_all_but_its_begin():
 
 
 def test_a_seen_picture_has_one_position_and_sees_all_of_itself():
-    packed = pack([[text(7), Element(kind="seen", tokens=2), text(8)]], MARKERS)
+    packed = pack([[text(7), Element(kind="seen", tokens=2), text(8)]], SPECIAL)
     assert packed.ids.tolist() == [1, 7, 2, 3, PATCH, PATCH, 4, 1, 8, 2]
     assert packed.positions.tolist() == [0, 1, 2, 3, 3, 3, 3, 4, 5, 6]
     assert seen_by(packed, 3) == [0, 1, 2, 3, 4, 5, 6]
@@ -33,7 +33,7 @@ def test_a_seen_picture_has_one_position_and_sees_all_of_itself():
 
 
 def test_latents_stand_behind_the_words_and_noise_is_seen_by_nobody_else():
-    packed = pack([[Element(kind="clean", tokens=1), Element(kind="noisy", tokens=2), text(8)]], MARKERS)
+    packed = pack([[Element(kind="clean", tokens=1), Element(kind="noisy", tokens=2), text(8)]], SPECIAL)
     # words: start, end of the clean picture; start, end of the noisy one; begin, 8, end. Then the clean latent, two noisy ones.
     assert packed.ids.tolist() == [3, 4, 3, 4, 1, 8, 2]
     assert packed.positions.tolist() == [0, 0, 1, 1, 1, 2, 3, 0, 1, 1]
@@ -44,7 +44,7 @@ def test_latents_stand_behind_the_words_and_noise_is_seen_by_nobody_else():
 
 
 def test_conversations_do_not_see_each_other():
-    packed = pack([[text(7)], [Element(kind="seen", tokens=1)], [text(8)]], MARKERS)
+    packed = pack([[text(7)], [Element(kind="seen", tokens=1)], [text(8)]], SPECIAL)
     assert packed.positions.tolist() == [0, 1, 2, 0, 0, 0, 0, 1, 2]
     assert packed.next == (3, 1, 3)
     assert seen_by(packed, 4) == [3, 4, 5]

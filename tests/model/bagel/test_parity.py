@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from unichar.model.bagel.autoencoder import Autoencoder
-from unichar.model.bagel.decoder import decode
+from unichar.model.bagel.decoder import run_experts
+from unichar.model.bagel.decoding import next_token_logits
 from unichar.model.bagel.generation import to_latents, to_tokens
 from unichar.model.bagel.model import BagelModel
 from unichar.model.bagel.packing import PATCH, Element, pack
-from unichar.model.bagel.pictures import DRAWN, seen_in_replies, seen_in_training
+from unichar.model.bagel.pictures import Sizing, seen_in_replies, seen_in_training
 from unichar.model.bagel.sampling import Guidance
 from unichar.model.flow import add_noise
 
@@ -74,15 +75,15 @@ def seen_pixels() -> Tensor:
 @torch.no_grad()
 def run_packed(bagel: BagelModel) -> tuple[Tensor, Tensor]:
     """Logits of all words and markers, and velocities of the noisy pictures, of all samples in one sequence."""
-    packed = pack([elements(sample) for sample in SAMPLES], bagel.words.markers)
+    packed = pack([elements(sample) for sample in SAMPLES], bagel.tokenizer.special)
     parts = []
     for name, t in zip(DRAWN_PICTURES, (0.0, *TIMES), strict=True):
         clean = to_tokens(latent(name))
         noise = picture(f"noise of {name}", clean.shape[1], 64)[None]
         parts.append(bagel.gen.embed(clean + t * (noise - clean), torch.tensor([t]), GRIDS[name]))
     words = bagel.und.embed_tokens(packed.ids.clamp(min=0))
-    words = words.masked_scatter((packed.ids == PATCH)[:, None], bagel.eyes(seen_pixels()))
-    (und, gen), _ = decode(
+    words = words.masked_scatter((packed.ids == PATCH)[:, None], bagel.vision(seen_pixels()))
+    (und, gen), _ = run_experts(
         [bagel.und, bagel.gen],
         [words[None], torch.cat(parts, dim=1)],
         packed.positions[None],
@@ -110,16 +111,16 @@ def test_the_cached_path_gives_the_same_velocities(bagel, expected):
 
 
 def test_pictures_are_seen_alike(bagel, expected):
-    features = bagel.eyes.vision_model(seen_pixels())
+    features = bagel.vision.vision_model(seen_pixels())
     check(expected, "eyes", features)
-    check(expected, "connected", bagel.eyes.connector(features))
+    check(expected, "connected", bagel.vision.connector(features))
 
 
 def test_times_and_places(bagel, expected):
     rows = torch.arange(0, 4096, 157)
     check(expected, "times", bagel.gen.time_embedder(torch.tensor([0.0, 0.25, 0.7, 1.0])))
     check(expected, "latent_table", bagel.gen.latent_pos_embed.pos_embed[rows])
-    check(expected, "vit_table", bagel.eyes.vit_pos_embed.pos_embed[rows])
+    check(expected, "vit_table", bagel.vision.vit_pos_embed.pos_embed[rows])
 
 
 @torch.no_grad()
@@ -190,13 +191,17 @@ def test_an_answer_about_a_picture(bagel, original):
     context = bagel.read_context(elements, seen=[picture("seen pixels", 3, 56, 42)])
     written: list[int] = []
     with torch.no_grad():
-        for logits in bagel.next_words(context, written, 8):
+        for logits in next_token_logits(bagel.und, context, written, 1, 8):
             written.append(int(logits.argmax()))
     assert written == original["answer"].tolist()
 
 
 def test_sizes_of_pictures(original):
-    rules = {"drawn": DRAWN, "seen": seen_in_training(14, 980), "replies": seen_in_replies(14, 980)}
+    rules = {
+        "drawn": Sizing(longest=1024, shortest=512, stride=16),
+        "seen": seen_in_training(14, 980),
+        "replies": seen_in_replies(14, 980),
+    }
     for name, rule in rules.items():
         fitted = [rule.fit(*size, pictures=count) for count in (1, 3) for size in SIZES]
         assert fitted == [tuple(size) for size in original[f"sizes_{name}"].tolist()]

@@ -83,7 +83,7 @@ def test_shards_with_an_index(folder, tmp_path):
 def test_tables_that_are_missing_are_computed(tmp_path):
     model = load_bagel(make_bagel(tmp_path / "bare", tables=False), device=CPU)
     assert torch.equal(model.gen.latent_pos_embed.pos_embed, sincos_table(4, 64))
-    assert torch.equal(model.eyes.vit_pos_embed.pos_embed, sincos_table(7, 64))
+    assert torch.equal(model.vision.vit_pos_embed.pos_embed, sincos_table(7, 64))
 
 
 def test_the_size_of_pictures(folder, copy):

@@ -13,7 +13,7 @@ from unichar.domains.toon.captions import caption, describe
 from unichar.domains.toon.vocabulary import random_identity, random_scene
 from unichar.model.lora import LoraSettings, add_adapters
 from unichar.model.nano import model as nano
-from unichar.model.nano.model import load_nano
+from unichar.model.nano.loading import load_nano
 from unichar.model.protocol import Turn
 from unichar.types import Segment
 
@@ -115,7 +115,7 @@ def test_pictures_are_drawn_in_portions_and_come_out_in_order(model, monkeypatch
     seeds, settings = list(range(prompts * each)), {"steps": 2, "guidance": 2.0, "shift": 2.0}
     context = model.prompt_context(PROMPTS[:prompts])
     whole = model.sample_latents(context, seeds, **settings)
-    monkeypatch.setattr(nano, "TOGETHER", 2)
+    monkeypatch.setattr(nano, "CHUNK", 2)
     parts = model.sample_latents(context, seeds, **settings)
     assert parts.shape == whole.shape
     apart = (parts - whole).square().mean(dim=(1, 2, 3)).sqrt() / whole.std()

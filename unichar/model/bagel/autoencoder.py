@@ -1,7 +1,9 @@
 """The FLUX autoencoder: pixels [B, 3, H, W] in [-1, 1] <-> latents [B, 16, H/8, W/8].
 
-Written from its published shapes; names of modules are those of `ae.safetensors`. Departs from BAGEL's code in one point:
-pictures become the mean of their distribution, not a sample from it, so that the same picture always has the same latents.
+Written from its published shapes; module names are those of `ae.safetensors`. Departs from BAGEL's code in
+one point: latents are the posterior mean, not a sample, so that a picture always has the same latents.
+
+Shape letters: B pictures, C channels, h/w cells of a feature map, M = h w cells.
 """
 
 import torch.nn.functional as F
@@ -12,6 +14,7 @@ from unichar.model.bagel.config import LATENT_CHANNELS
 MULTIPLIERS = (1, 2, 4, 4)
 BLOCKS = 2
 SCALE, SHIFT = 0.3611, 0.1159
+"""Published `scale_factor` and `shift_factor`: latents leave the encoder at about unit variance."""
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -23,7 +26,7 @@ def _conv(channels: int, out: int) -> nn.Conv2d:
 
 
 class Residual(nn.Module):
-    """Two convolutions, each after a norm and a SiLU, beside a shortcut."""
+    """Two convolutions, each after a norm and a SiLU, with a skip connection."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -36,8 +39,8 @@ class Residual(nn.Module):
         return self.nin_shortcut(x) + self.conv2(F.silu(self.norm2(h)))
 
 
-class SpotAttention(nn.Module):
-    """One head over all spots."""
+class CellAttention(nn.Module):
+    """Single-head self-attention over all cells of a feature map."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -46,28 +49,33 @@ class SpotAttention(nn.Module):
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         h = self.norm(x_bchw)
-        q, k, v = (conv(h).flatten(2).transpose(1, 2)[:, None] for conv in (self.q, self.k, self.v))
-        mixed = F.scaled_dot_product_attention(q, k, v)[:, 0].transpose(1, 2).unflatten(2, x_bchw.shape[2:])
-        return x_bchw + self.proj_out(mixed)
+        q = self._tokens(self.q(h))
+        k = self._tokens(self.k(h))
+        v = self._tokens(self.v(h))
+
+        mixed = F.scaled_dot_product_attention(q, k, v)[:, 0].transpose(1, 2)  # [B, C, M]
+        return x_bchw + self.proj_out(mixed.unflatten(2, x_bchw.shape[2:]))  # [B, C, h, w]
+
+    @staticmethod
+    def _tokens(x_bchw: Tensor) -> Tensor:
+        return x_bchw.flatten(2).transpose(1, 2)[:, None]  # [B, 1, M, C]
 
 
 class Middle(nn.Module):
-    """At the lowest resolution."""
+    """Residual, attention, residual, at the lowest resolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.block_1, self.attn_1, self.block_2 = (
-            Residual(channels, channels),
-            SpotAttention(channels),
-            Residual(channels, channels),
-        )
+        self.block_1 = Residual(channels, channels)
+        self.attn_1 = CellAttention(channels)
+        self.block_2 = Residual(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.block_2(self.attn_1(self.block_1(x)))
 
 
 class Downsample(nn.Module):
-    """Halves both sides; the padding is on the right and below only."""
+    """Halves both sides; pads on the right and below only, as the published weights expect."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -89,7 +97,10 @@ class Upsample(nn.Module):
 
 
 class Stage(nn.Module):
-    """Residual blocks at one resolution, then a change of it unless this is the last."""
+    """Residual blocks at one resolution, then a change of resolution unless this is the last stage.
+
+    `change` is (name of the submodule in the weights, module).
+    """
 
     def __init__(self, channels: int, out: int, blocks: int, change: tuple[str, nn.Module] | None) -> None:
         super().__init__()
@@ -111,6 +122,7 @@ class Encoder(nn.Module):
         super().__init__()
         widths = [width * m for m in MULTIPLIERS]
         before = [width, *widths[:-1]]
+
         self.conv_in = _conv(3, width)
         self.down = nn.ModuleList(
             Stage(before[i], out, BLOCKS, ("downsample", Downsample(out)) if i < 3 else None)
@@ -127,12 +139,13 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents -> pixels; `up` counts from the highest resolution, which comes last."""
+    """Latents -> pixels. `up` is numbered from the highest resolution, so it runs in reverse."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         widths = [width * m for m in MULTIPLIERS]
         before = [*widths[1:], widths[-1]]
+
         self.conv_in = _conv(LATENT_CHANNELS, widths[-1])
         self.mid = Middle(widths[-1])
         self.up = nn.ModuleList(
@@ -156,10 +169,10 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = Encoder(width), Decoder(width)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Latents, shifted and scaled to about unit size."""
+        """Latents [B, 16, H/8, W/8], shifted and scaled to about unit variance."""
         mean, _ = self.encoder(pixels).chunk(2, dim=1)
         return SCALE * (mean - SHIFT)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pixels, in about [-1, 1]."""
+        """Pixels [B, 3, H, W], approximately in [-1, 1]."""
         return self.decoder(latents / SCALE + SHIFT)

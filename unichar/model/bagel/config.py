@@ -1,6 +1,7 @@
-"""Sizes of a BAGEL model: what `llm_config.json` and `vit_config.json` say, and the published values of what no file says.
+"""Sizes of a BAGEL model: the values of `llm_config.json` and `vit_config.json`, and published constants.
 
-Smaller models of the same build differ in these two files, and in the width of their autoencoder, which is read from its weights.
+Smaller models of the same architecture differ in these two files, and in the width of their autoencoder,
+which is read from its weights.
 """
 
 import json
@@ -11,14 +12,14 @@ from typing import Any, TypeVar
 LATENT_CHANNELS = 16
 """Channels of the autoencoder's latents."""
 LATENT_PATCH = 2
-"""Latent cells on a side of a token of the generation expert."""
+"""Side of a latent token of the generation expert, in latent cells."""
 PIXELS = 16
-"""Pixels on a side of such a token: eight a latent cell."""
+"""Side of a latent token in pixels: 2 latent cells of 8 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
-    """Both experts of the decoder, a Qwen2 with norms on queries and keys."""
+    """Shapes of either expert of the decoder: a Qwen2 with norms on queries and keys."""
 
     hidden_size: int
     intermediate_size: int
@@ -31,16 +32,14 @@ class TextConfig:
     rms_norm_eps: float
 
     def __post_init__(self) -> None:
-        _positive("llm_config.json", self)
-        for field, parts in (
-            ("hidden_size", self.num_attention_heads),
-            ("num_attention_heads", self.num_key_value_heads),
-        ):
-            _multiple("llm_config.json", field, getattr(self, field), parts)
-        _multiple(
-            "llm_config.json", "hidden_size", self.hidden_size, 4
-        )  # sines and cosines of rows and of columns
-        _multiple("llm_config.json", "hidden_size / num_attention_heads", self.head_size, 2)
+        file = "llm_config.json"
+        _positive(file, self)
+        _multiple(file, "hidden_size", self.hidden_size, self.num_attention_heads)
+        _multiple(file, "num_attention_heads", self.num_attention_heads, self.num_key_value_heads)
+
+        # Position tables hold sines and cosines of rows and of columns; rotary positions hold pairs.
+        _multiple(file, "hidden_size", self.hidden_size, 4)
+        _multiple(file, "hidden_size / num_attention_heads", self.head_size, 2)
 
     @property
     def head_size(self) -> int:
@@ -50,13 +49,13 @@ class TextConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class VisionConfig:
-    """The SigLIP tower."""
+    """Shapes of the SigLIP vision tower."""
 
     hidden_size: int
     intermediate_size: int
     num_attention_heads: int
     num_hidden_layers: int
-    """As in the file: one more than the published weights hold, since features are taken before the last layer."""
+    """As in the file: one more than the published weights hold; features are taken before the last layer."""
     patch_size: int
     image_size: int
 
@@ -71,32 +70,32 @@ class VisionConfig:
 
     @property
     def used_layers(self) -> int:
-        """Layers that are there."""
+        """Number of layers with weights."""
         return self.num_hidden_layers - 1
 
     @property
     def side(self) -> int:
-        """Most patches on a side of a picture; 70 in BAGEL."""
+        """Largest number of patches on a side of a picture; 70 in BAGEL."""
         return self.image_size // self.patch_size
 
 
 @dataclass(frozen=True, kw_only=True)
 class BagelConfig:
-    """All that fixes the shapes of the weights."""
+    """Everything that determines the shapes of the weights."""
 
     text: TextConfig
     vision: VisionConfig
     autoencoder_width: int = 128
     """Channels of the autoencoder at full resolution."""
     latent_side: int = 64
-    """Most tokens on a side of a drawn picture."""
+    """Largest number of latent tokens on a side of a generated picture."""
 
 
 def read_config(folder: Path, *, autoencoder_width: int, latent_side: int) -> BagelConfig:
     """The configuration of a published folder.
 
     Raises:
-        ValueError: A file is missing or damaged, or a field in it is missing or impossible; both are named.
+        ValueError: A file is missing or damaged, or a field is missing or invalid; the message names both.
     """
     return BagelConfig(
         text=_read(folder / "llm_config.json", TextConfig),
@@ -107,7 +106,7 @@ def read_config(folder: Path, *, autoencoder_width: int, latent_side: int) -> Ba
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
+    """The JSON object in a file of a published folder.
 
     Raises:
         ValueError: The file is missing or holds something else.
@@ -134,11 +133,12 @@ def _read(path: Path, kind: type[Sizes]) -> Sizes:
     for field in fields(kind):
         if field.name not in raw:
             raise ValueError(f"{path}: {field.name} is missing")
+
         value = raw[field.name]
-        if isinstance(value, bool) or not isinstance(value, (int, float) if field.type is float else int):
-            raise ValueError(
-                f"{path}: {field.name} is {value!r}, expected {'a number' if field.type is float else 'a whole number'}"
-            )
+        types = (int, float) if field.type is float else (int,)
+        if isinstance(value, bool) or not isinstance(value, types):
+            expected = "a number" if field.type is float else "a whole number"
+            raise ValueError(f"{path}: {field.name} is {value!r}, expected {expected}")
         values[field.name] = value
     return kind(**values)
 

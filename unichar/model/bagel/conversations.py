@@ -1,4 +1,4 @@
-"""Conversations as what the decoder reads: elements, and the pixels of the pictures among them."""
+"""Converts conversations into the elements the decoder packs, with the pixels of their pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,43 +13,52 @@ from unichar.model.protocol import Turn
 from unichar.types import Segment
 
 PACKED_TOKENS = 8192
-"""Conversations of up to this many tokens in all go through the decoder together."""
+"""Conversations with at most this many tokens in total go through the decoder together."""
 
 
 def from_segments(segments: Sequence[Segment], folder: Path, size: int) -> list[Turn]:
-    """An interaction with its pictures read from `folder`, as the square ones of `size` pixels that are also drawn."""
-    return [
-        Turn(role=s.role, image=load_picture(folder / s.value, size))
-        if s.type == "image"
-        else Turn(role=s.role, text=s.value)
-        for s in segments
-    ]
+    """The turns of an interaction; its pictures are loaded from `folder` as squares of `size` pixels."""
+    turns = []
+    for segment in segments:
+        if segment.type == "image":
+            turns.append(Turn(role=segment.role, image=load_picture(folder / segment.value, size)))
+        else:
+            turns.append(Turn(role=segment.role, text=segment.value))
+    return turns
 
 
 def as_elements(
-    turns: Sequence[Turn], words: BagelTokenizer, sizing: Sizing, *, learned: Sequence[bool] | None = None
+    turns: Sequence[Turn],
+    tokenizer: BagelTokenizer,
+    sizing: Sizing,
+    *,
+    has_loss: Sequence[bool] | None = None,
 ) -> tuple[list[Element], list[Tensor]]:
-    """One element a turn, and the pixels [3, H, W] of its pictures; `learned` says of which turns the words are."""
+    """One element per turn, and the pixels [3, H, W] of its pictures.
+
+    `has_loss` says which turns' text is trained on; none by default.
+    """
     pictures = sum(turn.image is not None for turn in turns)
     elements: list[Element] = []
     seen: list[Tensor] = []
-    for turn, loss in zip(turns, learned or [False] * len(turns), strict=True):
+
+    for turn, loss in zip(turns, has_loss or [False] * len(turns), strict=True):
         if turn.image is None:
-            elements.append(words.text(turn.text, learned=loss))
+            elements.append(tokenizer.text(turn.text, has_loss=loss))
         else:
             seen.append(sizing.pixels(turn.image, pictures=pictures))
             elements.append(Element(kind="seen", tokens=seen[-1][0].numel() // sizing.stride**2))
     return elements, seen
 
 
-def together(lengths: Sequence[int]) -> list[list[int]]:
-    """Neighbours of at most `PACKED_TOKENS` together; one that is longer stands alone."""
+def group_by_length(lengths: Sequence[int]) -> list[list[int]]:
+    """Neighbours with at most `PACKED_TOKENS` tokens in total, by index; a longer one stands alone."""
     groups: list[list[int]] = []
     room = 0
-    for row, length in enumerate(lengths):
+    for index, length in enumerate(lengths):
         if length > room or not groups:
             groups.append([])
             room = PACKED_TOKENS
-        groups[-1].append(row)
+        groups[-1].append(index)
         room -= length
     return groups

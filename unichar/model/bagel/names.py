@@ -1,7 +1,7 @@
 """Names of the published files and of the tensors in them.
 
-Experts are modules of their own here; in the files the tensors of the generation expert stand beside those of the text expert,
-with `_moe_gen` in their names.
+Each expert is a module of its own here; in the published files the generation expert's tensors are siblings
+of the text expert's, with `_moe_gen` in their names.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,50 +10,54 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from unichar.model.sides import inner
+from unichar.model.components import unwrapped
 
 INDEX = "model.safetensors.index.json"
 SINGLE, AUTOENCODER = "ema.safetensors", "ae.safetensors"
 TABLES = ("latent_pos_embed.pos_embed", "vit_pos_embed.pos_embed")
-"""Computed; a file may lack them."""
-_WORDS = "language_model.model."
+"""Position tables; they can be computed, so a file may lack them."""
+_DECODER = "language_model.model."
 
 
 def published(own: str) -> str:
-    """Published name of a tensor of `BagelModel` without adapters.
+    """Published name of a tensor of a `BagelModel` without adapters.
 
     Example: `gen.layers.0.mlp.up_proj.weight` is `language_model.model.layers.0.mlp_moe_gen.up_proj.weight`.
     """
-    side, name = own.split(".", 1)
-    if side == "vae":
+    component, name = own.split(".", 1)
+    if component == "vae":
         return name
-    if side == "eyes":
+    if component == "vision":
         return f"vit_model.{name}" if name.startswith("vision_model.") else name
-    if side == "und":
-        return f"language_model.{name}" if name.startswith("lm_head.") else _WORDS + name
+    if component == "und":
+        return f"language_model.{name}" if name.startswith("lm_head.") else _DECODER + name
+
+    # The generation expert: input and output layers keep their names.
     if not name.startswith(("layers.", "norm.")):
         return name
     *path, leaf = name.split(".")
-    twin = path.index("mlp") if "mlp" in path else len(path) - 1
-    path[twin] += "_moe_gen"
-    return _WORDS + ".".join([*path, leaf])
+    renamed = path.index("mlp") if "mlp" in path else len(path) - 1
+    path[renamed] += "_moe_gen"
+    return _DECODER + ".".join([*path, leaf])
 
 
 def merged(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """(own name without adapters, tensor) of everything, adapters added to the weights they adapt, one at a time."""
-    for side in ("und", "gen", "eyes", "vae"):
-        module = inner(getattr(model, side))
+    """(own name without adapters, tensor) of all weights, adapters merged, one tensor at a time."""
+    for component in ("und", "gen", "vision", "vae"):
+        module = unwrapped(getattr(model, component))
         for name, tensor in module.state_dict().items():
             if ".lora_" in name:
                 continue
-            yield f"{side}.{name.replace('.base_layer', '')}", _with_adapter(module, name, tensor)
+            yield f"{component}.{name.replace('.base_layer', '')}", _with_adapter(module, name, tensor)
 
 
 @torch.no_grad()
 def _with_adapter(module: nn.Module, name: str, tensor: Tensor) -> Tensor:
     if not name.endswith(".base_layer.weight"):
         return tensor
+
     layer = module.get_submodule(name.removesuffix(".base_layer.weight"))
     assert isinstance(layer, LoraLayer)
     get_delta: Callable[[str], Tensor] = layer.get_delta_weight  # type: ignore[assignment]
-    return (tensor.float() + sum(get_delta(name).float() for name in layer.active_adapters)).to(tensor.dtype)
+    delta = sum(get_delta(adapter).float() for adapter in layer.active_adapters)
+    return (tensor.float() + delta).to(tensor.dtype)

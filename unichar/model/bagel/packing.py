@@ -1,15 +1,17 @@
-"""Elements of conversations laid out as one sequence: where each token stands, which expert it takes, whom it may look at.
+"""Lays out the elements of conversations as one sequence: expert, position and attention mask of every token.
 
-Letters: U tokens of the text expert, G of the generation expert, N = U + G, standing in this order (see `decoder.py`).
+Shape letters: U tokens of the text expert, G of the generation expert, N = U + G, in this order (see
+`decoder.py`).
 
-| element | tokens | looks at its own | positions |
+| element | tokens | attention within itself | positions |
 |---|---|---|---|
-| `text` | its ids, with begin and end | past | one each |
-| `seen`: patches for the tower | start, patches, end | all | one for all |
-| `clean`: latents to look at | start, latents, end | all | one for all |
-| `noisy`: latents to draw | start, latents, end | all; others see none of it | one for all, which comes again after it |
+| `text` | its ids, with begin and end | causal | one each |
+| `seen`: patches for the vision tower | start, patches, end | full | one for all |
+| `clean`: latents of a given picture | start, latents, end | full | one for all |
+| `noisy`: latents to generate | start, latents, end | full; hidden from others | one for all, reused next |
 
-Everything looks at all earlier elements of its own conversation. Markers of pictures are words to the decoder.
+Every token attends to all earlier elements of its own conversation. Markers of pictures go through the text
+expert.
 """
 
 from collections.abc import Sequence
@@ -20,46 +22,46 @@ import torch
 from torch import Tensor
 
 PATCH = -1
-"""Among ids: a token that the tower makes."""
+"""Placeholder among ids: a token that the vision tower makes."""
 IGNORED = -100
-"""Among labels: nothing to learn."""
+"""Among labels: no loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Markers:
+class SpecialTokens:
     """Ids of the four control tokens."""
 
     begin: int
     end: int
-    start_picture: int
-    end_picture: int
+    vision_start: int
+    vision_end: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Element:
-    """A text by its `ids`, control tokens included, or a picture by its number of tokens."""
+    """A text, given by its `ids` with control tokens, or a picture, given by its number of tokens."""
 
     kind: Literal["text", "seen", "clean", "noisy"]
     ids: tuple[int, ...] = ()
     tokens: int = 0
-    learned: bool = False
-    """Whether each id of a text is to be predicted from those before it."""
+    has_loss: bool = False
+    """Whether the ids of a text, after the first, are targets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """A laid out sequence."""
+    """Conversations as one sequence."""
 
     ids: Tensor
-    """[U] with `PATCH` where the tower's tokens go."""
+    """[U] token ids, `PATCH` where the vision tower's tokens go."""
     labels: Tensor
-    """[U] the next id where it is to be learned, else `IGNORED`."""
+    """[U] the next id where it is a target, else `IGNORED`."""
     positions: Tensor
-    """[N]"""
+    """[N] rotary positions."""
     mask: Tensor
-    """[N, N], True where row may look at column."""
+    """[N, N], True where the row's token attends to the column's."""
     next: tuple[int, ...]
-    """The position after each conversation."""
+    """The next position of each conversation."""
 
 
 @dataclass
@@ -70,54 +72,64 @@ class _Token:
     conversation: int
     element: int
     kind: str
-    is_drawn: bool
+    is_latent: bool
 
 
-def pack(conversations: Sequence[Sequence[Element]], markers: Markers) -> Packed:
-    """Lay out conversations behind one another; none sees another."""
-    rows: list[_Token] = []
-    after = []
+def pack(conversations: Sequence[Sequence[Element]], special: SpecialTokens) -> Packed:
+    """Lay out conversations one after the other; tokens attend to their own conversation only."""
+    tokens: list[_Token] = []
+    next_positions = []
     count = 0
+
     for number, elements in enumerate(conversations):
         position = 0
         for element in elements:
-            rows += _tokens(element, markers, position, number, count)
+            tokens += _tokens(element, special, position, number, count)
             count += 1
             position += len(element.ids) if element.kind == "text" else int(element.kind != "noisy")
-        after.append(position)
-    order = sorted(range(len(rows)), key=lambda place: rows[place].is_drawn)
-    grouped = [rows[place] for place in order]
-    words = [row for row in grouped if not row.is_drawn]
+        next_positions.append(position)
+
+    # Group tokens by expert; the sort is stable, so each expert's tokens stay in reading order.
+    order = sorted(range(len(tokens)), key=lambda index: tokens[index].is_latent)
+    grouped = [tokens[index] for index in order]
+    text = [token for token in grouped if not token.is_latent]
+
     return Packed(
-        ids=torch.tensor([row.id for row in words], dtype=torch.long),
-        labels=torch.tensor([row.label for row in words], dtype=torch.long),
-        positions=torch.tensor([row.position for row in grouped], dtype=torch.long),
+        ids=torch.tensor([token.id for token in text], dtype=torch.long),
+        labels=torch.tensor([token.label for token in text], dtype=torch.long),
+        positions=torch.tensor([token.position for token in grouped], dtype=torch.long),
         mask=_mask(grouped, torch.tensor(order, dtype=torch.long)),
-        next=tuple(after),
+        next=tuple(next_positions),
     )
 
 
-def _tokens(element: Element, markers: Markers, position: int, conversation: int, count: int) -> list[_Token]:
-    def token(id: int, label: int = IGNORED, at: int = position, drawn: bool = False) -> _Token:
-        return _Token(id, label, at, conversation, count, element.kind, drawn)
+def _tokens(
+    element: Element, special: SpecialTokens, position: int, conversation: int, number: int
+) -> list[_Token]:
+    """The tokens of one element, in reading order."""
+
+    def token(id: int, label: int = IGNORED, at: int = position, latent: bool = False) -> _Token:
+        return _Token(id, label, at, conversation, number, element.kind, latent)
 
     if element.kind == "text":
-        labels = (*element.ids[1:], IGNORED) if element.learned else (IGNORED,) * len(element.ids)
-        return [
-            token(id, label, position + i)
-            for i, (id, label) in enumerate(zip(element.ids, labels, strict=True))
-        ]
-    inside = [token(PATCH, drawn=element.kind != "seen") for _ in range(element.tokens)]
-    return [token(markers.start_picture), *inside, token(markers.end_picture)]
+        labels = (*element.ids[1:], IGNORED) if element.has_loss else (IGNORED,) * len(element.ids)
+        made = []
+        for i, (id, label) in enumerate(zip(element.ids, labels, strict=True)):
+            made.append(token(id, label, position + i))
+        return made
+
+    inside = [token(PATCH, latent=element.kind != "seen") for _ in range(element.tokens)]
+    return [token(special.vision_start), *inside, token(special.vision_end)]
 
 
-def _mask(rows: Sequence[_Token], place: Tensor) -> Tensor:
-    conversation, element = (
-        torch.tensor([getattr(row, name) for row in rows]) for name in ("conversation", "element")
-    )
-    is_text, is_noisy = (
-        torch.tensor([row.kind == kind for row in rows], dtype=torch.bool) for kind in ("text", "noisy")
-    )
-    same = element[:, None] == element
-    reached = (place[:, None] >= place) | (same & ~is_text)
-    return (conversation[:, None] == conversation) & reached & (same | ~is_noisy)
+def _mask(tokens: Sequence[_Token], order: Tensor) -> Tensor:
+    """[N, N] attention mask; `order` [N] is the index of each token in reading order."""
+    conversation = torch.tensor([token.conversation for token in tokens])
+    element = torch.tensor([token.element for token in tokens])
+    is_text = torch.tensor([token.kind == "text" for token in tokens], dtype=torch.bool)
+    is_noisy = torch.tensor([token.kind == "noisy" for token in tokens], dtype=torch.bool)
+
+    same_conversation = conversation[:, None] == conversation  # [N, N]
+    same_element = element[:, None] == element  # [N, N]
+    causal_or_full = (order[:, None] >= order) | (same_element & ~is_text)
+    return same_conversation & causal_or_full & (same_element | ~is_noisy)

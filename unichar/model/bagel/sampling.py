@@ -1,8 +1,9 @@
-"""Sampling pictures as BAGEL does: Euler steps, guidance by what is left out, a bound on how long guidance makes a velocity.
+"""Samples pictures as BAGEL does: Euler steps, classifier-free guidance, and a bound on the guided velocity's
+norm.
 
-Letters: B pictures, N tokens, C = 64 numbers of a token.
-Departs from the published code: norms are taken for each picture, so that several may be drawn at once; the code's own norm runs
-over whatever is in the batch, and is right for one picture only.
+Shape letters: B pictures, N tokens, C = 64 values of a token. Departs from the published code: norms are
+taken per picture, so several pictures can be sampled at once; the published norm runs over the whole batch,
+which is right for one picture only.
 """
 
 from collections.abc import Callable
@@ -21,18 +22,19 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Guidance:
-    """How far a velocity is pushed away from what the model would draw with something left out."""
+    """Classifier-free guidance with renormalization, as published for BAGEL."""
 
     text: float = 4.0
-    """Away from the picture without the last text; 1 for not at all. Without it nothing is pushed."""
+    """Guidance scale away from the velocity without the last text; at most 1 disables all guidance."""
     image: float = 1.0
-    """Away from the picture without the given pictures; 1 for not at all."""
+    """Guidance scale away from the velocity without the given pictures; 1 is none."""
     interval: tuple[float, float] = (0.4, 1.0)
-    """Times at which it acts: above the first, up to the second."""
+    """Guidance applies at times above the first and up to the second."""
     renorm: Literal["global", "channel", "text_channel"] = "global"
-    """What may not grow: the whole picture's velocity, each token's, or each token's after the text alone."""
+    """Whose norm must not grow: the whole picture's velocity, each token's, or each token's after text
+    guidance."""
     renorm_min: float = 0.0
-    """Least factor by which a grown velocity is shortened; 1 lets it grow."""
+    """Smallest factor of the renormalization; 1 disables it."""
 
     def __post_init__(self) -> None:
         if self.renorm not in ("global", "channel", "text_channel"):
@@ -41,25 +43,28 @@ class Guidance:
             raise ValueError(f"Guidance.renorm_min is {self.renorm_min}; expected 0 to 1")
 
     def acts(self, t: float) -> bool:
-        """Whether velocities at this time are pushed at all."""
+        """Whether guidance applies at this time."""
         return self.text > 1 and self.interval[0] < t <= self.interval[1]
 
 
 def guided(v: Tensor, without_text: Tensor, without_image: Tensor | None, guidance: Guidance) -> Tensor:
-    """The velocity to follow; `without_image` only where images are guided."""
+    """The guided velocity [B, N, C]; `without_image` is None where there is no image guidance."""
     pushed = without_text + guidance.text * (v - without_text)
     if guidance.renorm == "text_channel":
         pushed = _bounded(pushed, v, (-1,), guidance.renorm_min)
     if without_image is not None:
         pushed = without_image + guidance.image * (pushed - without_image)
+
     if guidance.renorm == "text_channel":
         return pushed
     return _bounded(pushed, v, (-1,) if guidance.renorm == "channel" else (-2, -1), guidance.renorm_min)
 
 
-def _bounded(pushed: Tensor, v: Tensor, dims: tuple[int, ...], least: float) -> Tensor:
-    before, after = (torch.linalg.vector_norm(each, dim=dims, keepdim=True) for each in (v, pushed))
-    return pushed * (before / (after + 1e-8)).clamp(min=least, max=1.0)
+def _bounded(pushed: Tensor, v: Tensor, dims: tuple[int, ...], minimum: float) -> Tensor:
+    """Scale `pushed` down to the norm of `v` over `dims`, by a factor of at least `minimum`."""
+    before = torch.linalg.vector_norm(v, dim=dims, keepdim=True)
+    after = torch.linalg.vector_norm(pushed, dim=dims, keepdim=True)
+    return pushed * (before / (after + 1e-8)).clamp(min=minimum, max=1.0)
 
 
 @torch.no_grad()
@@ -73,20 +78,25 @@ def sample(
     without_text: Velocity,
     without_image: Velocity | None = None,
 ) -> Tensor:
-    """Tokens [B, N, C] from noise.
+    """Sample tokens [B, N, C] from noise [B, N, C].
 
     Args:
+        noise: x_1.
+        velocity: With everything given.
         steps: Euler steps; the published 50 time points are 49 steps.
         shift: Timestep shift; 3 in the published code.
-        without_text: Asked only where guidance acts.
-        without_image: Likewise, and only for `guidance.image` above 1.
+        guidance: Scales, interval and renormalization.
+        without_text: Velocity without the last text; called only where guidance applies.
+        without_image: Velocity without the given pictures; likewise, and only for `guidance.image` above 1.
     """
     x, grid = noise, time_grid(steps, shift).tolist()
+    guides_image = without_image is not None and guidance.image > 1
+
     for t, after in pairwise(grid):
         times = torch.full((len(x),), t)
         v = velocity(x, times)
         if guidance.acts(t):
-            pictured = without_image(x, times) if without_image is not None and guidance.image > 1 else None
-            v = guided(v, without_text(x, times), pictured, guidance)
+            v_without_image = without_image(x, times) if without_image and guides_image else None
+            v = guided(v, without_text(x, times), v_without_image, guidance)
         x = x - v * (t - after)
     return x

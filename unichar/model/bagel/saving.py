@@ -1,8 +1,8 @@
-"""A BAGEL written as a folder that `load_bagel`, BAGEL's own code and other servers read.
+"""Writes a BAGEL as a folder that `load_bagel`, BAGEL's own code and other servers read.
 
-What they want of a folder was read in their sources (docs/bagel.md): vLLM-Omni loads the files the index names, so it names
-`ae.safetensors` as well, and reads `config.json`, the two other configurations, the tokenizer and `preprocessor_config.json`;
-BAGEL's own code loads `ema.safetensors` and `ae.safetensors` by name.
+Requirements, from their sources (docs/bagel.md): vLLM-Omni loads the files the index names, so the index
+includes `ae.safetensors`; it also reads `config.json`, the two other configurations, the tokenizer and
+`preprocessor_config.json`. BAGEL's own code loads `ema.safetensors` and `ae.safetensors` by name.
 """
 
 import shutil
@@ -16,32 +16,35 @@ from unichar.store.files import json_bytes, write_atomic
 from unichar.training.state import save_tensors
 
 SHARD = 5_000_000_000
-"""Bytes of a written file, about."""
+"""Approximate size of a shard in bytes."""
 _AUTOENCODER_FIRST = "vae.encoder.conv_in.weight"
 
 
 def save_bagel(model: nn.Module, folder: Path, *, base: Path, shard_bytes: int = SHARD) -> None:
-    """Write a `BagelModel`, its adapters merged into it, into an empty folder; the model stays as it is.
+    """Write a `BagelModel`, adapters merged, into an empty folder; the model is not changed.
 
-    Each file appears whole, the index last: a folder without it is not done. Configurations and tokenizer are those of `base`,
-    where the model came from. With `shard_bytes` above the model's size it is one `ema.safetensors`, as BAGEL's own code asks.
+    Each file appears whole, the index last: a folder without an index is incomplete. Configurations and
+    tokenizer are copied from `base`, which the model was loaded from. With `shard_bytes` above the model's
+    size the weights are one `ema.safetensors`, as BAGEL's own code expects.
 
     Raises:
-        ValueError: The folder holds something.
+        ValueError: The folder is not empty.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise ValueError(f"{folder} holds something already: name an empty folder, nothing is overwritten")
+
     for path in sorted(base.iterdir()):
         if path.suffix in (".json", ".txt", ".jinja", ".model") and path.name != INDEX:
             shutil.copyfile(path, folder / path.name)
+
     if not (folder / "config.json").exists():
-        write_atomic(folder / "config.json", json_bytes(_about(model.config, folder)))  # type: ignore[arg-type]
+        write_atomic(folder / "config.json", json_bytes(_model_config(model.config, folder)))  # type: ignore[arg-type]
     _write_shards(model, folder, shard_bytes)
 
 
-def _about(config: BagelConfig, folder: Path) -> dict[str, object]:
-    """The `config.json` that other programs read, where the model came without."""
+def _model_config(config: BagelConfig, folder: Path) -> dict[str, object]:
+    """A `config.json` for other programs, where the base folder has none."""
     return {
         "architectures": ["BagelForConditionalGeneration"],
         "model_type": "bagel",
@@ -57,30 +60,37 @@ def _about(config: BagelConfig, folder: Path) -> dict[str, object]:
 
 
 def _write_shards(model: nn.Module, folder: Path, shard_bytes: int) -> None:
-    """Files of about `shard_bytes` and the index. Merged tensors live until their file is written."""
-    files: list[list[str]] = []
-    kept: dict[str, Tensor] = {}
+    """Write shards of about `shard_bytes` and the index; merged tensors are kept until their shard is
+    written.
+    """
+    shards: list[list[str]] = []
+    pending: dict[str, Tensor] = {}
+    total = pending_bytes = 0
 
-    def write() -> None:
-        save_tensors(folder / f"part-{len(files)}", kept, {"format": "pt"})
-        files.append(list(kept))
-        kept.clear()
+    def flush() -> None:
+        save_tensors(folder / f"part-{len(shards)}", pending, {"format": "pt"})
+        shards.append(list(pending))
+        pending.clear()
 
-    total = 0
     for own, tensor in merged(model):
         size = tensor.numel() * tensor.element_size()
         total += size
-        room = shard_bytes - sum(each.numel() * each.element_size() for each in kept.values())
-        is_autoencoder = own.startswith("vae.")  # it comes last and has a file of its own
-        if kept and (own == _AUTOENCODER_FIRST if is_autoencoder else size > room):
-            write()
-        kept[published(own)] = tensor
-    write()
-    count = len(files) - 1
-    names = [SINGLE] if count == 1 else [f"model-{i + 1:05}-of-{count:05}.safetensors" for i in range(count)]
-    for number, name in enumerate([*names, AUTOENCODER]):
+
+        # The autoencoder comes last and has a file of its own.
+        is_full = own == _AUTOENCODER_FIRST if own.startswith("vae.") else pending_bytes + size > shard_bytes
+        if pending and is_full:
+            flush()
+            pending_bytes = 0
+        pending[published(own)] = tensor
+        pending_bytes += size
+    flush()
+
+    # The number of shards is part of their names, so they are named at the end.
+    count = len(shards) - 1
+    names = [f"model-{i + 1:05}-of-{count:05}.safetensors" for i in range(count)] if count > 1 else [SINGLE]
+    names.append(AUTOENCODER)
+    weight_map: dict[str, str] = {}
+    for number, (name, tensors) in enumerate(zip(names, shards, strict=True)):
         (folder / f"part-{number}").rename(folder / name)
-    weight_map = {
-        tensor: name for name, tensors in zip([*names, AUTOENCODER], files, strict=True) for tensor in tensors
-    }
+        weight_map |= dict.fromkeys(tensors, name)
     write_atomic(folder / INDEX, json_bytes({"metadata": {"total_size": total}, "weight_map": weight_map}))

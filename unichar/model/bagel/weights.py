@@ -1,12 +1,13 @@
-"""BAGEL on disk: a folder as published, read tensor by tensor into an empty model. `saving.py` writes the same form.
+"""Reads a published BAGEL folder, tensor by tensor into an empty model. `saving.py` writes the same format.
 
     ema.safetensors, or shards with model.safetensors.index.json    the model
     ae.safetensors                                                  the autoencoder
     llm_config.json, vit_config.json, config.json                   sizes
     tokenizer.json and its companions, preprocessor_config.json
 
-`config.json` is not needed here, but other programs read it; of it `max_latent_size` counts where the weights lack the table that
-says it, and `"image_size": 512` makes 512 x 512 the size this line draws (else the largest there are positions for, up to 1024).
+`config.json` is optional here, but other programs read it. Of it, `max_latent_size` is used where the weights
+lack the position table that implies it, and `"image_size": 512` makes 512 x 512 the size of generated
+pictures (else the largest size that has positions, up to 1024).
 """
 
 import math
@@ -27,10 +28,10 @@ from unichar.model.bagel.tokenizer import BagelTokenizer
 from unichar.training.ranks import local_device
 
 AT_ONCE = 64 << 20
-"""Bytes of a file that are mapped into memory together while it is read."""
+"""Bytes of a file that are mapped into memory at once while it is read."""
 
-Place = tuple[Path, tuple[int, ...], int]
-"""File, shape and bytes of a stored tensor."""
+StoredTensor = tuple[Path, tuple[int, ...], int]
+"""(file, shape, bytes) of a stored tensor."""
 
 
 def load_bagel(
@@ -40,54 +41,59 @@ def load_bagel(
     device: torch.device | None = None,
     image_size: int | None = None,
 ) -> BagelModel:
-    """The BAGEL of a folder, everything frozen. The host holds little more than the part of it that stays there.
+    """Load the BAGEL of a folder, all frozen. Host memory holds little more than what stays on the host.
 
     Args:
-        dtype: bf16 on a GPU and fp32 on the CPU, unless said.
-        device: This process's GPU, else the CPU, unless said.
-        image_size: Pixels on a side of drawn pictures; from the folder's `config.json`, else up to 1024, unless said.
+        folder: As published.
+        dtype: By default bf16 on a GPU and fp32 on the CPU.
+        device: By default this process's GPU, else the CPU.
+        image_size: Side of generated pictures in pixels; by default from `config.json`, else up to 1024.
 
     Raises:
-        ValueError: A file is missing, damaged or another model's, or tensors are missing, unknown or of another shape; the first
-            eight are named.
+        ValueError: A file is missing, damaged or another model's, or tensors are missing, unknown or of
+            another shape; the first eight are named.
     """
     device = device or local_device()
     dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
     stored = find_tensors(folder)
-    config, own_size = read_shape(folder, stored)
-    words = BagelTokenizer(_tokenizer(folder), vocabulary=config.text.vocab_size)
-    size = image_size or own_size
+    config, default_size = read_shape(folder, stored)
+    tokenizer = BagelTokenizer(_tokenizer(folder), vocabulary=config.text.vocab_size)
 
     with torch.device("meta"):
-        model = BagelModel(config, words, image_size=size)
+        model = BagelModel(config, tokenizer, image_size=image_size or default_size)
     own = {published(name): name for name in model.state_dict()}
-    _compare({name: tuple(model.get_parameter(own[name]).shape) for name in own}, stored, folder)
+    expected = {name: tuple(model.get_parameter(own[name]).shape) for name in own}
+    _check_same_tensors(expected, stored, folder)
+
     for name, tensor in _read(stored):
-        _put(model, own[name], tensor.to(device, dtype, copy=True))
+        _set(model, own[name], tensor.to(device, dtype, copy=True))
     for name in set(TABLES) - stored.keys():
-        places, width = model.get_parameter(own[name]).shape
-        _put(model, own[name], sincos_table(math.isqrt(places), width).to(device, dtype))
+        positions, width = expected[name]
+        _set(model, own[name], sincos_table(math.isqrt(positions), width).to(device, dtype))
     return model.eval().requires_grad_(False)
 
 
-def read_shape(folder: Path, stored: dict[str, Place]) -> tuple[BagelConfig, int]:
-    """(configuration, pixels on a side of drawn pictures) of a folder, from the heads of its files.
+def read_shape(folder: Path, stored: dict[str, StoredTensor]) -> tuple[BagelConfig, int]:
+    """(configuration, default side of generated pictures in pixels) of a folder, from the headers of its
+    files.
 
     Raises:
         ValueError: A configuration file is missing or damaged.
     """
-    about = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
+    path = folder / "config.json"
+    options = read_json(path) if path.exists() else {}
     if TABLES[0] in stored:
         side = math.isqrt(stored[TABLES[0]][1][0])
     else:
-        side = int(about.get("max_latent_size", 64))
+        side = int(options.get("max_latent_size", 64))
 
     width = stored["encoder.conv_in.weight"][1][0]
     config = read_config(folder, autoencoder_width=width, latent_side=side)
-    return config, int(about.get("image_size", min(1024, 16 * side)))
+    return config, int(options.get("image_size", min(1024, 16 * side)))
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer of a folder; ValueError where it is missing or damaged."""
     path = folder / "tokenizer.json"
     if not path.exists():
         raise ValueError(
@@ -95,12 +101,12 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         )
     try:
         return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # the tokenizer library has no errors of its own
+    except Exception as error:  # the tokenizers library raises plain Exception
         raise ValueError(f"{path} is damaged ({error}): download it again") from error
 
 
-def find_tensors(folder: Path) -> dict[str, Place]:
-    """Where each stored tensor is; nothing but the heads of the files is read.
+def find_tensors(folder: Path) -> dict[str, StoredTensor]:
+    """File, shape and size of each stored tensor; only the headers of the files are read.
 
     Raises:
         ValueError: A file is missing or damaged.
@@ -112,62 +118,84 @@ def find_tensors(folder: Path) -> dict[str, Place]:
         files = sorted({*index.values(), AUTOENCODER})
     else:
         files = [SINGLE, AUTOENCODER]
-    found: dict[str, Place] = {}
+
+    found: dict[str, StoredTensor] = {}
     for file in files:
-        found |= _heads(folder / file)
+        found |= _header(folder / file)
+
     if "encoder.conv_in.weight" not in found:
         raise ValueError(
-            f"{folder / AUTOENCODER} has no encoder.conv_in.weight, so it is no FLUX autoencoder: download it again"
+            f"{folder / AUTOENCODER} has no encoder.conv_in.weight, so it is no FLUX autoencoder: "
+            "download it again"
         )
     return found
 
 
-def _heads(path: Path) -> dict[str, Place]:
+def _header(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of one file."""
     if not path.exists():
         raise ValueError(
             f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again"
         )
+
+    found: dict[str, StoredTensor] = {}
     try:
         with safe_open(str(path), framework="pt") as file:
-            heads = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            shapes = {name: tuple(head.get_shape()) for name, head in heads.items()}
-            widths = {name: 8 if head.get_dtype() in ("F64", "I64") else 4 for name, head in heads.items()}
+            for name in file.keys():  # noqa: SIM118
+                tensor = file.get_slice(name)
+                shape = tuple(tensor.get_shape())
+                width = 8 if tensor.get_dtype() in ("F64", "I64") else 4  # an upper bound is enough
+                found[name] = (path, shape, math.prod(shape) * width)
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or no safetensors file ({error}): download it again") from error
-    return {name: (path, shape, math.prod(shape) * widths[name]) for name, shape in shapes.items()}
+    return found
 
 
-def _compare(wanted: Mapping[str, tuple[int, ...]], stored: Mapping[str, Place], folder: Path) -> None:
-    wrong = [f"{name} (missing)" for name in sorted(wanted.keys() - stored.keys() - set(TABLES))]
-    wrong += [f"{name} (unknown)" for name in sorted(stored.keys() - wanted.keys())]
-    for name in sorted(wanted.keys() & stored.keys()):
-        if stored[name][1] != wanted[name]:
-            wrong.append(f"{name} {stored[name][1]}, expected {wanted[name]}")
+def _check_same_tensors(
+    expected: Mapping[str, tuple[int, ...]], stored: Mapping[str, StoredTensor], folder: Path
+) -> None:
+    """Raise ValueError unless names and shapes agree; position tables may be missing."""
+    wrong = [f"{name} (missing)" for name in sorted(expected.keys() - stored.keys() - set(TABLES))]
+    wrong += [f"{name} (unknown)" for name in sorted(stored.keys() - expected.keys())]
+    for name in sorted(expected.keys() & stored.keys()):
+        if stored[name][1] != expected[name]:
+            wrong.append(f"{name} {stored[name][1]}, expected {expected[name]}")
+
     if wrong:
         raise ValueError(
-            f"{folder} is no whole BAGEL of the sizes its llm_config.json and vit_config.json say, {len(wrong)} tensors differ: "
-            f"{', '.join(wrong[:8])}"
+            f"{folder} is no whole BAGEL of the sizes its llm_config.json and vit_config.json say, "
+            f"{len(wrong)} tensors differ: {', '.join(wrong[:8])}"
         )
 
 
-def _read(stored: Mapping[str, Place]) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor. A file is closed and opened again now and then: what was read stays mapped as long as it is open."""
-    for path, names in groupby(
-        sorted(stored, key=lambda name: str(stored[name][0])), key=lambda name: stored[name][0]
-    ):
-        room, chunks = 0, list[list[str]]()
-        for name in names:
-            if stored[name][2] > room:
-                chunks.append([])
-                room = AT_ONCE
-            chunks[-1].append(name)
-            room -= stored[name][2]
-        for chunk in chunks:
+def _read(stored: Mapping[str, StoredTensor]) -> Iterator[tuple[str, Tensor]]:
+    """All tensors.
+
+    A file is reopened every `AT_ONCE` bytes, because what was read stays mapped while it is open.
+    """
+    by_file = sorted(stored, key=lambda name: str(stored[name][0]))
+    for path, names in groupby(by_file, key=lambda name: stored[name][0]):
+        for chunk in _chunks(list(names), stored):
             with safe_open(str(path), framework="pt") as file:
                 for name in chunk:
                     yield name, file.get_tensor(name)
 
 
-def _put(model: nn.Module, name: str, tensor: Tensor) -> None:
+def _chunks(names: list[str], stored: Mapping[str, StoredTensor]) -> list[list[str]]:
+    """Names in order, cut into chunks of at most `AT_ONCE` bytes; a larger tensor is a chunk of its own."""
+    chunks: list[list[str]] = []
+    room = 0
+    for name in names:
+        size = stored[name][2]
+        if size > room:
+            chunks.append([])
+            room = AT_ONCE
+        chunks[-1].append(name)
+        room -= size
+    return chunks
+
+
+def _set(model: nn.Module, name: str, tensor: Tensor) -> None:
+    """Replace a parameter of the model, which is on the meta device."""
     path, leaf = name.rsplit(".", 1)
     setattr(model.get_submodule(path), leaf, nn.Parameter(tensor, requires_grad=False))

@@ -1,9 +1,12 @@
-"""Attention over packed rows (`unichar.model.packing`), block by block, as one of the backbone's attention functions.
+"""Attention over packed sequences (`unichar.model.packing`) in blocks, registered as an attention function of
+transformers.
 
-Each block of queries meets the keys it sees in plain matrix products. On CPUs that beats the fused kernel, whose backward pass
-alone takes five times as long and which can not skip what a mask hides. Without `blocks` the backbone attends as it always did.
+Each block of queries meets its keys in plain matrix products. On CPUs this beats the fused kernel, whose
+backward pass alone takes five times as long and which does not skip masked keys. Without `blocks` the
+backbone uses SDPA as usual.
 
-Letters: T tokens of the row, Q queries of a block, L tokens they see, K kv heads, G query heads a kv head, E head size.
+Shape letters: T tokens of the packed sequence, Q queries of a block, L keys of a block, K kv heads, G query
+heads per kv head, E head size.
 """
 
 from collections.abc import Sequence
@@ -21,8 +24,8 @@ from unichar.model.packing import Block
 NAME = "sdpa_or_blocks"
 
 
-def attend_by_blocks(model: PreTrainedModel) -> None:
-    """From now on the model takes `blocks=` in its forward pass, and any 4-D attention mask beside it, which is not looked at."""
+def use_block_attention(model: PreTrainedModel) -> None:
+    """Make the model accept `blocks=` in its forward pass; a 4-D attention mask passed too is ignored."""
     AttentionInterface.register(NAME, _attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     model.set_attn_implementation(NAME)
@@ -39,9 +42,10 @@ def _attend(
     blocks: Sequence[Block] | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers asks of an attention function: heads second in, heads third out."""
+    """Attention function of transformers: query, key, value [1, heads, T, E] -> [1, T, heads, E]."""
     if blocks is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+
     attended = _BlockAttention.apply(query[0] * scaling, key[0], value[0], blocks)
     return attended[None], None
 
@@ -51,16 +55,19 @@ class _BlockAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, q: Tensor, k: Tensor, v: Tensor, blocks: Sequence[Block]) -> Tensor:
-        out = torch.empty_like(q.transpose(0, 1), memory_format=torch.contiguous_format)
+        out = torch.empty_like(q.transpose(0, 1), memory_format=torch.contiguous_format)  # [T, K * G, E]
         weights = []
+
         for block in blocks:
-            q_b, k_b, v_b = _cut(q, k, v, block)
-            scores = torch.bmm(q_b, k_b.transpose(1, 2))
-            scores.view(len(k), -1, *block.hidden.shape).masked_fill_(block.hidden, -torch.inf)
+            q_b, k_b, v_b = _select(q, k, v, block)
+            scores = torch.bmm(q_b, k_b.transpose(1, 2))  # [K, G * Q, L]
+            by_head = scores.view(len(k), -1, *block.hidden.shape)  # [K, G, Q, L]
+            by_head.masked_fill_(block.hidden, -torch.inf)
             weights.append(scores.softmax(-1))
-            out[block.start : block.end] = (
-                torch.bmm(weights[-1], v_b).view(len(q), -1, q.shape[-1]).transpose(0, 1)
-            )
+
+            mixed = torch.bmm(weights[-1], v_b).view(len(q), -1, q.shape[-1])  # [K * G, Q, E]
+            out[block.start : block.end] = mixed.transpose(0, 1)
+
         ctx.save_for_backward(q, k, v, *weights)
         ctx.blocks = blocks  # type: ignore[attr-defined]
         return out
@@ -68,24 +75,26 @@ class _BlockAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         q, k, v, *weights = ctx.saved_tensors
-        # In fp32, since a shared token's gradient is the sum over all blocks that see it.
-        d_q, d_k, d_v = (
-            torch.empty_like(q),
-            torch.zeros_like(k, dtype=torch.float32),
-            torch.zeros_like(v, dtype=torch.float32),
-        )
+        d_q = torch.empty_like(q)
+        # In fp32, since the gradient of a shared token is a sum over all blocks that attend to it.
+        d_k = torch.zeros_like(k, dtype=torch.float32)
+        d_v = torch.zeros_like(v, dtype=torch.float32)
+
         for block, weight in zip(ctx.blocks, weights, strict=True):
-            q_b, k_b, v_b = _cut(q, k, v, block)
-            d_out = grad[block.start : block.end].transpose(0, 1).reshape(q_b.shape)
-            d_v.index_add_(1, block.seen, torch.bmm(weight.transpose(1, 2), d_out).float())
-            d_weight = torch.bmm(d_out, v_b.transpose(1, 2))
+            q_b, k_b, v_b = _select(q, k, v, block)
+            d_out = grad[block.start : block.end].transpose(0, 1).reshape(q_b.shape)  # [K, G * Q, E]
+            d_v.index_add_(1, block.keys, torch.bmm(weight.transpose(1, 2), d_out).float())
+
+            d_weight = torch.bmm(d_out, v_b.transpose(1, 2))  # [K, G * Q, L]
             d_scores = torch._softmax_backward_data(d_weight, weight, -1, weight.dtype)
-            d_q[:, block.start : block.end] = torch.bmm(d_scores, k_b).view(len(q), -1, q.shape[-1])
-            d_k.index_add_(1, block.seen, torch.bmm(d_scores.transpose(1, 2), q_b).float())
+            d_q_b = torch.bmm(d_scores, k_b).view(len(q), -1, q.shape[-1])  # [K * G, Q, E]
+            d_q[:, block.start : block.end] = d_q_b
+            d_k.index_add_(1, block.keys, torch.bmm(d_scores.transpose(1, 2), q_b).float())
+
         return d_q, d_k.to(k.dtype), d_v.to(v.dtype), None
 
 
-def _cut(q: Tensor, k: Tensor, v: Tensor, block: Block) -> tuple[Tensor, Tensor, Tensor]:
-    """[K, G * Q, E], [K, L, E] and [K, L, E] of one block."""
-    q_b = q[:, block.start : block.end].reshape(len(k), -1, q.shape[-1])
-    return q_b, k.index_select(1, block.seen), v.index_select(1, block.seen)
+def _select(q: Tensor, k: Tensor, v: Tensor, block: Block) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries [K, G * Q, E], keys and values [K, L, E] of one block."""
+    q_b = q[:, block.start : block.end].reshape(len(k), -1, q.shape[-1])  # [K, G * Q, E]
+    return q_b, k.index_select(1, block.keys), v.index_select(1, block.keys)

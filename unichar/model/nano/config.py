@@ -1,4 +1,4 @@
-"""Sizes of the nano model. They are stored with the base weights, so a base always loads as it was trained."""
+"""Sizes of the nano model, stored with the base weights: a base loads in the shape it was trained in."""
 
 import dataclasses
 import json
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class NanoConfig:
-    """All that fixes the shape of a nano base. The backbone is SmolLM2-135M-Instruct: 30 layers, 3 key/value heads of 64."""
+    """Shapes of a nano base. The backbone is SmolLM2-135M-Instruct: 30 layers, 3 key/value heads of 64."""
 
     image_size: int = 128
     """Pixels on a side; a multiple of 16."""
     vae_widths: tuple[int, int, int] = (48, 96, 160)
-    """Channels of the VAE at a half, a quarter and an eighth of the picture's side."""
+    """Channels of the VAE at 1/2, 1/4 and 1/8 of the picture's resolution."""
     decoder_blocks: tuple[int, int, int] = (2, 3, 4)
-    """Residual blocks of the VAE's decoder at a half, a quarter and an eighth of the picture's side."""
+    """Residual blocks of the VAE's decoder at 1/2, 1/4 and 1/8 of the picture's resolution."""
     every: int = 3
-    """The generation expert reads the keys and values of every `every`-th backbone layer, the last one included."""
+    """The generation expert attends to every `every`-th backbone layer, the last one included."""
     backbone_layers: int = 30
     kv_heads: int = 3
     head_dim: int = 64
@@ -43,7 +43,7 @@ class NanoConfig:
 
     @property
     def attached(self) -> tuple[int, ...]:
-        """Indices of the backbone layers the expert reads, one a layer of the expert."""
+        """Indices of the backbone layers the expert attends to, one per layer of the expert."""
         return tuple(range(self.every - 1, self.backbone_layers, self.every))
 
     @property
@@ -52,13 +52,13 @@ class NanoConfig:
         return self.image_size // 8
 
     def to_json(self) -> str:
-        """For the metadata of the base file."""
+        """JSON for the metadata of the base file."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "NanoConfig":
         """The inverse of `to_json`."""
         raw = json.loads(text)
-        return cls(
-            **{**raw, "vae_widths": tuple(raw["vae_widths"]), "decoder_blocks": tuple(raw["decoder_blocks"])}
-        )
+        for name in ("vae_widths", "decoder_blocks"):
+            raw[name] = tuple(raw[name])
+        return cls(**raw)

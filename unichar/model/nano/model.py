@@ -1,8 +1,12 @@
 """Nano: SmolLM2-135M, a narrow generation expert, a small VAE and a vision tower, as one unified model.
 
-Departures from BAGEL, each for the sake of two CPU cores: see `expert.py` (attention), `vae.py`, `vision.py`; and prompts
-for pictures are read by the text backbone *without* its adapters, so that a character's pictures do not change while its
-voice is still being learned, and a prompt's keys and values can be kept for a whole run.
+Departures from BAGEL, each for the sake of two CPU cores: see `expert.py` (attention), `vae.py` and
+`vision.py`. Image prompts are encoded by the text backbone *without* its adapters, so that a character's
+pictures do not change while its text adapters train, and the keys and values of a prompt can be cached for a
+whole run.
+
+Shape letters: P prompts, G pictures per prompt, B = P x G, C latent channels, h/w latent cells, H/W pixels, L
+tokens of a conversation, T tokens of a packed sequence, N losses, D width, V vocabulary.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,33 +19,31 @@ import torch.nn.functional as F
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from unichar.kit.images import load_picture, prepare
+from unichar.model.components import unwrapped, without_adapters
 from unichar.model.flow import Velocity, integrate
-from unichar.model.nano.attention import attend_by_blocks
-from unichar.model.nano.backbone import encode_prompts, load_backbone, padded_length
+from unichar.model.nano.attention import use_block_attention
+from unichar.model.nano.backbone import encode_prompts, padded_length
 from unichar.model.nano.config import NanoConfig
+from unichar.model.nano.decoding import Sampler, decode
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
-from unichar.model.nano.merge import BASE, VOICE, save_base, save_voice
+from unichar.model.nano.merge import BACKBONE, BASE, save_backbone, save_base
 from unichar.model.nano.vae import LATENT_CHANNELS, Vae
 from unichar.model.nano.vision import NUM_TOKENS, Connector, VisionTower
-from unichar.model.nano.writing import Choice, write
-from unichar.model.packing import PackingStats, Row, pack, stats_of
-from unichar.model.pixels import check_sides, to_pixels
+from unichar.model.packing import PackedSequence, PackingStats, pack, stats_of
+from unichar.model.pixels import check_image_size, to_pixels
 from unichar.model.protocol import Turn
-from unichar.model.sides import inner, without_adapters
+from unichar.model.sampling import sample_token
 from unichar.model.tokens import IMAGE, TokenBatch, collate, render
 from unichar.training.seeds import torch_rng
 from unichar.types import Segment
 
-PARTS = ("vae", "vision", "connector", "expert")
 END = "<|im_end|>"
-TOGETHER = 16
-"""Pictures that are drawn together: more are slower, since what passes between layers then leaves the cache."""
-
+CHUNK = 16
+"""Pictures sampled together. More are slower per picture: activations between layers then leave the cache."""
 
 _LAYER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _AROUND = ("text_k_proj", "text_v_proj", "latent_in", "latent_out", "time_in.0", "time_in.2", "time_out.1")
@@ -56,40 +58,49 @@ class NanoModel(nn.Module):
         und: LlamaForCausalLM,
         tokenizer: PreTrainedTokenizerBase,
         *,
-        reader: LlamaForCausalLM | None = None,
+        prompt_encoder: LlamaForCausalLM | None = None,
     ) -> None:
-        """`reader` reads prompts for pictures where `und` is merged with a voice; else `und` does, without its adapters."""
+        """
+        Args:
+            config: Shapes of everything but the backbone.
+            und: Text backbone.
+            tokenizer: Of the backbone.
+            prompt_encoder: The plain backbone, where `und` has a character's adapters merged into it. Without
+                it `und` encodes image prompts, its adapters disabled.
+        """
         super().__init__()
         self.config = config
         self.image_size = config.image_size
-        # The expert is adapted whole: its layers alone can not leave the drawn world for photographs.
+        # All linear layers of the expert: adapters in its transformer layers alone do not learn photographs.
         self.lora_targets: Mapping[str, tuple[str, ...]] = {"und": _LAYER, "gen": _LAYER + _AROUND}
         self.adapter_bases: Mapping[str, str] = {
             "und": "HuggingFaceTB/SmolLM2-135M-Instruct",
             "gen": "unichar-nano",
         }
+
         self.tokenizer = tokenizer
         self.und: LlamaForCausalLM | PeftModel = und
-        self.reader = reader
+        self.prompt_encoder = prompt_encoder
         self.gen: GenerationExpert | PeftModel = GenerationExpert(config)
         self.vae = Vae(config.vae_widths, config.decoder_blocks)
         self.vision = VisionTower(config)
         self.connector = Connector(config)
-        self._contexts: dict[str, TextContext] = {}
+
+        self._contexts: dict[str, TextContext] = {}  # of every prompt encoded so far
         self.packing = PackingStats()
-        attend_by_blocks(und)
+        use_block_attention(und)
 
     def base_text(self) -> AbstractContextManager[None]:
-        """Text adapters off; nothing to do where there are none."""
+        """Disables the text adapters within the context."""
         return without_adapters(self.und)
 
     def base_pictures(self) -> AbstractContextManager[None]:
-        """Picture adapters off; nothing to do where there are none."""
+        """Disables the generation expert's adapters within the context."""
         return without_adapters(self.gen)
 
     def _llama(self) -> LlamaForCausalLM:
-        """The backbone under its adapters, if it has any."""
-        llama = inner(self.und)
+        """The backbone inside its adapters, if it has any."""
+        llama = unwrapped(self.und)
         assert isinstance(llama, LlamaForCausalLM)
         return llama
 
@@ -98,9 +109,9 @@ class NanoModel(nn.Module):
         """Latents [B, C, h, w] of RGB pictures.
 
         Raises:
-            ValueError: A picture has another size than the model's.
+            ValueError: A picture is not `image_size` pixels square.
         """
-        check_sides(images, self.image_size, wants="nano draws")
+        check_image_size(images, self.image_size, verb="nano draws")
         with torch.autocast("cpu", torch.bfloat16):
             return self.vae.encode(to_pixels(images)).float()
 
@@ -112,47 +123,51 @@ class NanoModel(nn.Module):
 
     @torch.no_grad()
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Attribute logits of the vision tower: what rewards look at."""
+        """Attribute logits of the vision tower, [B, values] each: the classifier that rewards use."""
         return self.vision.read(pixels)
 
     @torch.no_grad()
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """Feature maps of the vision tower, [B, D, h, w]."""
-        features = self.vision(pixels)
+        features = self.vision(pixels)  # [B, patches, D]
         side = int(features.shape[1] ** 0.5)
-        return [features.transpose(1, 2).unflatten(2, (side, side))]
+        return [features.transpose(1, 2).unflatten(2, (side, side))]  # [B, D, h, w]
 
     @torch.no_grad()
     def prompt_context(self, prompts: Sequence[str]) -> TextContext:
-        """Context of P prompts. Prompts seen before cost nothing: their keys and values are kept for the life of the model."""
+        """Context of P prompts. Contexts are cached for the life of the model."""
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._contexts]
         if missing:
             with self.base_text():
-                self._read_prompts(missing)
+                self._encode_prompts(missing)
         return join_contexts([self._contexts[prompt] for prompt in prompts])
 
-    def _read_prompts(self, prompts: Sequence[str]) -> None:
-        """Prompts of one padded length at a time: less padding to read, and the same bits in whatever company (a resumed run
-        meets its prompts in other batches)."""
+    def _encode_prompts(self, prompts: Sequence[str]) -> None:
+        """Add the contexts of prompts to the cache, in batches of one padded length.
+
+        This saves padding, and makes contexts batch-invariant: a resumed run encodes its prompts in other
+        batches.
+        """
 
         def length(prompt: str) -> int:
             return padded_length(self.tokenizer, prompt)
 
-        for _, alike in groupby(sorted(prompts, key=length), key=length):
-            group = list(alike)
+        backbone = self.prompt_encoder or self._llama()
+        for _, same_length in groupby(sorted(prompts, key=length), key=length):
+            group = list(same_length)
             for start in range(0, len(group), 16):
                 chunk = group[start : start + 16]
-                encoded = encode_prompts(self.reader or self._llama(), self.tokenizer, chunk, self.config)
-                for row, prompt in enumerate(chunk):
-                    self._contexts[prompt] = encoded.select(torch.tensor([row]))
+                encoded = encode_prompts(backbone, self.tokenizer, chunk, self.config)
+                for index, prompt in enumerate(chunk):
+                    self._contexts[prompt] = encoded.select(torch.tensor([index]))
 
     def velocity(self, latents: Tensor, t: Tensor, context: TextContext) -> Tensor:
-        """v [B, C, h, w]."""
+        """v = eps - x0 [B, C, h, w] at times t [B]."""
         with torch.autocast("cpu", torch.bfloat16):
             return self.gen(latents, t, context)
 
     def start_noise(self, seeds: Sequence[int]) -> Tensor:
-        """What sampling starts from, [B, C, h, w], one seed a picture."""
+        """x_1 of sampling, [B, C, h, w]; each picture's noise depends on its seed alone."""
         side = self.config.latent_side
         shape = (LATENT_CHANNELS, side, side)
         return torch.stack([torch.randn(shape, generator=torch_rng(seed, "noise")) for seed in seeds])
@@ -161,108 +176,121 @@ class NanoModel(nn.Module):
     def sample_latents(
         self, context: TextContext, seeds: Sequence[int], *, steps: int, guidance: float, shift: float
     ) -> Tensor:
-        """Latents [B, C, h, w], one seed a picture. `guidance` 1 runs the prompts alone; above, an empty prompt as well.
+        """Sample latents [B, C, h, w], one seed per picture.
+
+        `guidance` 1 is no guidance; above it, the model also runs on an empty prompt (classifier-free
+        guidance).
 
         Raises:
-            ValueError: The expert answers with NaN.
+            ValueError: The expert predicts NaN.
         """
         noise = self.start_noise(seeds)
-        parts = [
-            integrate(self._guided(context.select(rows), guidance), noise[pictures], steps=steps, shift=shift)
-            for rows, pictures in _portions(len(context.mask), len(seeds))
-        ]
-        latents = torch.cat(parts)
+        chunks = []
+        for prompts, pictures in _chunks(len(context.mask), len(seeds)):
+            velocity = self._guided(context.select(prompts), guidance)
+            chunks.append(integrate(velocity, noise[pictures], steps=steps, shift=shift))
+        latents = torch.cat(chunks)
+
         bad = (~latents.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
         if bad:
             raise ValueError(
-                f"the generation expert draws NaN (pictures {', '.join(map(str, bad[:8]))} of {len(latents)}): its adapters "
-                "(adapters/gen) diverged or are damaged; train them again with a lower learning rate"
+                f"the generation expert draws NaN (pictures {', '.join(map(str, bad[:8]))} of "
+                f"{len(latents)}): its adapters (adapters/gen) diverged or are damaged; train them again "
+                "with a lower learning rate"
             )
         return latents
 
     def _guided(self, context: TextContext, guidance: float) -> Velocity:
-        nothing = self.prompt_context([""])
+        empty = self.prompt_context([""])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
             v = self.velocity(x, t, context)
             if guidance <= 1:
                 return v
-            unconditional = self.velocity(x, t, nothing)
+            unconditional = self.velocity(x, t, empty)
             return unconditional + guidance * (v - unconditional)
 
         return guided
 
     def _embed(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
+        """[B, L, D] input embeddings, IMAGE placeholders replaced by the connector's tokens."""
         embedding = self._llama().get_input_embeddings()
-        embedded = embedding(batch.ids.clamp(min=0))
+        embedded = embedding(batch.ids.clamp(min=0))  # [B, L, D]
         if pixels is None:
             return embedded
-        tokens = self.connector(self.vision(pixels)).to(embedded.dtype).flatten(0, 1)
+
+        tokens = self._image_tokens(pixels).to(embedded.dtype)
         return embedded.masked_scatter((batch.ids == IMAGE).unsqueeze(-1), tokens)
 
+    def _image_tokens(self, pixels: Tensor) -> Tensor:
+        """[pictures * NUM_TOKENS, D] of pixels [pictures, 3, H, W]."""
+        return self.connector(self.vision(pixels)).flatten(0, 1)
+
     def text_losses(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> list[Tensor]:
-        """Cross-entropy of every token that carries a loss, one tensor a conversation; `packing` says what sharing saved.
+        """Cross-entropy of every token that carries a loss, one tensor per conversation.
+
+        Shared prefixes are computed once (`unichar.model.packing`); the tokens saved are counted in
+        `packing`.
 
         Raises:
             ValueError: A conversation is longer than the backbone's context.
         """
+        _disable_input_casts(self.und)
         sequences = [render(segments, self.tokenizer, image_tokens=NUM_TOKENS) for segments in conversations]
-        _cast_by_autocast(self.und)
-        rows = pack(sequences, image_tokens=NUM_TOKENS, limit=self._llama().config.max_position_embeddings)
-        self.packing += stats_of(sequences, rows)
+        limit = self._llama().config.max_position_embeddings
+        packed = pack(sequences, image_tokens=NUM_TOKENS, limit=limit)
+        self.packing += stats_of(sequences, packed)
+
         losses: dict[int, Tensor] = {}
-        for row in rows:
-            losses |= zip(row.members, self._row_losses(row, folder).split(list(row.lengths)), strict=True)
+        for sequence in packed:
+            split = self._packed_losses(sequence, folder).split(list(sequence.lengths))
+            losses |= zip(sequence.members, split, strict=True)
         return [losses[number] for number in range(len(sequences))]
 
-    def _row_losses(self, row: Row, folder: Path) -> Tensor:
-        """Cross-entropy of every loss of a row, [N]."""
+    def _packed_losses(self, packed: PackedSequence, folder: Path) -> Tensor:
+        """Cross-entropy of every loss of a packed sequence, [N]."""
         llama = self._llama()
         with torch.autocast("cpu", torch.bfloat16):
-            embedded = llama.get_input_embeddings()(
-                row.ids.clamp(min=0)
-            ).detach()  # checkpointing lets it ask for a gradient
-            if row.images:
-                pixels = to_pixels([load_picture(folder / name, self.image_size) for name in row.images])
-                tokens = self.connector(self.vision(pixels)).to(embedded.dtype).flatten(0, 1)
-                embedded[row.ids == IMAGE] = tokens[row.image_places]
+            # Detached, because activation checkpointing makes the embeddings require gradients.
+            embedded = llama.get_input_embeddings()(packed.ids.clamp(min=0)).detach()  # [T, D]
+            if packed.images:
+                images = [load_picture(folder / name, self.image_size) for name in packed.images]
+                tokens = self._image_tokens(to_pixels(images)).to(embedded.dtype)
+                embedded[packed.ids == IMAGE] = tokens[packed.image_features]
+
             hidden = llama.model(
                 inputs_embeds=embedded[None],
-                attention_mask=torch.empty(1, 1, 0, 0),  # blocks say who sees whom
-                position_ids=row.places[None],
-                blocks=row.blocks,
+                attention_mask=torch.empty(1, 1, 0, 0),  # ignored: `blocks` define the attention
+                position_ids=packed.positions[None],
+                blocks=packed.blocks,
                 use_cache=False,
-            ).last_hidden_state
-            logits = llama.lm_head(
-                hidden[0, row.sources]
-            )  # the vocabulary is wide: only where a loss asks for it, and once
-        return -F.log_softmax(logits, dim=-1, dtype=torch.float32)[row.predicted, row.targets]
+            ).last_hidden_state  # [1, T, D]
+
+            # The vocabulary is wide, so logits are computed once per position that has a loss.
+            logits = llama.lm_head(hidden[0, packed.sources])  # [S, V]
+
+        log_probs = F.log_softmax(logits, dim=-1, dtype=torch.float32)
+        return -log_probs[packed.loss_sources, packed.targets]
 
     @torch.no_grad()
     def word_embeddings(self) -> Tensor:
-        """[vocabulary, width] input embeddings of the backbone, fp32."""
+        """[V, D] input embeddings of the backbone, fp32."""
         table = self._llama().get_input_embeddings().weight
         assert isinstance(table, Tensor)
         return table.float()
 
     def token_losses(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
-        """Cross-entropy of every token that carries a loss, in reading order, [number of them]."""
+        """Cross-entropy of every token of a padded batch that carries a loss, in reading order, [N]."""
+        llama = self._llama()
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = (
-                self._llama()
-                .model(
-                    inputs_embeds=self._embed(batch, pixels),
-                    attention_mask=batch.mask.long(),
-                    use_cache=False,
-                )
-                .last_hidden_state
-            )
-            targets = batch.labels[:, 1:]
-            wanted = targets >= 0
-            logits = self._llama().lm_head(
-                hidden[:, :-1][wanted]
-            )  # the vocabulary is wide: only where a loss asks for it
-        return F.cross_entropy(logits.float(), targets[wanted], reduction="none")
+            embedded = self._embed(batch, pixels)
+            output = llama.model(inputs_embeds=embedded, attention_mask=batch.mask.long(), use_cache=False)
+            targets = batch.labels[:, 1:]  # [B, L - 1]
+            has_loss = targets >= 0
+
+            # The vocabulary is wide, so logits are computed only where there is a loss.
+            logits = llama.lm_head(output.last_hidden_state[:, :-1][has_loss])  # [N, V]
+        return F.cross_entropy(logits.float(), targets[has_loss], reduction="none")
 
     @torch.no_grad()
     def reply(
@@ -275,128 +303,66 @@ class NanoModel(nn.Module):
     ) -> list[str]:
         """The next assistant message of each conversation; greedy at temperature 0.
 
-        Each draws from the seed and its own text, so its words do not depend on what else is asked.
+        Each is sampled from the seed and its own text, so a reply does not depend on the other conversations.
 
         Raises:
-            ValueError: A conversation is longer than the backbone's context, or the backbone answers with NaN.
+            ValueError: A conversation is longer than the backbone's context, or the backbone predicts NaN.
         """
         stop = self.tokenizer.convert_tokens_to_ids(END)
         assert isinstance(stop, int)
-        tokens = write(
-            self._llama(),
-            [self._opened(turns) for turns in conversations],
-            [
-                _sampler(temperature, torch_rng(seed, "reply", *(turn.text for turn in turns)))
-                for turns in conversations
-            ],
-            max_tokens=max_tokens,
-            stop=stop,
-        )
-        return [str(self.tokenizer.decode(row, skip_special_tokens=True)).strip() for row in tokens]
+        prompts = [self._embed_prompt(turns) for turns in conversations]
+        samplers = []
+        for turns in conversations:
+            generator = torch_rng(seed, "reply", *(turn.text for turn in turns))
+            samplers.append(_sampler(temperature, generator))
 
-    def _opened(self, turns: Sequence[Turn]) -> Tensor:
-        """[L, D] embedded conversation with an assistant message begun; pictures of any size and mode are prepared here."""
-        segments = [
-            Segment(type="image" if turn.image is not None else "text", value=turn.text, role=turn.role)  # type: ignore[arg-type]
-            for turn in turns
-        ]
+        replies = decode(self._llama(), prompts, samplers, max_tokens=max_tokens, stop=stop)
+        return [str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids in replies]
+
+    def _embed_prompt(self, turns: Sequence[Turn]) -> Tensor:
+        """[L, D] embedded conversation with an assistant message opened; pictures may have any size."""
+        segments = []
+        for turn in turns:
+            kind = "image" if turn.image is not None else "text"
+            segments.append(Segment(type=kind, value=turn.text, role=turn.role))  # type: ignore[arg-type]
         sequence = render(segments, self.tokenizer, image_tokens=NUM_TOKENS, open_reply=True)
-        images = [prepare(turn.image, self.image_size) for turn in turns if turn.image is not None]
         batch = collate([sequence], pad=self.tokenizer.pad_token_id)
+
+        images = [prepare(turn.image, self.image_size) for turn in turns if turn.image is not None]
         with torch.autocast("cpu", torch.bfloat16):
             return self._embed(batch, to_pixels(images) if images else None)[0]
 
     def save_merged(self, folder: Path, *, base: Path) -> None:
-        """Write both sides with their adapters in them: see `unichar.model.nano.merge`."""
+        """Write both components with their adapters merged: see `unichar.model.nano.merge`."""
         save_base(self.gen, base, folder / BASE)
-        save_voice(self.und, self.tokenizer, folder / VOICE)
+        save_backbone(self.und, self.tokenizer, folder / BACKBONE)
 
 
-def _cast_by_autocast(side: nn.Module) -> None:
-    """peft casts what an adapter reads up to the adapter's fp32, which autocast then casts down again: the same bits, twice the
-    memory traffic, and a copy for every adapter kept for the backward pass."""
-    for module in side.modules():
+def _disable_input_casts(component: nn.Module) -> None:
+    """Stop peft from casting adapter inputs to fp32, which autocast casts down again.
+
+    The bits are the same; the cast doubles the memory traffic and keeps a copy per adapter for the backward
+    pass.
+    """
+    for module in component.modules():
         if isinstance(module, LoraLayer):
             module.cast_input_dtype_enabled = False
 
 
-def _portions(prompts: int, pictures: int) -> Iterator[tuple[Tensor, slice]]:
-    """(rows of the context, pictures) of neighbours that are drawn together: about `TOGETHER`, and whole prompts if they fit."""
-    each = pictures // prompts
-    for first in range(0, prompts, max(1, TOGETHER // each)):
-        rows = torch.arange(first, min(first + max(1, TOGETHER // each), prompts))
-        start, end = first * each, (first + len(rows)) * each
-        step = end - start if len(rows) > 1 else TOGETHER
+def _chunks(prompts: int, pictures: int) -> Iterator[tuple[Tensor, slice]]:
+    """(indices of prompts, slice of pictures) sampled together: about `CHUNK` pictures, of whole prompts if
+    they fit.
+    """
+    per_prompt = pictures // prompts
+    prompts_together = max(1, CHUNK // per_prompt)
+
+    for first in range(0, prompts, prompts_together):
+        indices = torch.arange(first, min(first + prompts_together, prompts))
+        start, end = first * per_prompt, (first + len(indices)) * per_prompt
+        step = end - start if len(indices) > 1 else CHUNK
         for begin in range(start, end, step):
-            yield rows, slice(begin, min(begin + step, end))
+            yield indices, slice(begin, min(begin + step, end))
 
 
-def _sampler(temperature: float, generator: torch.Generator) -> Choice:
-    return lambda logits: _pick(logits, temperature, generator)
-
-
-def _pick(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
-    if temperature <= 0:
-        return int(logits.argmax())
-    return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
-
-
-def load_nano(path: Path) -> NanoModel:
-    """The nano base of a safetensors file, or a merged character of a folder, on the CPU, everything frozen.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a nano base, or tensors are missing, unknown or of another shape; the first eight are named.
-    """
-    if not path.exists():
-        raise FileNotFoundError(
-            f"the base model {path} is missing: run `make data` (dvc pull), or `python -m unichar base`"
-        )
-    config, stored = _read_base(path / BASE if path.is_dir() else path)
-    plain, tokenizer = load_backbone()
-    if path.is_dir():
-        model = NanoModel(config, load_backbone(path / VOICE)[0], tokenizer, reader=plain)
-    else:
-        model = NanoModel(config, plain, tokenizer)
-    modules = {"vae": model.vae, "vision": model.vision, "connector": model.connector, "expert": model.gen}
-    own = {f"{part}.{name}": tensor for part in PARTS for name, tensor in modules[part].state_dict().items()}
-    wrong = [name if name in own else f"{name} (unknown)" for name in sorted(own.keys() ^ stored.keys())]
-    for name in own.keys() & stored.keys():
-        if own[name].shape != stored[name].shape:
-            wrong.append(f"{name} {tuple(stored[name].shape)}, expected {tuple(own[name].shape)}")
-    if wrong:
-        raise ValueError(
-            f"{path} does not fit this version of nano, {len(wrong)} tensors differ: {', '.join(wrong[:8])}"
-        )
-    for name, tensor in own.items():
-        tensor.copy_(stored[name])
-    return model.eval().requires_grad_(False)
-
-
-def read_shape(path: Path) -> NanoConfig:
-    """The shape a base was trained in, from the head of its file.
-
-    Raises:
-        ValueError: The file is damaged or no nano base.
-    """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            about = file.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is damaged or no safetensors file ({error}): fetch the base again (`make data`)"
-        ) from error
-    if "config" not in about:
-        raise ValueError(
-            f"{path} is no nano base, it does not say its shape: fetch the base again (`make data`)"
-        )
-
-    return NanoConfig.from_json(about["config"])
-
-
-def _read_base(path: Path) -> tuple[NanoConfig, dict[str, Tensor]]:
-    """The shape a base was trained in, and the tensors of the parts used here, as fp32."""
-    config = read_shape(path)
-    with safe_open(str(path), framework="pt") as file:
-        names = [name for name in list(file.keys()) if name.split(".")[0] in PARTS]
-        return config, {name: file.get_tensor(name).float() for name in names}
+def _sampler(temperature: float, generator: torch.Generator) -> Sampler:
+    return lambda logits: sample_token(logits, temperature, generator)

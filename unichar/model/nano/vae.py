@@ -1,9 +1,9 @@
-"""The nano VAE: 128 px pictures <-> 8-channel latents, 8 times smaller on a side.
+"""The nano VAE: 128 px pictures <-> 8-channel latents of 1/8 the resolution.
 
-Letters: B batch, H/W pixels, h/w = H/8, W/8 latent cells, C latent channels.
-Both ends fold 2 x 2 pixels into channels first, so that no convolution runs at full size: most of the quality of a wide
-VAE at a fraction of its cost on a CPU. Latents leave `encode` shifted and scaled to about zero mean and unit variance a
-channel, as BAGEL's autoencoder does with its `shift_factor` and `scale_factor`.
+Shape letters: B batch, H/W pixels, h/w = H/8, W/8 latent cells, C latent channels. Both ends fold 2 x 2
+pixels into channels first, so that no convolution runs at full resolution: most of the quality of a wide VAE
+at a fraction of its cost on a CPU. `encode` returns latents shifted and scaled to about zero mean and unit
+variance per channel, as BAGEL's autoencoder does with its `shift_factor` and `scale_factor`.
 """
 
 import torch
@@ -15,7 +15,7 @@ DOWNSAMPLE = 8
 
 
 class ResBlock(nn.Module):
-    """Two 3 x 3 convolutions around a skip."""
+    """Two 3 x 3 convolutions with a skip connection; at initialization the input plus a constant."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -44,6 +44,7 @@ class Vae(nn.Module):
         super().__init__()
         a, b, c = widths
         at_half, at_quarter, at_eighth = decoder_blocks
+
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(2),
             nn.Conv2d(12, a, 3, padding=1),
@@ -56,6 +57,7 @@ class Vae(nn.Module):
             nn.SiLU(),
             nn.Conv2d(c, 2 * LATENT_CHANNELS, 3, padding=1),
         )
+
         self.decoder = nn.Sequential(
             nn.Conv2d(LATENT_CHANNELS, c, 3, padding=1),
             _blocks(c, at_eighth),
@@ -69,6 +71,8 @@ class Vae(nn.Module):
             nn.Conv2d(a, 12, 3, padding=1),
             nn.PixelShuffle(2),
         )
+
+        # Measured after training, see `unichar.pretrain.vae.measure_scale`.
         self.register_buffer("shift", torch.zeros(LATENT_CHANNELS))
         self.register_buffer("scale", torch.ones(LATENT_CHANNELS))
 
@@ -78,16 +82,17 @@ class Vae(nn.Module):
         return mean, logvar.clamp(-12, 4)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Latents [B, C, h, w] of pixels [B, 3, H, W]: the posterior mean, so the same picture always gives the same latents."""
+        """Latents [B, C, h, w] of pixels [B, 3, H, W]: the posterior mean, so latents are deterministic."""
         mean, _ = self.posterior(pixels)
         return (mean - self.shift[:, None, None]) * self.scale[:, None, None]
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pixels [B, 3, H, W] in [-1, 1] (clamped) of latents [B, C, h, w]."""
-        return self.decode_raw(latents / self.scale[:, None, None] + self.shift[:, None, None]).clamp(-1, 1)
+        """Pixels [B, 3, H, W], clamped to [-1, 1], of latents [B, C, h, w]."""
+        raw = latents / self.scale[:, None, None] + self.shift[:, None, None]
+        return self.decode_raw(raw).clamp(-1, 1)
 
     def decode_raw(self, raw: Tensor) -> Tensor:
-        """As `decode`, from unscaled latents and without the clamp: what training sees."""
+        """`decode` of unscaled latents and without the clamp, for training."""
         return self.decoder(raw).float()
 
 
@@ -96,8 +101,8 @@ def vae_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """L1 + 2 x L2 + edge loss + a small KL to the unit Gaussian.
 
-    The edge loss compares horizontal and vertical differences, which keeps ink lines sharp; the KL (1e-3 of its mean over
-    latent cells) keeps the latents smooth enough for a flow model to learn.
+    The edge loss compares horizontal and vertical differences, which keeps ink lines sharp; the KL (1e-3 of
+    its mean over latent cells) keeps the latents smooth enough for a flow model to learn.
 
     Args:
         pixels, decoded: [B, 3, H, W] in [-1, 1].
@@ -107,20 +112,26 @@ def vae_loss(
         Scalar loss, and `{"mse": mean squared error}` for the PSNR curve.
     """
     kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+
     error = decoded - pixels
     mse = error.square().mean()
-    return error.abs().mean() + 2 * mse + _edges(error) + 1e-3 * kl, {"mse": mse.item()}
+    loss = error.abs().mean() + 2 * mse + _edges(error) + 1e-3 * kl
+    return loss, {"mse": mse.item()}
 
 
 def sharp_loss(pixels: Tensor, decoded: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """10 x L2 + half the L1 and edge losses, for a decoder alone: mostly what PSNR counts. Same arguments as `vae_loss`."""
+    """10 x L2 + half the L1 and edge losses, for training a decoder alone: dominated by what PSNR measures.
+
+    Arguments and result as in `vae_loss`.
+    """
     error = decoded - pixels
     mse = error.square().mean()
-    return 10 * mse + 0.5 * (error.abs().mean() + _edges(error)), {"mse": mse.item()}
+    loss = 10 * mse + 0.5 * (error.abs().mean() + _edges(error))
+    return loss, {"mse": mse.item()}
 
 
 def _edges(error: Tensor) -> Tensor:
-    """Mean error of the differences between neighbouring pixels, down and across."""
-    return (error[..., 1:, :] - error[..., :-1, :]).abs().mean() + (
-        error[..., 1:] - error[..., :-1]
-    ).abs().mean()
+    """Mean absolute error of the vertical and horizontal differences between neighbouring pixels."""
+    vertical = error[..., 1:, :] - error[..., :-1, :]
+    horizontal = error[..., 1:] - error[..., :-1]
+    return vertical.abs().mean() + horizontal.abs().mean()

@@ -6,9 +6,9 @@ from factories_model import BASE, disturb
 from transformers import DynamicCache
 
 from unichar.model.lora import LoraSettings, add_adapters
-from unichar.model.nano import writing
-from unichar.model.nano.model import load_nano
-from unichar.model.nano.writing import Desk, check_context, write
+from unichar.model.nano import decoding
+from unichar.model.nano.decoding import SlotCache, check_context, decode
+from unichar.model.nano.loading import load_nano
 from unichar.model.protocol import Turn
 
 TEXTS = (
@@ -30,7 +30,7 @@ def tuned():
 
 
 def prompts_of(model):
-    return [model._opened([Turn(role="user", text=text)]) for text in TEXTS]
+    return [model._embed_prompt([Turn(role="user", text=text)]) for text in TEXTS]
 
 
 def greedy(logits):
@@ -49,7 +49,7 @@ def alone(tuned):
 @pytest.mark.parametrize("rows", [2, 16])
 def test_a_reply_has_the_same_words_in_any_company(tuned, alone, monkeypatch, rows):
     """Two rows for five conversations of different lengths: rows are refilled and moved."""
-    monkeypatch.setattr(writing, "ROWS", rows)
+    monkeypatch.setattr(decoding, "SLOTS", rows)
     conversations = [[Turn(role="user", text=text)] for text in TEXTS[::-1]]
     assert tuned.reply(conversations, max_tokens=6, temperature=1.0, seed=3) == alone[::-1]
 
@@ -64,7 +64,9 @@ def test_company_does_not_change_a_bit(model):
         def listen(place):
             return lambda logits: heard[place].append(logits) or greedy(logits)
 
-        write(model._llama(), chosen, [listen(place) for place in range(len(chosen))], max_tokens=12, stop=-1)
+        decode(
+            model._llama(), chosen, [listen(place) for place in range(len(chosen))], max_tokens=12, stop=-1
+        )
         return [torch.stack(rows) for rows in heard]
 
     together = logits_of(prompts)
@@ -81,7 +83,7 @@ def test_what_is_kept_changes_nothing(tuned):
         kept.append(logits)
         return greedy(logits)
 
-    (tokens,) = write(llama, [prompt], [keep], max_tokens=6, stop=-1)
+    (tokens,) = decode(llama, [prompt], [keep], max_tokens=6, stop=-1)
     for count, logits in enumerate(kept):
         words = llama.get_input_embeddings()(torch.tensor(tokens[:count], dtype=torch.long))
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
@@ -93,17 +95,17 @@ def test_what_is_kept_changes_nothing(tuned):
 
 
 def test_ends_differ_and_rows_go_to_those_who_wait(model, monkeypatch):
-    monkeypatch.setattr(writing, "ROWS", 2)
+    monkeypatch.setattr(decoding, "SLOTS", 2)
     script = [[5, 6, 0], [7, 0], [0], [8, 9, 10, 11], [12, 0]]
     lines = [iter(line) for line in script]
     choices = [(lambda logits, line=line: next(line)) for line in lines]
-    written = write(model._llama(), prompts_of(model), choices, max_tokens=4, stop=0)
+    written = decode(model._llama(), prompts_of(model), choices, max_tokens=4, stop=0)
     assert written == [[5, 6], [7], [], [8, 9, 10, 11], [12]]
 
 
 def test_nothing_to_write(model):
-    assert write(model._llama(), [], [], max_tokens=5, stop=0) == []
-    assert write(model._llama(), prompts_of(model)[:2], [greedy, greedy], max_tokens=0, stop=0) == [[], []]
+    assert decode(model._llama(), [], [], max_tokens=5, stop=0) == []
+    assert decode(model._llama(), prompts_of(model)[:2], [greedy, greedy], max_tokens=0, stop=0) == [[], []]
 
 
 def test_a_conversation_over_the_context_is_one_message(model):
@@ -127,15 +129,15 @@ def test_nan_is_said_and_not_spoken():
 def test_a_desk_keeps_what_the_backbone_would_keep(model):
     """Its layers are the backbone's: after a token, keys and values equal those of the backbone's own cache."""
     llama, prompt = model._llama(), prompts_of(model)[0]
-    desk, cache = Desk(llama, rows=2, places=len(prompt) + 1), DynamicCache()
-    desk.read(0, prompt)
-    desk.write([17])
+    slots, cache = SlotCache(llama, slots=2, positions=len(prompt) + 1), DynamicCache()
+    slots.prefill(0, prompt)
+    slots.step([17])
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         llama.model(inputs_embeds=prompt[None], past_key_values=cache, use_cache=True)
         llama.model(input_ids=torch.tensor([[17]]), past_key_values=cache, use_cache=True)
     for index, layer in enumerate(cache.layers):
         for ours, theirs in (
-            (desk.keys[index][:3], layer.keys[0]),
-            (desk.values[index][:3], layer.values[0]),
+            (slots.keys[index][:3], layer.keys[0]),
+            (slots.values[index][:3], layer.values[0]),
         ):
             assert (ours - theirs).abs().max() <= 0.05 * theirs.abs().max()
