@@ -51,6 +51,8 @@ def train_toy(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if pause and not index:
+            print("first step", flush=True)
         time.sleep(pause)
         return {"loss": loss.item(), "first": x[0, 0].item()}
 

@@ -122,7 +122,7 @@ def test_merging_changes_nothing_in_the_model(tuned, merged):
 
 @pytest.mark.parametrize(
     ("out", "character", "words"),
-    [("deep/bramble", "bramble", "is there already"), ("new", "nobody", "nobody has no sft_checkpoint yet")],
+    [("deep/bramble", "bramble", "is there already"), ("new", "nobody", "nobody was never trained")],
 )
 def test_what_can_not_be_is_said(home, merged, monkeypatch, capsys, out, character, words):
     monkeypatch.setenv("UNICHAR_HOME", str(home))

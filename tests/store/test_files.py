@@ -1,13 +1,15 @@
-"""Files that are whole or absent, and locks that a kill frees."""
+"""Files that are complete or absent, and locks that a kill frees."""
 
+import logging
+import re
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from unichar.store import files
 from unichar.store.files import HashMemory, is_locked, json_bytes, list_files, locked, write_atomic
 
 HOLDER = """
@@ -17,6 +19,17 @@ from unichar.store.files import locked
 with locked(Path(sys.argv[1]), waiting="waiting"):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
+"""
+
+
+COUNTER = """
+import sys
+from pathlib import Path
+from unichar.store.files import locked
+counter = Path(sys.argv[2])
+for _ in range(20):
+    with locked(Path(sys.argv[1]), waiting="waiting"):
+        counter.write_text(str(int(counter.read_text()) + 1))
 """
 
 
@@ -69,24 +82,44 @@ def test_many_may_remember_checksums_at_once(tmp_path: Path) -> None:
     assert first == [memory.sha256(path) for path in paths] and len(set(first)) == 8
 
 
-def test_a_second_process_waits_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_second_process_says_at_once_what_it_waits_for_and_repeats_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_REMINDER_SECONDS", 0.3)
+    caplog.set_level(logging.INFO, logger="unichar")
     path = tmp_path / "lock"
-    process = hold(path, 0.5)
+    process = hold(path, 1.0)
     assert is_locked(path)
-    began = time.monotonic()
+
     with locked(path, waiting="another is running: waiting"):
-        assert time.monotonic() - began > 0.1
-    assert "another is running: waiting" in capsys.readouterr().out
-    process.wait()
+        assert process.wait() == 0
+
+    first, *reminders = caplog.messages
+    assert first == "another is running: waiting"
+    assert reminders and all(re.fullmatch(rf"{first} \(\d+ s so far\)", words) for words in reminders)
     assert not path.exists() and not is_locked(path)
 
 
-def test_a_killed_process_holds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_killed_process_holds_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="unichar")
     path = tmp_path / "lock"
     process = hold(path, 60)
     process.kill()
     process.wait()
+
     assert path.exists() and not is_locked(path)
     with locked(path, waiting="waiting"):
         pass
-    assert capsys.readouterr().out == ""
+    assert caplog.messages == []
+
+
+def test_only_one_of_many_processes_holds_the_lock(tmp_path: Path) -> None:
+    """Each adds one to a number in a file: a lost update would show two holders at once."""
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    command = [sys.executable, "-c", COUNTER, str(tmp_path / "lock"), str(counter)]
+
+    processes = [subprocess.Popen(command) for _ in range(4)]
+
+    assert [process.wait() for process in processes] == [0] * 4
+    assert counter.read_text() == "80"

@@ -1,4 +1,4 @@
-"""Two machines and one S3: what one publishes the other reads, whole and checked, whatever was interrupted in between."""
+"""Two machines and one S3: one reads what the other published, whole and checked, after any interruption."""
 
 import json
 from collections.abc import Iterator

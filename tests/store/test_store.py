@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all, whatever happens to the process or the disk, and a reader notices damage."""
+"""Outputs appear complete or not at all, whatever fails, and a reader notices damage."""
 
 import multiprocessing
 import resource

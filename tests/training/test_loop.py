@@ -1,15 +1,20 @@
 """The loop under real kills: what comes out is what an uninterrupted run gives, to the last bit."""
 
+import logging
 import random
+import re
 import signal
 import subprocess
+import sys
+import time
 
 import pytest
 import torch
 from factories_training import TOTAL, make_net, make_state, saved_step, start_python, train_toy, wait_for_step
 
+from unichar.training import loop
 from unichar.training.curves import read_curve
-from unichar.training.loop import STOPPED, run_loop
+from unichar.training.loop import STOPPED, _duration, run_loop
 from unichar.training.state import load_tensors
 
 
@@ -18,6 +23,14 @@ def straight(tmp_path_factory):
     """(folder, net) of a run nobody disturbed."""
     folder = tmp_path_factory.mktemp("straight")
     return folder, train_toy(folder)
+
+
+def wait_for_line(process, words: str) -> None:
+    """Read what the process prints up to this line."""
+    for line in process.stdout:
+        if line.strip() == words:
+            return
+    raise AssertionError(f"the process ended without {words!r}")
 
 
 def start(folder) -> subprocess.Popen[str]:
@@ -75,6 +88,52 @@ def test_saves_keep_to_their_pace_but_a_stop_saves_at_once(tmp_path):
     assert saved_step(state.path) == 5
 
 
+def test_a_stop_says_that_it_saved_and_leaves(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="unichar")
+    _, state = make_state(tmp_path, make_net())
+
+    def step(index: int) -> dict[str, float]:
+        signal.raise_signal(signal.SIGTERM)
+        return {"loss": 1.0}
+
+    with pytest.raises(SystemExit):
+        run_loop("toy", step, total=9, state=state)
+    assert caplog.messages[-1] == "toy: saved step 1 of 9, leaving"
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_step_that_takes_too_long_is_left_with_the_state_before_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_PATIENCE_SECONDS", 0.2)
+    net = make_net()
+    _, state = make_state(tmp_path, net)
+
+    def step(index: int) -> dict[str, float]:
+        net[2].bias.data.fill_(index + 1)
+        if index == 2:
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(60)
+        return {"loss": 1.0}
+
+    with pytest.raises(SystemExit) as stopped:
+        run_loop("toy", step, total=9, state=state, save_seconds=0)
+    assert stopped.value.code == STOPPED
+    assert saved_step(state.path) == 2
+    assert load_tensors(state.path)[0]["net.2.bias"].item() == 2
+
+
+def test_a_second_sigterm_ends_the_process_at_once(tmp_path):
+    process = start_python(
+        "from pathlib import Path; from factories_training import train_toy; "
+        f"train_toy(Path({str(tmp_path)!r}), pause=60)"
+    )
+    wait_for_line(process, "first step")
+    process.send_signal(signal.SIGTERM)
+    wait_for_line(process, "asked to stop: finishing this step, then saving")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == -signal.SIGTERM
+    assert not (tmp_path / "state.safetensors").exists()
+
+
 def test_a_finished_run_is_not_run_again(straight, tmp_path):
     _, state = make_state(tmp_path, make_net())
     state.save(TOTAL)
@@ -100,12 +159,36 @@ def test_sigterm_means_what_it_meant_before_once_the_loop_is_over(tmp_path, ends
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_progress_goes_to_stderr_as_plain_lines(straight, tmp_path, capsys):
+def test_progress_is_logged_as_plain_lines(straight, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="unichar")
     train_toy(tmp_path)
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.splitlines()[-1].startswith(f"toy {TOTAL}/{TOTAL}, 0 s left: loss ")
-    assert "\r" not in printed.err
+    assert caplog.messages[0] == f"toy: starts, {TOTAL} steps"
+    assert re.fullmatch(rf"toy: 1/{TOTAL}, \d+ (s|min|h) left: loss \S+ first \S+", caplog.messages[1])
+    assert caplog.messages[-1].startswith(f"toy: {TOTAL}/{TOTAL}, 0 s left: loss ")
+
+
+def test_a_resumed_run_says_where_it_goes_on(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="unichar")
+    _, state = make_state(tmp_path, make_net())
+    state.save(7)
+    train_toy(tmp_path)
+    assert caplog.messages[0] == f"toy: goes on from step 7 of {TOTAL}"
+
+
+def test_a_terminal_gets_a_bar_with_the_time_that_is_left(tmp_path, capsys, caplog, monkeypatch):
+    caplog.set_level(logging.INFO, logger="unichar")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    _, state = make_state(tmp_path, make_net())
+    run_loop("toy", lambda index: {"loss": 1.0}, total=3, state=state)
+    assert "toy: 100%" in capsys.readouterr().err
+    assert caplog.messages == ["toy: starts, 3 steps"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "0 s"), (89, "89 s"), (90, "2 min"), (3000, "50 min"), (7200, "2.0 h")]
+)
+def test_durations_are_readable(seconds, words):
+    assert _duration(seconds) == words
 
 
 def test_a_learner_that_has_had_enough_ends_early_and_stays_ended(tmp_path):
@@ -145,7 +228,8 @@ def test_a_number_that_only_some_steps_have_is_averaged_over_those(tmp_path):
     ]
 
 
-def test_a_report_may_add_what_depends_on_the_clock(tmp_path, capsys):
+def test_a_report_may_add_what_depends_on_the_clock(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="unichar")
     _, state = make_state(tmp_path, make_net())
 
     def report(index: int, means: dict[str, float]) -> dict[str, float]:
@@ -162,4 +246,4 @@ def test_a_report_may_add_what_depends_on_the_clock(tmp_path, capsys):
     assert read_curve(tmp_path / "curve.jsonl") == [
         {"step": 1, "loss": 1.0, "loss_of_part": 2.0, "speed": 10.0}
     ]
-    assert capsys.readouterr().err.splitlines()[-1] == "toy 2/2, 0 s left: loss 1"
+    assert caplog.messages[-1] == "toy: 2/2, 0 s left: loss 1"

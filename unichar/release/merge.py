@@ -1,23 +1,26 @@
-"""Write a character as one model without adapters, for whoever wants no peft.
+"""Write a character as one model without adapters, for programs that do not use peft.
 
-    python -m unichar merge --character mochi --out mochi
+    unichar merge --character mochi --out mochi-merged
 
-Takes the promoted checkpoint, as `talk` does; `--checkpoint current` takes the newest. The folder says in its README what
-is in it. Not in the paper, which tunes all weights and has nothing to merge.
+Takes the promoted checkpoint, as `talk` does; `--checkpoint current` takes the newest. The folder's README
+says what is in it. Not in the paper, which tunes all weights and has nothing to merge.
 """
 
+import logging
 import shutil
 import tempfile
 from pathlib import Path
 
+from unichar.errors import UserError
 from unichar.model.load import load_model
 from unichar.release.checkpoint import Which, find_checkpoint
 from unichar.store.files import sync_tree, write_atomic
 from unichar.store.store import Store
 
+_LOG = logging.getLogger(__name__)
 _README = """# {character}, merged
 
-A character's adapters added to the weights of their base model (`{model}`), so that nothing else has to be loaded.
+A character's adapters added to the weights of their base model (`{model}`): nothing else has to be loaded.
 Made from the {noun} `{fingerprint}`. The whole model is read by `unichar.model.load.load_model(folder)`.
 
 {parts}
@@ -27,25 +30,28 @@ _PARTS = {
     "nano": """| file | what |
 |---|---|
 | `base.safetensors` | the nano base with the merged generation expert; draws the character |
-| `backbone/` | the text backbone with the character's voice; `transformers` reads it: `AutoModelForCausalLM.from_pretrained` |
+| `backbone/` | the text backbone with the character's adapters, for `AutoModelForCausalLM.from_pretrained` |
 
-Prompts for pictures are read by SmolLM2-135M-Instruct without the voice, so drawing needs that model as well; talking does not.
+Prompts for pictures are read by SmolLM2-135M-Instruct without these adapters, so drawing needs that model as
+well; talking does not.
 """,
     "bagel": "The files have the names and the form of BAGEL-7B-MoT's own.\n",
 }
 
 
-def main(character: str, out: Path, *, which: Which = "promoted") -> Path:
-    """Merge a checkpoint of the character into `out`, which appears whole or not at all; returns it.
+def merge(character: str, out: Path, *, which: Which = "promoted") -> Path:
+    """Merge a checkpoint of the character into the new folder `out` and return it; after an error nothing is
+    left.
 
     Raises:
-        MissingOutput: The character was never trained.
-        ValueError: `out` is there already.
+        MissingOutput: The character was never trained, or never promoted.
+        UserError: `out` exists already.
     """
     if out.exists():
-        raise ValueError(f"{out} is there already: name a folder that is not, or remove it first")
+        raise UserError(f"{out} is there already: name a folder that is not, or remove it first")
+
     checkpoint = find_checkpoint(Store.from_env(), character, which)
-    print(f"merging the {checkpoint}", flush=True)
+    _LOG.info("merging the %s", checkpoint)
     model = load_model(checkpoint.base, checkpoint.adapters)
 
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +67,8 @@ def main(character: str, out: Path, *, which: Which = "promoted") -> Path:
         )
         write_atomic(part / "README.md", readme.encode())
         sync_tree(part)
-        part.chmod(0o755)  # mkdtemp gives 0700
+        # mkdtemp creates with mode 0700, but the model is for others, too.
+        part.chmod(0o755)
         part.rename(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)

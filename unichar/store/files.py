@@ -1,54 +1,74 @@
-"""Files on disk that are whole or absent: atomic writes, flushed folders, checksums that are remembered, locks.
+"""Files on disk that are complete or absent: atomic writes, flushed folders, remembered checksums, locks
+between processes.
 
-Used by the store and by whoever writes a file that somebody else reads. No torch, standard library only.
+Used by the store and by every module that writes a file which another process reads. No torch.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
+
+from unichar.errors import UserError
+
+_LOG = logging.getLogger(__name__)
+_POLL_SECONDS = 0.2
+_REMINDER_SECONDS = 30.0
+
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part, even across a power cut."""
+    """Write a file so that a reader sees the old content or the new, never a part of it, even across a power
+    cut.
+    """
     with replacing(path) as file:
         file.write(data)
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write piece by piece that takes the place of `path` at the end, whole and flushed to the disk, or not at all."""
+    """Open a temporary file for writing; at the end it is flushed to disk and renamed to `path`.
+
+    After an error it is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".tmp-{path.name}-")
-    part = Path(name)
+    temporary = Path(name)
+
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.chmod(0o644)  # mkstemp gives 0600; outputs are for the whole team
-        part.replace(path)
+        # mkstemp creates with mode 0600, but outputs are for the whole team.
+        temporary.chmod(0o644)
+        temporary.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+    # A rename survives a power cut only once the folder that holds the name is flushed too.
     sync_folder(path.parent)
 
 
 def json_bytes(value: Any) -> bytes:
-    """Readable JSON with sorted keys and a last newline: the same value gives the same bytes.
+    """Indented JSON with sorted keys and a final newline; equal values give equal bytes.
 
     Raises:
-        ValueError: A number is NaN or infinite, which is no JSON.
+        ValueError: A number is NaN or infinite, which JSON cannot express.
     """
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's list of names to the disk, so that a rename in it survives a power cut."""
+    """Flush a folder's list of names to disk, so that a rename in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -57,28 +77,30 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Flush every file and folder below `folder`, and itself.
+    """Flush `folder` and every file and folder below it to disk.
 
     Raises:
-        ValueError: Something in it is neither a file nor a folder.
+        UserError: The folder holds something that is neither a file nor a folder.
     """
     for path in list_files(folder):
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    for path in [*(path for path in folder.rglob("*") if path.is_dir()), folder]:
+
+    folders = [path for path in folder.rglob("*") if path.is_dir()]
+    for path in [*folders, folder]:
         sync_folder(path)
 
 
 def list_files(folder: Path) -> list[Path]:
-    """Every file below `folder`, sorted by its path inside it.
+    """Every file below `folder`, sorted by its path relative to `folder`.
 
     Raises:
-        ValueError: Something is neither a file nor a folder; a link would point elsewhere on another machine.
+        UserError: Something is neither a file nor a folder. A link would point elsewhere on another machine.
     """
     found = []
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise ValueError(
+            raise UserError(
                 f"{path} is a link or a special file; an output holds plain files only: write a copy instead"
             )
         if path.is_file():
@@ -86,21 +108,16 @@ def list_files(folder: Path) -> list[Path]:
     return found
 
 
-def sha256_bytes(data: bytes) -> str:
-    """64 hex digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def sha256_file(path: Path) -> str:
-    """64 hex digits of a file's content, read in pieces."""
+    """64 hex digits of a file's content, read in chunks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class HashMemory:
-    """Remembers checksums by (path, size, time of change), so that large files are read once.
+    """Checksums remembered by (path, size, modification time), so that large files are read once.
 
-    A file changed without a change of size and time is not noticed; `doctor` reads everything again.
+    A change that keeps size and modification time goes unnoticed; `unichar doctor` reads every file again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,8 +129,11 @@ class HashMemory:
         known = self._read().get(key)
         if known and known[:2] == [stat.st_size, stat.st_mtime_ns]:
             return known[2]
+
         digest = sha256_file(path)
-        # Read again: another process may have added its own meanwhile. What is lost in a race is only computed again.
+
+        # Read again: another process may have added entries meanwhile. An entry lost in a race is only
+        # computed again.
         remembered = {name: entry for name, entry in self._read().items() if Path(name).exists()}
         write_atomic(self.path, json_bytes(remembered | {key: [stat.st_size, stat.st_mtime_ns, digest]}))
         return digest
@@ -124,38 +144,48 @@ class HashMemory:
 
 @contextlib.contextmanager
 def locked(path: Path, *, waiting: str) -> Iterator[None]:
-    """Hold an exclusive lock on `path` (made and removed here). A killed holder's lock is free at once.
+    """Hold an exclusive lock on the file `path`, which is created and removed here.
 
-    `waiting` is printed once when another process holds it. The file can be removed between our opening and our locking it,
-    then the lock would be on a file nobody else sees, so the loop checks that both are still the same.
+    The kernel owns the lock, so a killed holder frees it at once. A process that finds the lock taken logs
+    `waiting` at INFO, and repeats it every 30 seconds together with how long it has waited.
+
+    Args:
+        path: Lock file; its folder is created.
+        waiting: What is waited for, as "another sft of mochi is running: waiting".
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, poll_interval=_POLL_SECONDS)
+    began = time.monotonic()
+
+    # The first try returns at once, so that a process which has to wait says so before it waits.
+    timeout = 0.0
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(waiting, flush=True)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+            lock.acquire(timeout=timeout)
             break
-        os.close(descriptor)
+        except Timeout:
+            so_far = f" ({time.monotonic() - began:.0f} s so far)" if timeout else ""
+            _LOG.info("%s%s", waiting, so_far)
+            timeout = _REMINDER_SECONDS
+
     try:
         yield
     finally:
+        # Removed before it is released: a process that has opened the old file finds that its name is gone
+        # and opens it anew.
         path.unlink(missing_ok=True)
-        os.close(descriptor)
+        lock.release()
 
 
 def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock on `path`."""
     if not path.exists():
         return False
-    descriptor = os.open(path, os.O_RDWR)
+
+    lock = FileLock(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire(blocking=False)
+    except Timeout:
         return True
-    finally:
-        os.close(descriptor)
+    lock.release()
     return False

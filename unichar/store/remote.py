@@ -1,12 +1,13 @@
-"""The same outputs on S3 (or any store that speaks it and has conditional writes), for teams with more than one machine.
+"""Copies of outputs on S3, or any compatible store with conditional writes, for more than one machine.
 
-    <prefix>/<character>/<n>_<noun>/<fingerprint>/manifest.json          the commit point, written only where there is none
-    <prefix>/<character>/<n>_<noun>/<fingerprint>/<sha256>/<file>        the files; their place holds their own checksum
-    <prefix>/<character>/<n>_<noun>/CURRENT.json                         the pointer, moved by compare-and-swap
+    <prefix>/<character>/<n>_<noun>/<fingerprint>/manifest.json     the commit point, never overwritten
+    <prefix>/<character>/<n>_<noun>/<fingerprint>/<sha256>/<file>   the files, each under its own checksum
+    <prefix>/<character>/<n>_<noun>/CURRENT.json                    the pointer, moved by compare-and-swap
 
-Files lie under their checksum, so two machines that train the same fingerprint never overwrite each other's weights, and an
-interrupted upload goes on where it stopped. A folder without a manifest does not exist for readers. Every file is checked
-after download. The endpoint and the credentials come from the usual AWS variables and are never printed.
+Since files lie under their checksum, two machines that train the same fingerprint never overwrite each
+other's weights, and an interrupted upload resumes where it stopped. A folder without a manifest does not
+exist for readers. Every file is checked after download. The endpoint and the credentials come from the usual
+AWS variables and are never printed.
 """
 
 import json
@@ -17,17 +18,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from unichar.errors import UserError
 from unichar.store.files import json_bytes, sha256_file
 
 T = TypeVar("T")
-_TAKEN = ("PreconditionFailed", "412")
+_CONDITION_FAILED = ("PreconditionFailed", "412")
 _BUSY = ("ConditionalRequestConflict", "409")
 _ABSENT = ("NoSuchKey", "404", "NotFound")
+_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound")
+_WRONG_CREDENTIALS = ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken")
+_UNREACHABLE = (
+    "EndpointConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ConnectionClosedError",
+    "ProxyConnectionError",
+)
 _TRIES = 5
 
 
-class RemoteError(ValueError):
-    """S3 refused, is not there, or holds something damaged."""
+class RemoteError(UserError):
+    """S3 refused, cannot be reached, or holds something damaged."""
+
+    exit_code = 1
 
 
 class Remote:
@@ -36,13 +49,14 @@ class Remote:
     Example: `Remote("s3://team-models/unichar")`
 
     Raises:
-        ValueError: The address is not `s3://bucket` or `s3://bucket/prefix`.
+        UserError: The address is not `s3://bucket` or `s3://bucket/prefix`.
     """
 
     def __init__(self, address: str) -> None:
         match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9._=-]+)*)/?", address)
-        if not match:  # not repeated in the message: it may hold a password
-            raise ValueError(
+        if not match:
+            # The message does not repeat the address, which may hold a password.
+            raise UserError(
                 "UNICHAR_STORE must read s3://bucket or s3://bucket/prefix, as s3://team-models/unichar"
             )
         self.bucket = match.group(1)
@@ -50,53 +64,67 @@ class Remote:
 
     @cached_property
     def _client(self) -> Any:
-        import boto3  # 0.3 s, and only teams with S3 need it
+        # Imported here because it takes 0.3 s and only teams with S3 need it.
+        import boto3
         from botocore.config import Config
 
         retries: Any = {"mode": "standard", "max_attempts": 5}
         return boto3.client("s3", config=Config(retries=retries, connect_timeout=5, read_timeout=60))
 
     def manifest(self, where: str) -> bytes | None:
-        """The manifest of `<character>/<n>_<noun>/<fingerprint>`, None if it was never committed."""
+        """The manifest of `<character>/<n>_<noun>/<fingerprint>`; None if it was never committed."""
         found = self._get(f"{where}/manifest.json")
         return found[0] if found else None
 
     def upload(self, folder: Path, where: str, *, force: bool = False) -> bool:
-        """Copy a published local folder; False when another machine committed other files under this fingerprint first.
+        """Copy a published local folder to S3.
 
-        `force` replaces what another committed.
+        Args:
+            folder: The local output.
+            where: `<character>/<n>_<noun>/<fingerprint>`.
+            force: Replace what another machine has committed.
+
+        Returns:
+            False when another machine has committed other files under this fingerprint first.
         """
         ours = (folder / "manifest.json").read_bytes()
         theirs = self._get(f"{where}/manifest.json")
         if theirs and (theirs[0] == ours or not force):
             return theirs[0] == ours
+
         for entry in json.loads(ours)["files"]:
-            self._put_file(folder / entry["path"], _place(where, entry), entry)
+            self._put_file(folder / entry["path"], _file_key(where, entry), entry)
+
         if self._put(f"{where}/manifest.json", ours, replaces=theirs[1] if theirs else None):
             return True
+        # Another machine was faster; it may have committed the same bytes.
         return self.manifest(where) == ours
 
     def download(self, where: str, folder: Path) -> None:
         """Copy a committed output into an empty local folder, its manifest last.
 
         Raises:
-            RemoteError: It is not there, or a file is not what the manifest says.
+            RemoteError: It was never committed, or a file is not the one that the manifest names.
         """
         manifest = self.manifest(where)
         if manifest is None:
             raise RemoteError(f"{self._name(where)} has no manifest: it was never published, or deleted")
+
         for entry in self._parse(where, manifest)["files"]:
             path = folder / entry["path"]
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise RemoteError(
-                    f"{self._name(where)} names a file outside its folder ({entry['path']!r}); do not trust it"
+                    f"{self._name(where)} names a file outside its folder ({entry['path']!r}); "
+                    "do not trust it"
                 )
+
             path.parent.mkdir(parents=True, exist_ok=True)
-            key = _place(where, entry)
+            key = _file_key(where, entry)
             self._get_file(key, path)
             if sha256_file(path) != entry["sha256"]:
                 raise RemoteError(
-                    f"{self._name(key)} is damaged (its sha256 is not the published one); publish it with --force"
+                    f"{self._name(key)} is damaged (its sha256 is not the published one); "
+                    "publish it with --force"
                 )
         (folder / "manifest.json").write_bytes(manifest)
 
@@ -106,21 +134,25 @@ class Remote:
         return self._parse(where, found[0]) if found else None
 
     def write_pointer(self, where: str, pointer: dict[str, Any]) -> None:
-        """Move a pointer by compare-and-swap: who is overtaken reads again and moves it from there.
+        """Move a pointer by compare-and-swap; when another machine moves it meanwhile, try again from there.
 
         Raises:
-            RemoteError: Others moved it each time we tried.
+            RemoteError: Others moved it at every try.
         """
         data = json_bytes(pointer)
         for _ in range(_TRIES):
             found = self._get(where)
-            if (found and found[0] == data) or self._put(where, data, replaces=found[1] if found else None):
+            if found and found[0] == data:
+                return
+            if self._put(where, data, replaces=found[1] if found else None):
                 return
         raise RemoteError(
             f"{self._name(where)} was moved by others {_TRIES} times while we moved it: run the stage again"
         )
 
     def _put_file(self, path: Path, where: str, entry: dict[str, Any]) -> None:
+        """Upload a file unless S3 has it already with this size and checksum."""
+
         def is_there() -> bool:
             head = self._client.head_object(Bucket=self.bucket, Key=self._key(where))
             return (
@@ -138,7 +170,7 @@ class Remote:
         self._ask(where, lambda: self._client.download_file(self.bucket, self._key(where), str(path)))
 
     def _get(self, where: str) -> tuple[bytes, str] | None:
-        """(content, ETag) of a small object, None if it is not there."""
+        """(content, ETag) of a small object; None if it does not exist."""
 
         def get() -> tuple[bytes, str] | None:
             answer = self._client.get_object(Bucket=self.bucket, Key=self._key(where))
@@ -147,7 +179,9 @@ class Remote:
         return self._ask(where, get, absent=lambda: None)
 
     def _put(self, where: str, data: bytes, *, replaces: str | None) -> bool:
-        """Write a small object where there is none, or where it still has the ETag `replaces`; False when it has not."""
+        """Write a small object if there is none, or if it still has the ETag `replaces`; whether it was
+        written.
+        """
         condition = {"IfMatch": replaces} if replaces else {"IfNoneMatch": "*"}
 
         def put() -> bool:
@@ -164,7 +198,14 @@ class Remote:
         absent: Callable[[], T] | None = None,
         taken: Callable[[], T] | None = None,
     ) -> T:
-        """What `call` returns, or what `absent` / `taken` give when S3 says so; any other refusal is a RemoteError."""
+        """Call S3 and translate its refusals.
+
+        Returns: What `call` returns; what `absent` returns if the object does not exist; what `taken` returns
+            if the condition of a write does not hold.
+
+        Raises:
+            RemoteError: Any other refusal, or S3 was busy at every try.
+        """
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -175,15 +216,13 @@ class Remote:
                 code = error.response["Error"]["Code"]
                 if absent and code in _ABSENT:
                     return absent()
-                if taken and code in _TAKEN:
+                if taken and code in _CONDITION_FAILED:
                     return taken()
                 if code not in _BUSY:
                     raise RemoteError(f"{self._name(where)}: {_explain(code)}") from None
                 time.sleep(0.1 * 2**attempt)
-            except (
-                BotoCoreError,
-                Boto3Error,
-            ) as error:  # named only: the text of some holds the endpoint with its password
+            except (BotoCoreError, Boto3Error) as error:
+                # Only the error's name: the text of some holds the endpoint with its password.
                 raise RemoteError(f"{self._name(where)}: {_explain(type(error).__name__)}") from None
         raise RemoteError(f"{self._name(where)}: S3 was busy {_TRIES} times; run the stage again")
 
@@ -200,27 +239,28 @@ class Remote:
         return f"s3://{self.bucket}/{self._key(where)}"
 
 
-def _place(where: str, entry: dict[str, Any]) -> str:
+def _file_key(where: str, entry: dict[str, Any]) -> str:
     return f"{where}/{entry['sha256']}/{Path(entry['path']).name}"
 
 
 def _explain(code: str) -> str:
-    if code in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"):
+    """What a code of S3 or the name of a botocore error means, and how to mend it."""
+    if code in _NO_CREDENTIALS:
         return (
             f"no credentials for S3 ({code}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         )
-    if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"):
-        return f"S3 refused these credentials ({code}): they need GetObject, PutObject and ListBucket on this address"
-    if code in ("NoSuchBucket",):
+    if code in _WRONG_CREDENTIALS:
+        return (
+            f"S3 refused these credentials ({code}): they need GetObject, PutObject and ListBucket "
+            "on this address"
+        )
+    if code == "NoSuchBucket":
         return "there is no such bucket: make it, or correct UNICHAR_STORE"
     if code in ("NotImplemented", "501"):
-        return "this store has no conditional writes, which publishing needs: use one that has, or unset UNICHAR_STORE"
-    if code in (
-        "EndpointConnectionError",
-        "ConnectTimeoutError",
-        "ReadTimeoutError",
-        "ConnectionClosedError",
-        "ProxyConnectionError",
-    ):
+        return (
+            "this store has no conditional writes, which publishing needs: use one that has, "
+            "or unset UNICHAR_STORE"
+        )
+    if code in _UNREACHABLE:
         return f"S3 can not be reached ({code}): check the network and AWS_ENDPOINT_URL_S3"
     return f"S3 refused ({code})"

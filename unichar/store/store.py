@@ -1,17 +1,19 @@
-"""Where every output lies and how it appears. Nobody else builds a path under `runs/`.
+"""Where every output lies and how it is published. No other module builds a path under `runs/`.
 
-    runs/<character>/<n>_<noun>/<fingerprint>/   config.json, summary.json, the product, manifest.json (written last)
+    runs/<character>/<n>_<noun>/<fingerprint>/   config.json, summary.json, the product, manifest.json
     runs/<character>/<n>_<noun>/CURRENT.json     which of them is in use
-    runs/<character>/CHAMPION.json               which release passed its gate last
+    runs/<character>/CHAMPION.json               which release was promoted last
 
-A folder without `manifest.json` does not exist for readers. Outputs are written beside their place, flushed, and renamed,
-so that a kill at any moment leaves the old output or the new one. With `UNICHAR_STORE=s3://bucket/prefix` every output is
-also kept there (`unichar.store.remote`), and the pointers there are the ones that count. Standard library only, no torch.
+A folder without `manifest.json` does not exist for readers. An output is written to a temporary folder,
+flushed and renamed, so that a kill at any moment leaves the old output or the new one. With
+`UNICHAR_STORE=s3://bucket/prefix` every output is also kept there (`unichar.store.remote`), and the pointers
+there take precedence over the local ones. No torch.
 """
 
 import contextlib
 import dataclasses
 import errno
+import logging
 import os
 import shutil
 import tempfile
@@ -21,19 +23,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from unichar.errors import UserError
 from unichar.stages import stage_of
 from unichar.store.files import HashMemory, json_bytes, sha256_file, sync_folder, write_atomic
 from unichar.store.fingerprint import fingerprint
 from unichar.store.manifest import MANIFEST, BrokenOutput, read_json, write_manifest
 from unichar.store.remote import Remote
 
+_LOG = logging.getLogger(__name__)
 
-class MissingOutput(ValueError):
+
+class MissingOutput(UserError):
     """An output that a stage needs was never made."""
 
+    exit_code = 1
 
-class StoreError(ValueError):
+
+class StoreError(UserError):
     """The disk refused: full, read-only, no permission."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +61,7 @@ class Output:
 
     @property
     def version(self) -> str:
-        """What the next stages see of it: the fingerprint of a trained product, the content of any other."""
+        """What later stages depend on: the fingerprint of a trained product, else the content hash."""
         return self.manifest["version"]
 
 
@@ -62,22 +71,31 @@ class Store:
     Example: `Store.from_env().current("mochi", "interactions").folder / "train.jsonl"`
     """
 
-    def __init__(self, home: Path, data: Path, remote: Remote | None = None) -> None:
+    def __init__(
+        self, home: Path, data: Path, remote: Remote | None = None, *, kits: Path | None = None
+    ) -> None:
         self.home = home
         self.data = data
         self.remote = remote
+        self.kits = kits or home / "kits"
 
     @classmethod
     def from_env(cls) -> "Store":
-        """UNICHAR_HOME (holds `runs/`; the current folder), UNICHAR_DATA (`./data`), UNICHAR_STORE (s3://bucket/prefix or unset).
+        """The store that the environment describes.
+
+        UNICHAR_HOME holds `runs/` and `kits/` (default: the current folder). UNICHAR_KITS is the folder of
+        the users' kits (`<UNICHAR_HOME>/kits`), UNICHAR_DATA the folder of versioned inputs (`./data`),
+        UNICHAR_STORE is `s3://bucket/prefix` or unset.
 
         Raises:
-            ValueError: UNICHAR_STORE is no S3 address.
+            UserError: UNICHAR_STORE is not an S3 address.
         """
         home = Path(os.environ.get("UNICHAR_HOME") or Path.cwd())
         data = Path(os.environ.get("UNICHAR_DATA") or Path.cwd() / "data")
+        kits = Path(os.environ.get("UNICHAR_KITS") or home / "kits")
         address = os.environ.get("UNICHAR_STORE")
-        return cls(home.resolve(), data.resolve(), Remote(address) if address else None)
+        remote = Remote(address) if address else None
+        return cls(home.resolve(), data.resolve(), remote, kits=kits.resolve())
 
     @property
     def runs(self) -> Path:
@@ -89,12 +107,24 @@ class Store:
         """Remembered checksums of large files."""
         return HashMemory(self.runs / ".sha256.json")
 
+    @property
+    def starters(self) -> Path:
+        """`<data>/characters`: kits that are versioned with the repository."""
+        return self.data / "characters"
+
     def kit(self, character: str) -> Path:
-        """The user's folder of a character, which may not exist."""
-        return self.data / "characters" / character
+        """The folder of a character's kit, which may not exist.
+
+        A user's kit comes first: `<kits>/<id>` if it has a kit.yaml, else `<data>/characters/<id>` if that is
+        a folder, else `<kits>/<id>`.
+        """
+        own, starter = self.kits / character, self.starters / character
+        return starter if starter.is_dir() and not (own / "kit.yaml").is_file() else own
 
     def base(self, family: str) -> Path:
-        """The base model of a family: one file for nano; for BAGEL a folder, UNICHAR_BAGEL or `data/models/bagel`."""
+        """The base model of a family: one file for nano; for BAGEL a folder, UNICHAR_BAGEL or
+        `data/models/bagel`.
+        """
         if family == "nano":
             return self.data / "models" / "nano" / "base.safetensors"
         return Path(os.environ.get("UNICHAR_BAGEL") or self.data / "models" / "bagel")
@@ -104,18 +134,19 @@ class Store:
         return self.runs / character / stage_of(noun).folder
 
     def scratch_folder(self, character: str, noun: str, key: str) -> Path:
-        """Where a stage keeps what it resumes from; survives kills, removed after publishing."""
+        """Where a stage keeps what it resumes from; it survives kills and is removed after publishing."""
         return self.stage_folder(character, noun) / f".scratch-{key}"
 
     def lock_file(self, character: str, noun: str, key: str) -> Path:
-        """Held by the process that makes this output."""
+        """Locked by the process that makes this output."""
         return self.stage_folder(character, noun) / f".lock-{key}"
 
     def current(self, character: str, noun: str) -> Output:
-        """The output in use: the one that S3 points to, when there is S3, else the one that CURRENT.json points to.
+        """The output in use: the one that S3 points to, if there is a remote, else the one that CURRENT.json
+        points to.
 
         Raises:
-            MissingOutput: It was never made; the message says which command makes it.
+            MissingOutput: It was never made; the message names the command that makes it.
             BrokenOutput: The manifest is not the published one.
         """
         stage = stage_of(noun)
@@ -124,18 +155,20 @@ class Store:
         if pointer is None or output is None:
             command = f"python -m unichar {stage.verb} --character {character}"
             raise MissingOutput(f"{character} has no {noun} yet: run `{command}` first")
+
         if pointer["manifest_sha256"] == sha256_file(output.folder / MANIFEST):
             return output
         if not self.remote:
             raise BrokenOutput(
-                f"{output.folder / MANIFEST} is not the one that was published; {_again(output)}"
+                f"{output.folder / MANIFEST} is not the one that was published; {_make_again(output)}"
             )
-        return self._fetch(
-            character, noun, output.fingerprint, replace=True
-        )  # replaced on S3 by another machine
+        # Another machine has replaced this output on S3 since it was fetched.
+        return self._fetch(character, noun, output.fingerprint, replace=True)
 
     def find(self, character: str, noun: str, key: str) -> Output | None:
-        """A published output by its fingerprint, fetched from S3 if only that has it; None if nobody has it."""
+        """A published output by its fingerprint, fetched from S3 if it is only there; None if it exists
+        nowhere.
+        """
         if (self.stage_folder(character, noun) / key / MANIFEST).exists():
             return self._open(character, noun, key)
         if self.remote and self.remote.manifest(f"{character}/{stage_of(noun).folder}/{key}"):
@@ -143,24 +176,31 @@ class Store:
         return None
 
     def verify(self, output: Output, *, again: bool = False) -> None:
-        """Check every file of an output against its manifest; `again` reads files that were checked before too.
+        """Check every file of an output against its manifest.
+
+        Args:
+            output: A published output.
+            again: Read every file, also those whose checksums are remembered.
 
         Raises:
-            BrokenOutput: A file is missing, or is not what was published.
+            BrokenOutput: A file is missing, or is not the one that was published.
         """
         for entry in output.manifest["files"]:
             path = output.folder / entry["path"]
             if not path.exists():
-                raise BrokenOutput(f"{path} is missing; {_again(output)}")
+                raise BrokenOutput(f"{path} is missing; {_make_again(output)}")
+
             digest = sha256_file(path) if again else self.hashes.sha256(path)
             if digest != entry["sha256"]:
                 raise BrokenOutput(
-                    f"{path} was changed or damaged (its sha256 is not the published one); {_again(output)}"
+                    f"{path} was changed or damaged (its sha256 is not the published one); "
+                    f"{_make_again(output)}"
                 )
 
     @contextlib.contextmanager
     def staging(self, character: str, noun: str, key: str) -> Iterator[Path]:
-        """An empty folder beside the outputs, on their file system; removed at the end unless it was published.
+        """An empty folder beside the outputs, on their file system; removed at the end unless it was
+        published.
 
         Raises:
             StoreError: The disk refused.
@@ -169,9 +209,11 @@ class Store:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             staged = Path(tempfile.mkdtemp(dir=parent, prefix=f".tmp-{key}-"))
-            staged.chmod(0o755)  # mkdtemp gives 0700; outputs are for the whole team
+            # mkdtemp creates with mode 0700, but outputs are for the whole team.
+            staged.chmod(0o755)
         except OSError as error:
             raise _refused(parent, error) from error
+
         try:
             yield staged
         finally:
@@ -180,43 +222,50 @@ class Store:
     def publish(self, staged: Path, manifest: dict[str, Any], *, force: bool = False) -> Output:
         """Make a staged folder (config.json, summary.json and the product) the current output of its stage.
 
-        `manifest` has at least `character`, `noun` and `recipe`, the JSON value that the fingerprint is made of; files,
-        version and time are added. When the fingerprint is already published, that output stays and the staged one is
-        dropped, unless `force` replaces it.
+        Args: staged: A folder from `staging`. manifest: At least `character`, `noun` and `recipe`, the JSON
+            value that the fingerprint is made of; files, version
+                and time are added.
+            force: Replace an output with the same fingerprint. Otherwise that one is kept and the staged one
+                is dropped.
 
-        Raises:
-            StoreError: The disk refused. Readers still see what they saw before.
-            RemoteError: S3 refused. The output is published on this machine; the next run of the stage uploads it.
+        Raises: StoreError: The disk refused. Readers still see what they saw before. RemoteError: S3 refused.
+            The output is published on this machine; the next run of the stage uploads it.
         """
         character, noun, key = manifest["character"], manifest["noun"], fingerprint(manifest["recipe"])
         folder = self.stage_folder(character, noun) / key
-        # A forced output has the old fingerprint but other weights: its version is its content, so what follows is made anew.
+        # A forced output has the old fingerprint but other weights. Its version is its content, so that later
+        # stages run again.
         by_content = force or not stage_of(noun).own_process
+
         try:
             made = write_manifest(staged, manifest | {"fingerprint": key}, by_content=by_content)
             _move(staged, folder, replace=force)
             output = self.use(self._open(character, noun, key), force=force)
             if output.version != made["version"]:
-                print(
-                    f"{noun} of {character}: another run published {key} first, with other files; those are used",
-                    flush=True,
+                _LOG.info(
+                    "%s of %s: another run published %s first, with other files; those are used",
+                    noun,
+                    character,
+                    key,
                 )
             shutil.rmtree(self.scratch_folder(character, noun, key), ignore_errors=True)
         except OSError as error:
             raise _refused(folder, error) from error
+
         return dataclasses.replace(output, fresh=True)
 
     def use(self, output: Output, *, force: bool = False) -> Output:
         """Make a published output the current one of its stage, here and on S3, and return it.
 
-        When another machine published the same fingerprint first, S3 keeps that one and it replaces ours, so that one
-        fingerprint means the same bytes everywhere. `force` replaces the one on S3 instead.
+        When another machine has published the same fingerprint first, S3 keeps that one and it replaces ours,
+        so that a fingerprint means the same bytes everywhere. `force` replaces the one on S3 instead.
         """
         where = f"{output.character}/{stage_of(output.noun).folder}"
         if self.remote and not self.remote.upload(
             output.folder, f"{where}/{output.fingerprint}", force=force
         ):
             output = self._fetch(output.character, output.noun, output.fingerprint, replace=True)
+
         digest = sha256_file(output.folder / MANIFEST)
         self._write_pointer(
             f"{where}/CURRENT.json", {"fingerprint": output.fingerprint, "manifest_sha256": digest}
@@ -224,11 +273,13 @@ class Store:
         return output
 
     def promoted(self, character: str) -> dict[str, Any] | None:
-        """The release that passed its gate last: `{"release": fingerprint, "grpo_checkpoint": fingerprint}`, or None."""
+        """The release that was promoted last: `{"release": fingerprint, "grpo_checkpoint": fingerprint}`, or
+        None.
+        """
         return self._pointer(f"{character}/CHAMPION.json")
 
     def promote(self, release: Output) -> None:
-        """Point the champion at a release that passed its gate."""
+        """Make a release that passed its gate the one that `talk` and `merge` use."""
         pointer = {
             "release": release.fingerprint,
             "grpo_checkpoint": release.manifest["inputs"]["grpo_checkpoint"],
@@ -236,7 +287,9 @@ class Store:
         self._write_pointer(f"{release.character}/CHAMPION.json", pointer)
 
     def _pointer(self, where: str) -> dict[str, Any] | None:
-        """S3 counts when it has the pointer: this machine may have slept while others published."""
+        """A pointer's content; the one on S3 takes precedence, since other machines may have moved it
+        meanwhile.
+        """
         shared = self.remote.read_pointer(where) if self.remote else None
         path = self.runs / where
         return shared or (read_json(path) if path.exists() else None)
@@ -255,39 +308,41 @@ class Store:
 
     def _fetch(self, character: str, noun: str, key: str, *, replace: bool = False) -> Output:
         assert self.remote is not None
+        where = f"{character}/{stage_of(noun).folder}/{key}"
         with self.staging(character, noun, key) as staged:
-            self.remote.download(f"{character}/{stage_of(noun).folder}/{key}", staged)
+            self.remote.download(where, staged)
             _move(staged, self.stage_folder(character, noun) / key, replace=replace)
         return self._open(character, noun, key)
 
 
 def _move(staged: Path, folder: Path, *, replace: bool) -> None:
-    """Rename a staged folder to its place; an output that is there stays, unless it shall be replaced.
+    """Rename a staged folder to `folder`. An output that is there is kept unless `replace`.
 
-    To replace takes two renames. A kill between them leaves no output, and the old one aside.
+    To replace takes two renames. A kill between them leaves no output at `folder`; the old one is kept aside.
     """
-    if (replace and folder.exists()) or (folder.exists() and not (folder / MANIFEST).exists()):
+    has_manifest = (folder / MANIFEST).exists()
+    if folder.exists() and (replace or not has_manifest):
+        # Moved, not deleted, for readers that have it open; `doctor` removes it after a day.
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".tmp-{folder.name}-replaced-"))
-        folder.rename(aside / folder.name)  # for readers that have it open; `doctor` removes it after a day
+        folder.rename(aside / folder.name)
+
     try:
         staged.rename(folder)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        shutil.rmtree(staged)
+        shutil.rmtree(staged)  # another process published it meanwhile
     sync_folder(folder.parent)
 
 
-def _again(output: Output) -> str:
-    return f"run `python -m unichar {stage_of(output.noun).verb} --character {output.character} --force` to make it again"
+def _make_again(output: Output) -> str:
+    command = f"python -m unichar {stage_of(output.noun).verb} --character {output.character} --force"
+    return f"run `{command}` to make it again"
 
 
 def _refused(path: Path, error: OSError) -> StoreError:
-    hint = (
-        "free some space"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT)
-        else "check the disk and the permissions"
-    )
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "free some space" if is_full else "check the disk and the permissions"
     return StoreError(
         f"could not write {path}: {error.strerror or error}; {hint}, or set UNICHAR_HOME to another folder"
     )

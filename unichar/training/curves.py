@@ -1,4 +1,4 @@
-"""Curves: one JSON object a line, one line a logged step."""
+"""Learning curves on disk: `curve.jsonl`, one JSON object per logged step."""
 
 import json
 import os
@@ -8,7 +8,9 @@ from unichar.store.files import write_atomic
 
 
 class Curve:
-    """Appends to `curve.jsonl`; a resumed run drops the lines after the step it resumes from, so no step appears twice."""
+    """Appends to `curve.jsonl`; a resumed run drops the lines after the step it resumes from, so no step
+    appears twice.
+    """
 
     def __init__(self, path: Path, *, resume_from: int = 0) -> None:
         self.path = path
@@ -16,10 +18,10 @@ class Curve:
         write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
 
     def log(self, step: int, numbers: dict[str, float]) -> None:
-        """Add one line and flush it.
+        """Add one line and flush it to disk.
 
         Raises:
-            OSError: The disk is full or refuses; a resumed run drops a line that is cut off.
+            OSError: The disk is full or refuses. A resumed run drops a line that is cut off.
         """
         try:
             with self.path.open("a") as file:
@@ -27,14 +29,18 @@ class Curve:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            words = f"could not add step {step} to the curve: {error.strerror}; make room and run the same command again"
-            raise OSError(error.errno, words, str(self.path)) from error
+            message = (
+                f"could not add step {step} to the curve: {error.strerror}; "
+                "make room and run the same command again"
+            )
+            raise OSError(error.errno, message, str(self.path)) from error
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
-    """The rows of a curve; a last line cut off by a kill is left out."""
+    """The rows of a curve, in order; a last line that a kill cut off is left out."""
     if not path.exists():
         return []
+
     rows = []
     for line in path.read_text().splitlines():
         try:

@@ -1,5 +1,9 @@
-"""The training loop every learner shares: progress with ETA, a curve, timed saves, a clean stop on SIGTERM."""
+"""The loop that every trainer shares: progress with ETA, a curve, timed saves, resumption and a clean stop on
+SIGTERM.
+"""
 
+import logging
+import os
 import signal
 import sys
 import time
@@ -12,8 +16,18 @@ from unichar.training.curves import Curve
 from unichar.training.ranks import any_of, is_main
 from unichar.training.state import TrainState
 
-STOPPED = 143  # 128 + SIGTERM, what a shell reports for a process ended by it
+STOPPED = 143
+"""Exit code after SIGTERM: 128 + 15, as a shell reports it."""
+
+_LOG = logging.getLogger(__name__)
+_LINE_SECONDS = 5.0
+_PATIENCE_SECONDS = 10.0
+"""How long a step may go on after SIGTERM.
+
+Dagster kills after 20 seconds, and the save has to fit in as well.
+"""
 _MISSING = "/missing"
+"""Suffix in the running sums: how many steps since the last line of the curve lacked this number."""
 
 
 def run_loop(
@@ -27,68 +41,94 @@ def run_loop(
     finished: Callable[[], bool] = lambda: False,
     report: Callable[[int, dict[str, float]], dict[str, float]] = lambda index, means: means,
 ) -> None:
-    """Call `step(i)` for the steps that are left, from the saved state on, until `total` or until `finished()` says so.
+    """Call `step(i)` for every step after the saved state, until `total` steps are done or `finished()` is
+    true.
 
-    `step` returns plain numbers. The mean of each over those of `log_every` steps that have it goes through `report`, which
-    may add what depends on the clock, to `curve.jsonl` beside the state; means whose names have no underscore also go to the
-    log, at most every five seconds (a line each when the output is no terminal, since carriage returns freeze log viewers).
-    With several processes all of them call this; process 0 writes, and all save and stop at the same step.
+    Every `log_every` steps the mean of each number that `step` returned, over those steps that had it, goes
+    through `report` into `curve.jsonl` beside the state. With several processes all of them call this;
+    process 0 writes, and all save and stop at the same step.
 
-    Raises:
-        SystemExit: With code 143 after SIGTERM; the state of the last finished step is on disk then.
+    Args:
+        title: Name of the training in progress lines, as "sft".
+        step: Takes the index of the step from 0; returns plain numbers.
+        total: Number of steps of the whole run.
+        state: What is saved and restored; its folder also holds the curve.
+        save_seconds: Least time between two saves.
+        log_every: Steps per line of the curve.
+        finished: Asked after each step, for early stopping.
+        report: May add numbers that depend on the clock, such as speed.
+
+    Raises: SystemExit: With code 143 after SIGTERM. The step that runs is finished and saved, unless it takes
+        longer than ten
+            seconds; a resumed run then repeats what came after the last save. A second SIGTERM ends the
+            process at once.
         SaveFailed, OtherRun: See `TrainState`.
     """
     start = state.load()
     curve = Curve(state.path.parent / "curve.jsonl", resume_from=start) if is_main() else None
     saved_at = time.monotonic()
-    silent = not is_main() or not sys.stderr.isatty()
-    bar = tqdm(
-        total=total, initial=start, desc=title, mininterval=5.0, file=sys.stderr, ascii=True, disable=silent
-    )
-    log = _LineLog(title, start, total)
-    with bar, _StopFlag() as asked_to_stop:
+    progress = _Progress(title, start, total)
+
+    with progress, _StopFlag() as stop_flag:
         for index in range(start, total):
             if finished():
                 break
             _add(state.unlogged, step(index))
-            bar.update()
+            progress.update(index + 1, state.unlogged)
+
             last = index + 1 == total or finished()
             if (index + 1) % log_every == 0 or last:
                 means = _means(state.unlogged)
                 state.unlogged.clear()
                 if curve is not None:
                     curve.log(index, report(index, means))
-                    log.line(index + 1, means)
-            stop, due = any_of(asked_to_stop.raised, time.monotonic() - saved_at > save_seconds)
+
+            # Decided together, since all processes take part in a save.
+            stop, due = any_of(stop_flag.raised, time.monotonic() - saved_at > save_seconds)
+            stop_flag.lift_deadline()
             if stop or due or last:
                 state.save(index + 1)
                 saved_at = time.monotonic()
             if stop:
+                progress.say(f"saved step {index + 1} of {total}, leaving")
                 raise SystemExit(STOPPED)
 
 
 def _add(sums: dict[str, float], numbers: dict[str, float]) -> None:
-    """Add one step's numbers, and the step to the count of steps; steps without a number are counted for it."""
+    """Add one step's numbers to `sums`, and count the steps that lack a number which others have."""
     before = sums.get("steps", 0)
     for name in numbers:
         if name not in sums and before:
             sums[f"{name}{_MISSING}"] = before
-    for name in [
-        name for name in sums if name != "steps" and not name.endswith(_MISSING) and name not in numbers
-    ]:
-        sums[f"{name}{_MISSING}"] = sums.get(f"{name}{_MISSING}", 0) + 1
+
+    for name in _names(sums):
+        if name not in numbers:
+            sums[f"{name}{_MISSING}"] = sums.get(f"{name}{_MISSING}", 0) + 1
+
     for name, value in {"steps": 1, **numbers}.items():
         sums[name] = sums.get(name, 0) + value
 
 
 def _means(sums: dict[str, float]) -> dict[str, float]:
     """The mean of every number over the steps that had it."""
-    names = [name for name in sums if name != "steps" and not name.endswith(_MISSING)]
-    return {name: sums[name] / (sums["steps"] - sums.get(f"{name}{_MISSING}", 0)) for name in names}
+    means = {}
+    for name in _names(sums):
+        steps = sums["steps"] - sums.get(f"{name}{_MISSING}", 0)
+        means[name] = sums[name] / steps
+    return means
+
+
+def _names(sums: dict[str, float]) -> list[str]:
+    """The numbers in `sums`, without the counts that are kept with them."""
+    return [name for name in sums if name != "steps" and not name.endswith(_MISSING)]
 
 
 class _StopFlag:
-    """Within it the first SIGTERM becomes a flag and a second one ends the process at once; afterwards all is as before."""
+    """Inside the context the first SIGTERM raises a flag; afterwards SIGTERM is handled as it was before.
+
+    A second SIGTERM ends the process at once. So does a step that goes on for longer than
+    `_PATIENCE_SECONDS`.
+    """
 
     def __init__(self) -> None:
         self.raised = False
@@ -100,26 +140,90 @@ class _StopFlag:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.lift_deadline()
         signal.signal(signal.SIGTERM, self._before)
+
+    def lift_deadline(self) -> None:
+        """The step is over, so what follows may take its time."""
+        if self.raised:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.raised = True
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, self._leave)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS)
+        _write_at_once("asked to stop: finishing this step, then saving")
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        _write_at_once("the step takes too long: leaving with the state that was saved before it")
+        raise SystemExit(STOPPED)
 
 
-class _LineLog:
-    """Progress lines for logs that are files or Dagster's, at most one in five seconds."""
+def _write_at_once(words: str) -> None:
+    """Write a line to stderr from a signal handler, where buffered streams and logging must not be entered
+    again.
+    """
+    if is_main():
+        os.write(2, f"{words}\n".encode())
+
+
+class _Progress:
+    """How far training is: a bar with ETA on a terminal; elsewhere a line after the first step and every five
+    seconds.
+
+    Numbers whose names have an underscore are details of others, and stay in the curve.
+    """
 
     def __init__(self, title: str, start: int, total: int) -> None:
         self.title, self.start, self.total = title, start, total
-        self.began = self.printed = time.monotonic()
-        self.silent = sys.stderr.isatty()
+        self.began = time.monotonic()
+        self.printed: float | None = None
+        self.bar: tqdm | None = None
 
-    def line(self, done: int, means: dict[str, float]) -> None:
-        now = time.monotonic()
-        if self.silent or (now - self.printed < 5 and done < self.total):
+    def __enter__(self) -> "_Progress":
+        if self.start >= self.total:
+            self.say("all steps are done")
+        elif self.start:
+            self.say(f"goes on from step {self.start} of {self.total}")
+        else:
+            self.say(f"starts, {self.total} steps")
+
+        if is_main() and sys.stderr.isatty():
+            self.bar = tqdm(
+                total=self.total, initial=self.start, desc=self.title, ascii=True, file=sys.stderr
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def update(self, done: int, sums: dict[str, float]) -> None:
+        """Show that `done` steps are done, with the means of the numbers since the last line of the curve."""
+        numbers = {name: f"{value:.4g}" for name, value in _means(sums).items() if "_" not in name}
+        if self.bar is not None:
+            self.bar.set_postfix(numbers, refresh=False)
+            self.bar.update()
             return
-        self.printed = now
-        left = (now - self.began) / (done - self.start) * (self.total - done)
-        numbers = " ".join(f"{name} {value:.4g}" for name, value in means.items() if "_" not in name)
-        print(f"{self.title} {done}/{self.total}, {left:.0f} s left: {numbers}", file=sys.stderr, flush=True)
+
+        now = time.monotonic()
+        if self.printed is None or now - self.printed >= _LINE_SECONDS or done == self.total:
+            self.printed = now
+            left = (now - self.began) / (done - self.start) * (self.total - done)
+            shown = " ".join(f"{name} {value}" for name, value in numbers.items())
+            self.say(f"{done}/{self.total}, {_duration(left)} left: {shown}")
+
+    def say(self, words: str) -> None:
+        """Log one line from process 0; a bar on the terminal stays below it."""
+        if is_main():
+            _LOG.info("%s: %s", self.title, words)
+
+
+def _duration(seconds: float) -> str:
+    """As "40 s", "12 min" or "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

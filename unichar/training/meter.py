@@ -1,4 +1,6 @@
-"""How fast training runs and how much memory it takes: numbers that depend on the machine, beside those that do not."""
+"""How fast training runs and how much memory it takes: numbers that depend on the machine, beside those that
+do not.
+"""
 
 import resource
 import time
@@ -13,7 +15,8 @@ class Meter:
         self._before: tuple[float, dict[str, int]] | None = None
 
     def read(self, **counts: int) -> dict[str, float]:
-        """Peak memory in MB, and by how much each count has grown a second since the last call (absent on the first).
+        """Peak memory in MB, and by how much each count has grown a second since the last call (absent on the
+        first).
 
         Example: `meter.read(pictures=96)["pictures_per_second"]`
         """

@@ -1,11 +1,13 @@
-"""Several processes that train one model: who they are, sums over all of them, frozen weights split between them.
+"""Several processes that train one model: who they are, sums over all of them, frozen weights split between
+them.
 
     accelerate launch --num_processes 8 -m unichar sft --character mochi --preset bagel
 
-Every process runs the same program (`sft` or `grpo`) on its share of each step's items; sums of losses and gradients are taken
-over all, so a step gives what one process would give. Process 0 alone writes. Without a launcher there is one process and every
-function here does nothing. In the paper's code a process without text in its batch stops all others; here every process reads
-its part of one batch that all know, and sums count what is there.
+Every process runs the same program (`sft` or `grpo`) on its share of each step's items; sums of losses and
+gradients are taken over all, so a step gives what one process would give. Process 0 alone writes. Without a
+launcher there is one process and every function here does nothing. In the paper's code a process without text
+in its batch stops all others; here every process reads its part of one batch that all know, and sums count
+what is there.
 """
 
 import os
@@ -23,7 +25,8 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 def join() -> None:
     """Meet the other processes of the launcher, if there is one; may be called again.
 
-    Tensors on the CPU travel by gloo and those on a GPU by NCCL, so a small model may stay on the CPU of a machine with GPUs.
+    Tensors on the CPU travel by gloo and those on a GPU by NCCL, so a small model may stay on the CPU of a
+    machine with GPUs.
     """
     has_gpu = torch.cuda.is_available()
     if launched() > 1 and not dist.is_initialized():
@@ -107,7 +110,8 @@ def broadcast_text(text: str) -> str:
 
 
 def part() -> None:
-    """End what `join` began, process 0 last: whoever leaves while others still read its last message breaks it for them.
+    """End what `join` began, process 0 last: whoever leaves while others still read its last message breaks
+    it for them.
 
     May be called again; the others must have called it, or process 0 waits.
     """
@@ -124,7 +128,9 @@ def part() -> None:
 
 @torch.no_grad()
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
-    """Sum the gradients of whole parameters over all processes, in one message; split ones are summed by their backward pass."""
+    """Sum the gradients of whole parameters over all processes, in one message; split ones are summed by
+    their backward pass.
+    """
     if world_size() == 1:
         return
     whole = [parameter for parameter in parameters if not isinstance(parameter, DTensor)]
@@ -143,12 +149,14 @@ def sum_gradients(parameters: Iterable[Tensor]) -> None:
 def shard(blocks: Sequence[nn.Module]) -> None:
     """Split the weights of `blocks` over the processes (FSDP2), each gathered only while it runs.
 
-    Inner blocks come before the ones they are in. Frozen weights may have another type than the adapters between them. From then
-    on all processes must run the same blocks equally often, and gradients come out of the backward pass already summed.
+    Inner blocks come before the ones they are in. Frozen weights may have another type than the adapters
+    between them. From then on all processes must run the same blocks equally often, and gradients come out of
+    the backward pass already summed.
     """
     mesh = init_device_mesh(next(blocks[0].parameters()).device.type, (world_size(),))
     for block in blocks:
-        # Said outright, since a block that is in no other would keep its weights between forward and backward.
+        # Said outright, since a block that is in no other would keep its weights between forward and
+        # backward.
         fully_shard(block, mesh=mesh, reshard_after_forward=True)
     for block in blocks:
         assert isinstance(block, FSDPModule)

@@ -4,7 +4,8 @@ from torch.optim import Optimizer
 
 
 def trapezoid(step: int, total: int, *, warmup: float = 0.02, decay: float = 0.3) -> float:
-    """Factor in (0, 1]: linear warm-up over the first `warmup` share of `total`, flat, linear decay over the last `decay`.
+    """Factor in (0, 1]: linear warm-up over the first `warmup` share of `total`, flat, linear decay over the
+    last `decay`.
 
     The decay ends at 1 / (decay steps), not at zero, so that the last step still learns.
     """

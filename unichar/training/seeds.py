@@ -1,8 +1,8 @@
 """Randomness as a pure function of where a run stands.
 
-Nothing in training draws from a global generator: each step makes its own from (seed, names, step). A resumed run
-therefore repeats the same numbers without any generator state being saved, and a batch does not depend on what was
-drawn before it.
+Nothing in training draws from a global generator: each step makes its own from (seed, names, step). A resumed
+run therefore repeats the same numbers without any generator state being saved, and a batch does not depend on
+what was drawn before it.
 """
 
 import hashlib

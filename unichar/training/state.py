@@ -1,9 +1,10 @@
 """Training state on disk: what is needed to go on after a kill, written so that a crash can not spoil it.
 
-One safetensors file a state: the trainable tensors, every optimizer's tensors, and the step in the metadata. It is
-written beside its final name, flushed to the disk and renamed, so a reader sees the old state or the new one. Tensors are
-written one after the other: a save needs memory for one tensor more, however many there are and over however many processes
-they are split. (The paper's code gathers all ranks' weights at once, a terabyte for eight of them.)
+One safetensors file a state: the trainable tensors, every optimizer's tensors, and the step in the metadata.
+It is written beside its final name, flushed to the disk and renamed, so a reader sees the old state or the
+new one. Tensors are written one after the other: a save needs memory for one tensor more, however many there
+are and over however many processes they are split. (The paper's code gathers all ranks' weights at once, a
+terabyte for eight of them.)
 """
 
 import json
@@ -62,7 +63,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
 
 
 def _header(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """What a safetensors file begins with: JSON with type, shape and place of each tensor, filled up to a multiple of 8 bytes."""
+    """What a safetensors file begins with: JSON with type, shape and place of each tensor, filled up to a
+    multiple of 8 bytes.
+    """
     about: dict[str, Any] = {"__metadata__": metadata}
     end = 0
     for name, tensor in tensors.items():
@@ -93,7 +96,8 @@ def run_key(**parts: Any) -> str:
 class TrainState:
     """Saves and restores modules (what trains, and buffers) and optimizers at a step.
 
-    Example: `state = TrainState(folder / "state.safetensors", {"expert": expert}, {"adamw": optimizer}, key=run_key(seed=0))`
+    Example: `state = TrainState(folder / "state.safetensors", {"expert": expert}, {"adamw": optimizer},
+    key=run_key(seed=0))`
     """
 
     def __init__(
@@ -105,13 +109,16 @@ class TrainState:
         self._optimizers = optimizers
         self._saved = 0
         self.unlogged: dict[str, float] = {}
-        """Sums since the last line of the curve; kept with the state, so that a resumed run logs what it would have logged."""
+        """Sums since the last line of the curve; kept with the state, so that a resumed run logs what it
+        would have logged.
+        """
 
     def _moving(self) -> dict[str, Tensor]:
         """What training changes: trainable parameters, and buffers such as running means."""
         named: dict[str, Tensor] = {}
         for prefix, module in self._modules.items():
-            # Under every name a weight has: a frozen output layer that shares the input's would else be stored.
+            # Under every name a weight has: a frozen output layer that shares the input's would else be
+            # stored.
             named_weights = module.named_parameters(remove_duplicate=False)
             frozen = {name for name, parameter in named_weights if not parameter.requires_grad}
             named |= {
@@ -193,7 +200,9 @@ def _like(parameter: Tensor, slot: Tensor) -> Tensor:
 
 
 def differences(old: str, new: str) -> list[str]:
-    """What differs between two keys, as `config.steps 100, now 200`; the keys themselves where one is no JSON object."""
+    """What differs between two keys, as `config.steps 100, now 200`; the keys themselves where one is no JSON
+    object.
+    """
     try:
         before, after = _flat(json.loads(old)), _flat(json.loads(new))
     except (json.JSONDecodeError, AttributeError):

@@ -1,15 +1,19 @@
-"""The command line as a user meets it: what is printed where, exit codes, and never a traceback for a mistake."""
+"""The command line as a user meets it: what is printed where, exit codes, no traceback for a mistake."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from factories_kit import make_kit
+from factories_kit import make_kit, pip_scenes
 from factories_pipeline import Toys, edit_kit, make_store
 
-from unichar.__main__ import main
+from unichar.cli import STAGES, app, main
+from unichar.errors import UserError
+from unichar.presets import PRESETS
 from unichar.stages import VERBS
 from unichar.store.store import Store
 
@@ -66,7 +70,11 @@ def test_a_rejected_kit_is_one_message_with_every_reason(
     code, out, err = run(capsys, "customize", "--character", "pip", "--preset", "smoke")
     assert (code, out) == (1, "")
     assert (
-        err.startswith("error: the kit was rejected:\n- ") and "rights_stated" in err and "profile.md" in err
+        err.startswith(
+            f"error: the kit was rejected; edit its files in {tmp_path / 'data/characters/pip'}, then"
+        )
+        and "rights_stated" in err
+        and "profile.md" in err
     )
     assert toys.ran == []
 
@@ -80,7 +88,7 @@ def test_a_rejected_kit_is_one_message_with_every_reason(
         (
             "talk --character tock hello",
             1,
-            "tock has no curated_kit yet: run `python -m unichar curate --character tock` first",
+            "tock was never trained: run `python -m unichar customize --character tock` first",
         ),
         (
             "import-rolescape nowhere --id bo --category animal --rights-basis licensed --rights-holder us",
@@ -102,10 +110,52 @@ def test_mistakes_are_one_message(
     ["", "train", "sft", "sft --character pip --preset huge", "talk --character pip hi --draw --image x"],
 )
 def test_wrong_usage_is_exit_code_2_with_the_usage(command: str, capsys: pytest.CaptureFixture) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(command.split())
-    assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: python -m unichar")
+    code, out, err = run(capsys, *command.split())
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: unichar")
+
+
+def test_a_wrong_preset_is_answered_with_the_presets(capsys: pytest.CaptureFixture) -> None:
+    _, _, err = run(capsys, "sft", "--character", "pip", "--preset", "huge")
+    assert f"'huge' is not one of {', '.join(PRESETS)}" in err
+
+
+def test_help_lists_every_command_once_by_group(capsys: pytest.CaptureFixture) -> None:
+    code, out, err = run(capsys, "--help")
+    assert (code, err) == (0, "")
+    sections = out.split("\n\n")
+    assert [text.partition(":")[0].strip() for text in sections[3:7]] == [
+        "Stages, in their order",
+        "Characters",
+        "Models",
+        "Upkeep",
+    ]
+    [stages] = [text for text in sections if text.startswith(STAGES)]
+    assert [line.split()[0] for line in stages.splitlines()[1:]] == list(VERBS)
+    commands = (
+        "validate customize onboard import-rolescape draw-toons talk show base merge plan status doctor"
+    )
+    for name in commands.split():
+        assert len(re.findall(rf"^  {name} ", out, flags=re.MULTILINE)) == 1, name
+
+
+@pytest.mark.parametrize("name", [command.name for command in app.registered_commands])
+def test_help_of_every_command_has_an_example_that_parses(name: str, capsys: pytest.CaptureFixture) -> None:
+    code, out, _ = run(capsys, name, "--help")
+    assert code == 0 and "\x1b" not in out
+    [_, examples] = out.split("Examples:\n")
+    for line in examples.splitlines():
+        command, *arguments = shlex.split(line)
+        assert command == "unichar" and arguments[0] == name
+        # Help is asked for in the end, so that the words are parsed but nothing runs.
+        assert run(capsys, *arguments, "--help")[0] == 0
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = "import sys; from unichar.cli import main; main(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert not loaded & {"torch", "transformers", "great_expectations", "dagster", "boto3", "rich"}
 
 
 def test_a_changed_kit_stops_training(home: Store, toys: Toys, capsys: pytest.CaptureFixture) -> None:
@@ -138,6 +188,53 @@ def test_a_defect_keeps_its_traceback(home: Store, toys: Toys, monkeypatch: pyte
     )
     with pytest.raises(ValueError, match="invalid literal"):
         main(["sft", "--character", "pip", "--preset", "smoke", "--seed", "3"])
+
+
+def test_what_a_user_can_mend_has_no_traceback_wherever_it_is_raised(
+    home: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def refused(job: object) -> None:
+        raise UserError("SftConfig.steps is 0; expected 1 or more")
+
+    monkeypatch.setattr(sys.modules["unichar.sft.train"], "run", refused)
+    code, _, err = run(capsys, "sft", "--character", "pip", "--preset", "smoke", "--seed", "3")
+    assert (code, err) == (2, "error: SftConfig.steps is 0; expected 1 or more\n")
+
+
+def test_a_disk_that_refuses_has_no_traceback(
+    home: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def full(job: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys.modules["unichar.sft.train"], "run", full)
+    code, _, err = run(capsys, "sft", "--character", "pip", "--preset", "smoke", "--seed", "3")
+    assert code == 1 and "No space left on device" in err
+
+
+def test_a_training_that_was_ended_from_outside_ends_the_command_with_its_code(
+    home: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(job: object) -> None:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(sys.modules["unichar.sft.train"], "run", stopped)
+    assert main(["sft", "--character", "pip", "--preset", "smoke", "--seed", "3"]) == 143
+
+
+def test_toons_are_drawn_by_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = make_kit(tmp_path, scenes=pip_scenes()[:2])
+    assert run(capsys, "draw-toons", str(folder)) == (0, f"{folder}: 2 pictures\n", "")
+    code, _, err = run(capsys, "draw-toons", str(tmp_path / "nobody"))
+    assert code == 2 and "scenes.jsonl does not exist" in err
+
+
+def test_a_report_is_shown_by_command(home: Store, capsys: pytest.CaptureFixture) -> None:
+    code, _, err = run(capsys, "show", "--character", "nobody")
+    assert code == 1
+    assert err == (
+        "error: nobody has no eval_report yet: run `python -m unichar evaluate --character nobody` first\n"
+    )
 
 
 @pytest.mark.e2e
