@@ -65,7 +65,7 @@ def _noun_phrase(text: str, kit: CuratedKit, style: StyleProfile) -> str:
     if phrase[:1].isupper() and _are_capitalised(listed) and not _is_name(phrase, kit):
         phrase = phrase[0].lower() + phrase[1:]
 
-    # Clauses become noun phrases: "I like the chance to walk".
+    # Clauses become noun phrases: "I like the chance to sing".
     phrase = re.sub(r"^when\b", "moments when", phrase)
     phrase = re.sub(r"^to\b", "the chance to", phrase)
     if style.self_reference == "name":
