@@ -1,4 +1,5 @@
-"""On a small folder in the layout of RoleScape-20 with its known faults, and on the published sample where it lies beside us."""
+"""On a small folder with the layout and the known faults of RoleScape-20, and on the published sample if
+it is there."""
 
 import json
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from unichar.cli import main
 from unichar.kit.config import KitConfig
-from unichar.kit.rolescape import ImportRefused, import_rolescape, main
+from unichar.kit.rolescape import ImportRefused, import_rolescape
 from unichar.kit.rolescape_persona import read_persona
 from unichar.kit.schema import load_kit
 from unichar.kit.validate import inspect
@@ -59,7 +61,8 @@ def question(question: str, answer: str, evidence: str | list[str]) -> dict[str,
 
 
 def make_source(parent: Path) -> Path:
-    """`train/Toys-Rusty` with eight pictures and `test/Toys-Rusty` with two; files are named after `Rusty`."""
+    """`train/Toys-Rusty` with eight pictures and `test/Toys-Rusty` with two; files are named after
+    `Rusty`."""
     train, test = parent / "train" / "Toys-Rusty", parent / "test" / "Toys-Rusty"
     for folder, num_pictures, word in ((train, 8, "train"), (test, 2, "test")):
         folder.mkdir(parents=True)
@@ -196,14 +199,19 @@ def test_an_existing_kit_or_a_bad_id_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_the_counts_and_asks_for_rights(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [str(make_source(tmp_path)), str(tmp_path / "rusty"), "--category", "toon"]
-    with pytest.raises(SystemExit):
-        main(arguments)
-    rights = ["--basis", "licensed", "--holder", "the toy makers"]
+    monkeypatch.setenv("UNICHAR_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("UNICHAR_KITS", raising=False)
+    arguments = ["import-rolescape", str(make_source(tmp_path)), "--id", "rusty", "--category", "toon"]
+    assert main(arguments) == 2
+    assert "--rights-basis" in capsys.readouterr().err
+
+    rights = ["--rights-basis", "licensed", "--rights-holder", "the toy makers"]
     assert main([*arguments, *rights]) == 0
     assert "1 questions repeated" in capsys.readouterr().out
+    assert load_kit(tmp_path / "home" / "kits" / "rusty").sheet.rights.holder == "the toy makers"
+
     assert main([*arguments, *rights]) == 2
     assert "error: " in capsys.readouterr().err
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from unichar.kit.config import KitConfig
 from unichar.kit.schema import load_kit
-from unichar.kit.split import PictureSplit, split_pictures, scan_pictures
+from unichar.kit.split import PictureSplit, scan_pictures, split_pictures
 
 
 def plan(folder: Path, seed: int = 0) -> PictureSplit:

@@ -131,8 +131,8 @@ CHECKS: tuple[CheckSpec, ...] = (
         name="look_constant",
         severity="warning",
         description="The attributes that make the toon's identity are the same for all pictures.",
-        hint="Species, colours, eyes, pattern and accessory should not change: likeness is measured "
-        "against what most pictures show.",
+        hint="Species, colours, pattern and accessory should not change: likeness is measured against "
+        "what most pictures show.",
         needs=("scenes.jsonl",),
     ),
     # Facts.

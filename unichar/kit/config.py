@@ -7,11 +7,9 @@ from unichar.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class KitConfig:
-    """Settings of stages 1 and 2. The paper works with about ten pictures a character; its data set has
-    9 to 15."""
+    """Settings of stages 1 and 2. The paper uses about ten pictures a character; its data set has 9 to 15."""
 
     # How many pictures.
-
     min_pictures: int = 5
     """Distinct, readable pictures that a kit needs."""
     max_pictures: int = 15
@@ -19,15 +17,13 @@ class KitConfig:
     min_train: int = 4
     """Pictures that must remain for training after the held-out ones are removed."""
     held_out_fraction: float = 0.2
-    """Fraction of the pictures that is held out when no line of scenes.jsonl says `held_out`; at least
-    one picture."""
+    """Fraction of pictures held out, at least one, when no line of scenes.jsonl says `held_out`."""
 
     # How a picture must be, and what it becomes.
     min_side: int = 64
     """Shorter side in pixels below which a picture is refused."""
     max_ratio: float = 2.0
-    """Ratio of the longer to the shorter side above which a picture is padded instead of cropped, with a
-    warning."""
+    """Ratio of longer to shorter side above which a picture is padded, not cropped, with a warning."""
     max_pixels: int = 40_000_000
     """Pixels above which a picture is refused before it is unpacked: a 1 MB file can unpack to gigabytes."""
     size: int = 128

@@ -71,7 +71,10 @@ def _files(problems: list[Problem]) -> Table:
 def _kit_row(kit: Kit, split: PictureSplit) -> dict[str, Any]:
     """The one row about the kit as a whole. `consent` is None where nobody has to agree."""
     sheet, rights = kit.sheet, kit.sheet.rights
+
+    # People have to agree, whatever the basis is.
     asks_consent = rights.basis == "consent" or sheet.category == "human"
+
     return {
         "where": "kit",
         "id": sheet.id,

@@ -67,8 +67,8 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Image.Image]:
                         f"unpacks to {image.width} x {image.height} pixels, more than {max_pixels:,}"
                     )
 
-                # Only formats that can be animated have `n_frames`. MPO is the .jpg of many phones: the photo,
-                # then a depth map.
+                # Only formats that can be animated have `n_frames`. MPO is the .jpg of many phones: the
+                # photo, then a depth map.
                 num_frames = getattr(image, "n_frames", 1)
                 if image.format != "MPO" and num_frames > 1:
                     raise UnusablePicture(f"is an animation of {num_frames} frames; save the one you mean")

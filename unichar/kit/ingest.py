@@ -69,19 +69,17 @@ def ingest(source: Path, store: Store, config: KitConfig) -> Ingested:
     if _is_there(source, key, store):
         return Ingested(character=key, folder=store.kit(key))
 
-    # The lock keeps two processes from replacing the same kit at once; each would set the other's version aside.
+    # Without the lock, two processes that replace the same kit would set each other's version aside.
     waiting = f"another process is bringing in a kit of {key}: waiting"
     with locked(store.kits / f".lock-{key}", waiting=waiting):
         return _bring_in(source, key, store, config)
 
 
 def _is_there(source: Path, key: str, store: Store) -> bool:
-    """Whether `source` is a folder that the project reads, or has the same content as the one that it
-    reads."""
-    if any(
-        folder.is_dir() and folder.samefile(source) for folder in (store.kits / key, store.starters / key)
-    ):
-        return True
+    """Whether `source` is a folder of the project, or has the content of the one that the project reads."""
+    for folder in (store.kits / key, store.starters / key):
+        if folder.is_dir() and folder.samefile(source):
+            return True
     current = store.kit(key)
     return current.is_dir() and kit_hash(current) == kit_hash(source)
 
@@ -94,7 +92,8 @@ def _bring_in(source: Path, key: str, store: Store, config: KitConfig) -> Ingest
     try:
         with new_folder(target, set_aside=set_aside) as part:
             _copy(source, part)
-            # The copy is checked, not the source: what is checked is what is used, even if the author saves meanwhile.
+            # The copy is checked, not the source, so that what was checked is what is used even if the author
+            # saves a file meanwhile.
             verdict = inspect(part, config)
             gate(verdict, kit_hash(part), source.resolve())
     except OSError as error:

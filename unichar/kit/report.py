@@ -33,7 +33,10 @@ class CheckRow(NamedTuple):
 def validation_html(verdict: Verdict) -> str:
     """The whole page."""
     rows = sorted((_row(result) for result in verdict.results), key=lambda row: _BADGES.index(row.badge))
+
+    # Skipped checks count as not passed in both.
     failed, warnings = len(verdict.failed("critical")), len(verdict.failed("warning"))
+
     page = render_html(
         "kit/templates/validation.html.j2",
         verdict=verdict,
@@ -58,6 +61,7 @@ def _row(result: CheckResult) -> CheckRow:
 def _badge(result: CheckResult) -> str:
     if result.passed:
         return "passed"
+    # Skipped: a file it needs cannot be read, which another check reports.
     if result.skipped:
         return "skipped"
     return "failed" if result.severity == "critical" else "warning"

@@ -1,28 +1,30 @@
 """Import one character of RoleScape-20, the data set of the paper, as a kit.
 
-    python -m unichar.kit.rolescape train/Bo data/characters/bo --category animal --basis licensed --holder
-    "..."
+    python -m unichar import-rolescape train/Bo --id bo --category animal --rights-basis licensed \\
+        --rights-holder "..."
 
 Reads the character's `train` folder and, beside it, its `test` folder, whose pictures become the held-out
-ones. Nothing here grants a right to use the data: whoever imports says on what basis they do.
+ones. The import grants no right to use the data: the user states on what basis it is used.
 
-What is cleaned on the way (counted and printed): repeated questions, answers asked in other words (kept as
-`paraphrase`, so that tests do not ask what training has told), annotated scenes that the dialogues repeat,
-dialogues whose user text a held-out scene has, curly quotes, stray spaces, evidence given as a list or with
-markdown marks. The dialogues' image numbers point nowhere and are ignored.
+The following is cleaned, counted and printed:
+- repeated questions; a question that asks for a known answer in other words is kept as `paraphrase`, so
+  that tests do
+  not ask what training has told
+- dialogues that repeat an annotated scene or another dialogue, or whose user text belongs to a held-out scene
+- curly quotes, repeated spaces, evidence given as a list or with markdown. Image numbers of dialogues refer
+  to nothing
+  and are ignored.
 """
 
-import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 from PIL import Image
 
-from unichar.kit.checks import CATEGORIES, RIGHTS_BASES
+from unichar.errors import UserError
 from unichar.kit.folders import new_folder
 from unichar.kit.rolescape_persona import clean, read_persona
 from unichar.kit.schema import check_key
@@ -32,15 +34,14 @@ from unichar.store.files import write_atomic
 Row = dict[str, Any]
 
 
-class ImportRefused(ValueError):
+class ImportRefused(UserError):
     """A folder cannot be imported; nothing was written."""
 
 
 def import_rolescape(
     source: Path, target: Path, *, category: str, basis: str, holder: str, consent: str = "", note: str = ""
 ) -> dict[str, int]:
-    """Write the kit folder `target`, whose name becomes the character's id, and return the counts that are
-    printed.
+    """Write the kit folder `target`, whose name becomes the character's id, and return the counts to print.
 
     Args:
         source: The character's folder inside `train`, as `.../train/Bo`; `.../test/Bo` is found from it.
@@ -53,11 +54,13 @@ def import_rolescape(
 
     Raises:
         ImportRefused: A file is missing or is not RoleScape's, or `target` exists.
-        ValueError: The name of `target` is no valid id.
+        UserError: The name of `target` is no valid id.
     """
     check_key(target.name)
     if target.exists():
         raise ImportRefused(f"{target} exists already; remove it, or import under another id")
+
+    # Read and clean everything first, so that nothing is written when a file is missing.
     train, test = _Source(source), _Source(source.absolute().parent.parent / "test" / source.name)
     counts: dict[str, int] = {}
     try:
@@ -69,21 +72,22 @@ def import_rolescape(
             f"the files in {source} are not laid out as in RoleScape-20: {error!r}"
         ) from error
     sheet["rights"] = {"basis": basis, "holder": holder, "consent": consent, "note": note}
+
     with new_folder(target) as part:
         (part / "images").mkdir()
-        rows = [_place_picture(row, number, part) for number, row in enumerate(scenes)]
+        rows = [_copy_picture(row, number, part) for number, row in enumerate(scenes)]
         dumped = yaml.safe_dump(sheet, allow_unicode=True, sort_keys=False, width=120)
         write_atomic(part / "kit.yaml", dumped.encode())
         write_atomic(part / "profile.md", (train.text("full_profile.txt").strip() + "\n").encode())
         write_atomic(part / "scenes.jsonl", _lines(rows))
         write_atomic(part / "dialogues.jsonl", _lines(dialogues))
+
     counts |= {"pictures": len(rows), "held out": sum(row["held_out"] for row in rows)}
     return counts
 
 
 class _Source:
-    """One folder of the data set; its files are named after the part of the folder's name behind the
-    last '-'."""
+    """One folder of the data set. Its files begin with the part of the folder's name behind the last '-'."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -107,11 +111,12 @@ class _Source:
             ) from error
 
     def scenes(self, *, held_out: bool) -> list[Row]:
-        """The annotated scenes; `source` is the picture's file."""
+        """The annotated scenes; the entry `source` is the path of the picture."""
         instructions = self.json("t2i_instruction.json")["t2i_instructions"]
         captions = {str(row["image_id"]): clean(row["t2i_instruction"]) for row in instructions}
         rows = []
         for user, machine in self.json("with_image.json")["scenes"]:
+            # The number names the picture's file and its caption.
             number = str(machine["image"])
             row = {
                 "source": self.folder / f"{number}.png",
@@ -123,15 +128,17 @@ class _Source:
                 "held_out": held_out,
             }
             rows.append(row)
+
         return rows
 
 
 def _sheet(source: _Source, key: str, category: str, counts: dict[str, int]) -> Row:
+    """The content of kit.yaml without the rights."""
     with_image = source.json("with_image.json")
     description = clean(with_image["description"])
-    persona = read_persona(
-        source.text("personality_simplified_profile.txt"), source.text("full_profile.txt"), description
-    )
+    simplified = source.text("personality_simplified_profile.txt")
+    persona = read_persona(simplified, source.text("full_profile.txt"), description)
+
     return {
         "id": key,
         "name": source.name,
@@ -151,26 +158,34 @@ def _facts(source: _Source, counts: dict[str, int]) -> list[Row]:
     facts: dict[tuple[str, str], Row] = {}
     asked: set[str] = set()
     counts |= {"questions": len(rows), "questions repeated": 0, "questions in other words": 0}
+
     for row in rows:
         if bare(row["question"]) in asked or not all(row.values()):
             counts["questions repeated"] += 1
             continue
         asked.add(bare(row["question"]))
+
+        # Only the first further wording is kept.
         fact = facts.setdefault((bare(row["answer"]), bare(row["evidence"])), row)
         if fact is not row:
             counts["questions in other words"] += 1
             fact.setdefault("paraphrase", row["question"])
+
     counts["facts"] = len(facts)
     return list(facts.values())
 
 
 def _joined(value: str | list[str]) -> str:
-    return clean((" ".join(value) if isinstance(value, list) else str(value)).replace("*", ""))
+    """A text, or a list of texts as one, without markdown."""
+    text = " ".join(value) if isinstance(value, list) else str(value)
+    return clean(text.replace("*", ""))
 
 
 def _dialogues(source: _Source, scenes: list[Row], counts: dict[str, int]) -> list[Row]:
-    """The extension dialogues that are neither a scene nor a repetition. One user text with several replies
-    stays: people say one thing twice, and the answer may differ."""
+    """The extension dialogues that are neither a scene nor a repetition.
+
+    A user text with several different replies is kept: people say one thing twice, and the answer may differ.
+    """
     scenes_said = {(bare(row["user"]), bare(row["reply"])) for row in scenes}
     kept_for_tests = {bare(row["user"]) for row in scenes if row["held_out"]}
     counts |= {
@@ -179,11 +194,14 @@ def _dialogues(source: _Source, scenes: list[Row], counts: dict[str, int]) -> li
         "dialogues repeated": 0,
         "dialogues too near a test": 0,
     }
+
     seen: set[tuple[str, str]] = set()
     rows = []
     for user, machine in source.json("dialogue_text_extension_train.json")["scenes"]:
         row = {"user": clean(user["text"]), "reply": clean(machine["text"])}
         said = (bare(row["user"]), bare(row["reply"]))
+
+        # Each dialogue counts for the first reason that applies.
         if said in scenes_said:
             counts["dialogues that are scenes"] += 1
         elif said in seen:
@@ -193,12 +211,13 @@ def _dialogues(source: _Source, scenes: list[Row], counts: dict[str, int]) -> li
         else:
             rows.append(row)
         seen.add(said)
+
     counts["dialogues"] = len(rows)
     return rows
 
 
-def _place_picture(row: Row, number: int, folder: Path) -> Row:
-    """Copy a picture under a name that tells what it is: some of the set's .png files are JPEGs."""
+def _copy_picture(row: Row, number: int, folder: Path) -> Row:
+    """Copy a picture under a name with the right suffix: some of the data set's .png files are JPEGs."""
     source: Path = row.pop("source")
     try:
         with Image.open(source) as image:
@@ -211,29 +230,3 @@ def _place_picture(row: Row, number: int, folder: Path) -> Row:
 
 def _lines(rows: list[Row]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-
-
-def main(arguments: list[str]) -> int:
-    """The command: 0, or 2 with one clear message."""
-    parser = argparse.ArgumentParser(
-        prog="python -m unichar.kit.rolescape", description="Import a RoleScape-20 character."
-    )
-    parser.add_argument("source", type=Path, help="the character's folder inside train/")
-    parser.add_argument("target", type=Path, help="the kit folder to write, as data/characters/bo")
-    parser.add_argument("--category", required=True, choices=CATEGORIES)
-    parser.add_argument("--basis", required=True, choices=RIGHTS_BASES, help="on what right you use the data")
-    parser.add_argument("--holder", required=True, help="who holds that right")
-    parser.add_argument("--consent", default="", help="who agreed to what; needed for people")
-    parser.add_argument("--note", default="")
-    options = vars(parser.parse_args(arguments))
-    try:
-        counts = import_rolescape(options.pop("source"), target := options.pop("target"), **options)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{target}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,8 @@
-"""The user's files of a kit: what may stand where, and `load_kit(folder)`, which reads them all.
+"""The format of a kit's files, and `load_kit(folder)`, which reads them all.
 
-Here is judged only what cannot be read: broken YAML or JSON, unknown keys, a number where a text belongs.
-Whether the content is good enough is the matter of the checks (`unichar.kit.validate`), so that an author
-gets every reason at once; a missing text is therefore read as an empty one. The format is described in
+This module refuses only what cannot be read: broken YAML or JSON, unknown keys, a number instead of a text.
+Whether the content is good enough is decided by the checks (`unichar.kit.validate`), so that an author gets
+every reason at once; a missing text is therefore read as an empty one. The format is described in
 `docs/kit.md`.
 """
 
@@ -19,19 +19,22 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from unichar.errors import UserError
+
 KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
-"""Partition key of a character, and name of its folder."""
+"""What an id must match: it is the partition key of a character and the name of its folder."""
 
 
 def check_key(key: str) -> str:
-    """The key itself, when it may name a character.
+    """Return the key if it may be the id of a character.
 
     Raises:
-        ValueError: It may not. Capitals, dots, commas, slashes and spaces break folder names and partition
+        UserError: It may not. Capitals, dots, commas, slashes and spaces break folder names and partition
             selections.
     """
+    # fullmatch: `$` would accept a line break at the end.
     if not KEY.fullmatch(key):
-        raise ValueError(
+        raise UserError(
             f"{key!r} cannot be a character's id: use 1 to 48 of a-z, 0-9 and '-', starting with a letter "
             "or digit"
         )
@@ -47,7 +50,7 @@ class _Sheet(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_blanks(cls, values: object) -> object:
-        """`opening:` with nothing behind it is None in YAML; it means the same as leaving the key out."""
+        """Drop keys without a value: `opening:` is None in YAML and means the same as leaving the key out."""
         return (
             {key: value for key, value in values.items() if value is not None}
             if isinstance(values, dict)
@@ -98,7 +101,7 @@ class KitSheet(_Sheet):
 
 
 class SceneRow(_Sheet):
-    """One line of scenes.jsonl: the moment one picture shows."""
+    """One line of scenes.jsonl: the exchange that belongs to one picture, and what the picture shows."""
 
     image: str = ""
     user: str = ""
@@ -124,7 +127,7 @@ class DialogueRow(_Sheet):
 
 @dataclass(frozen=True, kw_only=True)
 class Kit:
-    """Everything of a kit folder, read but not judged.
+    """Everything in a kit folder, read but not checked.
 
     Example: `load_kit(Path("data/characters/mochi")).sheet.persona.traits`
     """
@@ -134,25 +137,26 @@ class Kit:
     profile: str
     """Text of profile.md."""
     scenes: dict[str, SceneRow]
-    """Place -> line, as `scenes.jsonl line 3`."""
+    """Location, as `scenes.jsonl line 3` -> line."""
     dialogues: dict[str, DialogueRow]
-    """Place -> line; empty without a dialogues.jsonl."""
+    """Location -> line; empty without a dialogues.jsonl."""
     images: dict[str, Path]
-    """Name -> file of images/, sorted, hidden ones left out; names in Unicode form NFC, as a Mac may
-    write another."""
+    """Name in Unicode form NFC -> file of images/, sorted, without hidden files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that cannot be read. Example: `Problem(file="kit.yaml", text="unknown key traitz; did
-    you mean traits?")`"""
+    """Something that cannot be read.
+
+    Example: `Problem(file="kit.yaml", text="unknown key traitz; did you mean traits?")`
+    """
 
     file: str
     """kit.yaml, profile.md, scenes.jsonl, dialogues.jsonl or images."""
     text: str
 
 
-class UnreadableKit(ValueError):
+class UnreadableKit(UserError):
     """A kit cannot be read; the message names every reason."""
 
 
@@ -160,7 +164,7 @@ FILES = ("kit.yaml", "profile.md", "scenes.jsonl", "dialogues.jsonl", "images")
 
 
 def load_kit(folder: Path) -> Kit:
-    """Everything of a kit folder.
+    """Read a kit folder.
 
     Raises:
         UnreadableKit: A file is missing, broken, or has unknown keys or values of the wrong kind.
@@ -173,17 +177,18 @@ def load_kit(folder: Path) -> Kit:
 
 
 def read_kit(folder: Path) -> tuple[Kit, list[Problem]]:
-    """What can be read of a kit folder, and every reason why the rest cannot; a file with a problem
-    counts as empty."""
+    """What can be read of a kit folder, and why the rest cannot. A file with a problem counts as empty."""
     problems = _misnamed(folder)
     sheet = _read_sheet(folder / "kit.yaml", problems)
     profile = _read_text(folder / "profile.md", problems) or ""
     scenes = _read_lines(folder / "scenes.jsonl", SceneRow, problems)
+
     # A kit without further exchanges is complete.
     has_dialogues = (folder / "dialogues.jsonl").exists()
     dialogues = _read_lines(folder / "dialogues.jsonl", DialogueRow, problems) if has_dialogues else {}
     if not (folder / "images").is_dir():
         problems.append(Problem(file="images", text="there is no folder images with the reference pictures"))
+
     kit = Kit(
         folder=folder,
         sheet=sheet,
@@ -196,10 +201,11 @@ def read_kit(folder: Path) -> tuple[Kit, list[Problem]]:
 
 
 def _misnamed(folder: Path) -> list[Problem]:
-    """Files that look like a slip of the pen; `dialogue.jsonl` would otherwise be ignored without a word."""
-    names = (
-        [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
-    )
+    """Files whose names are nearly right, as `dialogue.jsonl`; they would be ignored silently otherwise."""
+    if not folder.is_dir():
+        return []
+
+    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     problems = []
     for name in sorted(set(names) - set(FILES)):
         meant = difflib.get_close_matches(name, set(FILES) - set(names), n=1, cutoff=0.75)
@@ -211,12 +217,16 @@ def _misnamed(folder: Path) -> list[Problem]:
 def _images(folder: Path) -> dict[str, Path]:
     if not (folder / "images").is_dir():
         return {}
+
+    # Sorted by name, because the order in which a file system lists files differs between machines.
+    # NFC, because macOS may store names in another form than scenes.jsonl has.
     paths = (path for path in (folder / "images").iterdir() if not path.name.startswith("."))
     return dict(sorted((unicodedata.normalize("NFC", path.name), path) for path in paths))
 
 
 def _read_text(path: Path, problems: list[Problem]) -> str | None:
-    """The text of a file, or None and a problem. A byte order mark is dropped."""
+    """The text of a file, or None and a problem."""
+    # utf-8-sig drops the byte order (BOM) that some Windows editors write.
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -235,13 +245,15 @@ def _read_sheet(path: Path, problems: list[Problem]) -> KitSheet:
     text = _read_text(path, problems)
     if text is None:
         return KitSheet()
+
     try:
-        # RecursionError: nested a thousand deep. ValueError: a date or number that does not exist, as 2024-02-31.
+        # RecursionError: nested a thousand deep. ValueError: a date that does not exist, as 2024-02-31.
         raw = yaml.safe_load(text)
         doubles = _repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         problems.append(Problem(file=path.name, text=f"is no valid YAML: {_yaml_reason(error)}"))
         return KitSheet()
+
     problems += [Problem(file=path.name, text=double) for double in doubles]
     sheet = _parse(KitSheet, raw, path.name, "", problems)
     return KitSheet() if sheet is None else sheet
@@ -254,16 +266,21 @@ def _yaml_reason(error: Exception) -> str:
 
 
 def _repeated_keys(root: yaml.Node | None) -> list[str]:
-    """YAML keeps only the last of two equal keys, so a second `facts:` would throw away the first list."""
-    found, waiting, seen = [], [root], set()
+    """A message for every repeated key: YAML keeps only the last one, so the first list would be lost."""
+    found: list[str] = []
+    waiting: list[yaml.Node | None] = [root]
+    seen: set[int] = set()
     while waiting:
         node = waiting.pop()
         if not isinstance(node, yaml.MappingNode | yaml.SequenceNode) or id(node) in seen:
             continue
-        seen.add(id(node))  # aliases let few lines stand for billions of nodes
+
+        # Aliases can make a few lines stand for billions of nodes, so each node is visited once.
+        seen.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             waiting += node.value
             continue
+
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = sorted({key for key in keys if keys.count(key) > 1})
         found += [
@@ -271,13 +288,15 @@ def _repeated_keys(root: yaml.Node | None) -> list[str]:
             for key in twice
         ]
         waiting += [value for _, value in node.value]
+
     return found
 
 
 def _read_lines(path: Path, model: type[Row], problems: list[Problem]) -> dict[str, Row]:
-    """The rows of a JSONL file by their place; blank lines are skipped."""
+    """Location -> row of a JSONL file; blank lines are skipped."""
     rows: dict[str, Row] = {}
     text = _read_text(path, problems)
+
     # Not splitlines(): that also splits at line separators inside a JSON string.
     for number, line in enumerate((text or "").split("\n"), 1):
         if not line.strip():
@@ -287,6 +306,7 @@ def _read_lines(path: Path, model: type[Row], problems: list[Problem]) -> dict[s
         except (ValueError, RecursionError) as error:
             problems.append(Problem(file=path.name, text=f"line {number}: is no valid JSON: {error}"))
             continue
+
         row = _parse(model, raw, path.name, f"line {number}: ", problems)
         if row is not None:
             rows[f"{path.name} line {number}"] = row
@@ -294,6 +314,7 @@ def _read_lines(path: Path, model: type[Row], problems: list[Problem]) -> dict[s
 
 
 def _parse(model: type[Row], raw: object, file: str, prefix: str, problems: list[Problem]) -> Row | None:
+    """A row as its model, or None and a problem for each thing that is wrong with it."""
     if not isinstance(raw, dict):
         problems.append(Problem(file=file, text=f"{prefix}must hold `key: value` pairs, not {_kind(raw)}"))
         return None
@@ -306,9 +327,11 @@ def _parse(model: type[Row], raw: object, file: str, prefix: str, problems: list
 
 
 def _reason(model: type[BaseModel], detail: ErrorDetails) -> str:
-    """One validation error in a sentence, with the place as `facts, entry 3, answer`."""
+    """One validation error as a sentence, with its location as `facts, entry 3, answer`."""
     place = ", ".join(f"entry {part + 1}" if isinstance(part, int) else part for part in detail["loc"])
     value = detail["input"]
+
+    # pydantic's kinds of errors that authors meet, in words that need no knowledge of it.
     if detail["type"] == "extra_forbidden":
         allowed = list(_owner(model, detail["loc"]).model_fields)
         meant = difflib.get_close_matches(str(detail["loc"][-1]), allowed, n=1, cutoff=0.6)
@@ -322,13 +345,13 @@ def _reason(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "bool_type":
         return f"{place} must be true or false, not {_kind(value)}"
     if detail["type"] in ("list_type", "model_type", "dict_type"):
-        wanted = "a list" if detail["type"] == "list_type" else "`key: value` pairs"
-        return f"{place} must be {wanted}, not {_kind(value)}"
+        expected = "a list" if detail["type"] == "list_type" else "`key: value` pairs"
+        return f"{place} must be {expected}, not {_kind(value)}"
     return f"{place}: {detail['msg']}"
 
 
 def _owner(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that an unknown key stands in."""
+    """The model that an unknown key was given to."""
     inner: dict[int | str, type[BaseModel]] = {
         "persona": PersonaSheet,
         "facts": FactSheet,

@@ -92,11 +92,13 @@ def find_copies(scans: list[Scan]) -> dict[str, str]:
     kept: list[Scan] = []
     copies: dict[str, str] = {}
     for scan in scans:
+        # Compared with kept pictures only, so that a series of copies has one original.
         same = next((other for other in kept if _is_copy(scan, other)), None)
         if same:
             copies[scan.name] = same.name
         else:
             kept.append(scan)
+
     return copies
 
 

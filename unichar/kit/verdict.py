@@ -93,6 +93,7 @@ class Verdict:
             results = []
             for row in raw.pop("results"):
                 results.append(CheckResult(**row | {"observed": tuple(row["observed"])}))
+
             return cls(**raw, results=tuple(results))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"this is no verdict on a kit ({error})") from error
@@ -106,6 +107,7 @@ def read_verdict(path: Path) -> Verdict | None:
     """
     if not path.is_file():
         return None
+
     try:
         return Verdict.from_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -141,6 +143,8 @@ def _outdated(verdict: Verdict, kit_hash: str) -> list[str]:
         reasons.append(
             f"its files changed since validation ({verdict.kit_hash} then, {kit_hash} now); validate it again"
         )
+
+    # Checks of an older suite may have let pass what today's refuse.
     if verdict.suite != SUITE_VERSION:
         reasons.append(
             f"it was validated by suite {verdict.suite}, the checks are {SUITE_VERSION} now; validate it "
@@ -157,6 +161,7 @@ def _failures(verdict: Verdict) -> list[str]:
     for check in CHECKS:
         if check.severity != "critical":
             continue
+
         result = results.get(check.name)
         if result is None:
             reasons.append(f"{check.name}: was not checked; validate it again")
