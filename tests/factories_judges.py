@@ -1,4 +1,5 @@
-"""Judges of toy size: published networks with random weights in a folder, and a judge model that is a real server in a thread."""
+"""Judges of toy size: published networks with random weights, and a judge model behind a real server in a
+thread."""
 
 import json
 import threading
@@ -12,7 +13,7 @@ import torch
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, Dinov2Config, Dinov2Model
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-CLIP_FITTING = {
+CLIP_PROCESSOR = {
     "feature_extractor_type": "CLIPFeatureExtractor",
     "size": 32,
     "crop_size": 32,
@@ -24,8 +25,8 @@ CLIP_FITTING = {
     "image_std": [0.26862954, 0.26130258, 0.27577711],
 }
 """As CLIP ViT-L/14 is published, but for its size."""
-DINO_FITTING = {
-    **{name: value for name, value in CLIP_FITTING.items() if name != "feature_extractor_type"},
+DINO_PROCESSOR = {
+    **{name: value for name, value in CLIP_PROCESSOR.items() if name != "feature_extractor_type"},
     "image_processor_type": "BitImageProcessor",
     "do_rescale": True,
     "do_convert_rgb": True,
@@ -44,15 +45,16 @@ def make_clip(folder: Path) -> Path:
     """A CLIP of 32 pixels and 77 tokens that reads letter by letter."""
     torch.manual_seed(0)
     letters = list(bytes_to_unicode().values())
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[]).save_pretrained(
-        folder
-    )
+    last_letters = [f"{letter}</w>" for letter in letters]
+    words = [*letters, *last_letters, "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    CLIPTokenizer(vocab=vocabulary, merges=[]).save_pretrained(folder)
+
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
     text = {**sizes, "vocab_size": len(words), "bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}
     vision = {**sizes, "image_size": 32, "patch_size": 8}
     CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)).save_pretrained(folder)
-    return _fitted(folder, CLIP_FITTING)
+    return _with_processor(folder, CLIP_PROCESSOR)
 
 
 def make_dino(folder: Path) -> Path:
@@ -60,16 +62,16 @@ def make_dino(folder: Path) -> Path:
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_ratio": 2}
     Dinov2Model(Dinov2Config(**sizes, image_size=56, patch_size=14)).save_pretrained(folder)
-    return _fitted(folder, DINO_FITTING)
+    return _with_processor(folder, DINO_PROCESSOR)
 
 
-def _fitted(folder: Path, fitting: dict[str, Any]) -> Path:
-    (folder / "preprocessor_config.json").write_text(json.dumps(fitting))
+def _with_processor(folder: Path, processor: dict[str, Any]) -> Path:
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder
 
 
 class JudgeServer:
-    """Answers every chat request with what `reply` makes of its text; remembers requests and the headers they came with."""
+    """Answers every chat request with `reply(text)`; remembers requests and their headers."""
 
     def __init__(self, reply: Callable[[str], Reply]) -> None:
         self.reply, self.bodies, self.headers = reply, [], []
@@ -129,17 +131,17 @@ def serving(reply: Callable[[str], Reply]) -> Iterator[tuple[str, JudgeServer]]:
 
 
 def sensible(words: str) -> str:
-    """A judge model that writes two questions a text, finds them answerable, sees everything that was asked for, and marks 6."""
+    """A judge model that writes two questions per text, answers both rightly, and scores replies 6."""
     if "Answer with JSON" in words:
-        wanted = words.split("\n\n")[1]
+        target = words.split("\n\n")[1]
         return json.dumps(
             [
                 {
-                    "question": f"Where is it ({wanted[:40]})?",
-                    "choices": ["pier", "roof", wanted[-20:]],
-                    "answer": wanted[-20:],
+                    "question": f"Where is it ({target[:40]})?",
+                    "choices": ["pier", "roof", target[-20:]],
+                    "answer": target[-20:],
                 },
-                {"question": f"Is there anybody ({wanted[:40]})?", "choices": ["yes", "no"], "answer": "yes"},
+                {"question": f"Is there anybody ({target[:40]})?", "choices": ["yes", "no"], "answer": "yes"},
             ]
         )
     if "from 1 to 7" in words:

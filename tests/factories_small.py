@@ -1,7 +1,7 @@
 """A nano of toy size with random weights: the real code and file formats at a hundredth of the cost.
 
-`make_small_base(folder)` writes a base and a text backbone; with UNICHAR_BACKBONE on the backbone (`small_home`), `load_model`
-reads them as it reads the real ones.
+`make_small_base(folder)` writes a base and a text backbone; with UNICHAR_BACKBONE on the backbone
+(`small_home`), `load_model` reads them as it reads the real ones.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from unichar.pretrain.pack import pack
 from unichar.sft.config import SftConfig
 from unichar.sft.train import Trainer, run
 from unichar.store.files import sha256_file
-from unichar.training.ranks import is_main, join, wait_for_all, world_size
+from unichar.training.ranks import init_process_group, is_main, wait_for_all, world_size
 from unichar.training.state import load_tensors
 from unichar.types import StageJob
 
@@ -65,9 +65,10 @@ SMALL = SftConfig(
 
 
 def make_small_base(folder: Path, sizes: NanoConfig = SIZES) -> Path:
-    """Write `folder/base.safetensors` and `folder/backbone`; returns the first. Frozen weights are bf16 and fp32, as in nano.
+    """Write `folder/base.safetensors` and `folder/backbone`; returns the first. Frozen weights are bf16 and
+    fp32, as in nano.
 
-    The examiner in it has random weights too, and wants pictures of 128 pixels.
+    The held-out attribute classifier in it has random weights too, and takes pictures of 128 pixels.
     """
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(backbone_folder())
@@ -174,13 +175,13 @@ def saved_adapters(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def train_together(about: str) -> None:
-    """In each of several processes: train by every setting in `about` (JSON) and leave losses and adapters."""
-    told = json.loads(about)
-    folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
-    join()
+    """In each of several processes: train with every setting in `about` (JSON), write losses and adapters."""
+    spec = json.loads(about)
+    folder, inputs = Path(spec["folder"]), {noun: Path(path) for noun, path in spec["inputs"].items()}
+    init_process_group()
     assert world_size() == 2
-    for name, (settings, exact, resume_at) in told["runs"].items():
-        job = small_job(folder / name, Path(told["base"]), inputs, **settings)
+    for name, (settings, exact, resume_at) in spec["runs"].items():
+        job = small_job(folder / name, Path(spec["base"]), inputs, **settings)
         numbers = train_steps(job, exact=exact, folder=folder / name / "adapters", resume_at=resume_at)
         if is_main():
             (folder / name / "numbers.json").write_text(json.dumps(numbers))
@@ -188,19 +189,20 @@ def train_together(about: str) -> None:
 
 
 def train_through_kills(about: str) -> None:
-    """Train in children that are killed outright as soon as the state holds each of the told steps, then to the end.
+    """Train in children that are killed outright as soon as the state holds each of the told steps, then to
+    the end.
 
-    Prints how each child ended: its signal, or minus its exit code. With `limit`, the last one can write no larger file, as if
-    the disk were full. Children are forked after the imports, which take longer than the training; nothing of torch has
-    run in the parent.
+    Prints how each child ended: its signal, or minus its exit code. With `limit`, the last one can write no
+    larger file, as if the disk were full. Children are forked after the imports, which take longer than the
+    training; nothing of torch has run in the parent.
     """
-    told = json.loads(about)
-    folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
-    job = small_job(folder, Path(told["base"]), inputs, **told["settings"])
-    for kill_at in [*told["kills"], None]:
+    spec = json.loads(about)
+    folder, inputs = Path(spec["folder"]), {noun: Path(path) for noun, path in spec["inputs"].items()}
+    job = small_job(folder, Path(spec["base"]), inputs, **spec["settings"])
+    for kill_at in [*spec["kills"], None]:
         child = os.fork()
         if not child:
-            os._exit(_train(job, told.get("limit") if kill_at is None else None))
+            os._exit(_train(job, spec.get("limit") if kill_at is None else None))
         while kill_at is not None and saved_step(job.scratch / "state.safetensors") < kill_at:
             time.sleep(0.002)
         if kill_at is not None:

@@ -83,10 +83,10 @@ def test_a_kit_gives_the_scale(clip):
     cosines = torch.stack([clip.cosines(album, [caption] * 4) for caption in captions])
     assert judge.zero == pytest.approx(float(cosines[~torch.eye(4, dtype=torch.bool)].mean()), abs=1e-6)
     assert judge.scale == pytest.approx(max(float(cosines.diagonal().mean()) - judge.zero, 0.01), abs=1e-6)
-    marks = judge.score(album, captions)
-    assert marks.shape == (4,) and ((marks >= 0) & (marks <= 1)).all()
+    scores = judge.score(album, captions)
+    assert scores.shape == (4,) and ((scores >= 0) & (scores <= 1)).all()
     raw = (clip.cosines(album, captions) - judge.zero) / judge.scale
-    assert torch.allclose(marks, raw.clamp(0, 1), atol=1e-5)
+    assert torch.allclose(scores, raw.clamp(0, 1), atol=1e-5)
 
 
 def test_captions_that_all_say_the_same_divide_by_no_zero(clip):

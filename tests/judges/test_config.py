@@ -1,4 +1,4 @@
-"""Which judges are chosen: addresses without secrets, and never the same network for reward and report."""
+"""Judges by name: addresses without secrets, and never the same network for reward and report."""
 
 import dataclasses
 

@@ -89,7 +89,7 @@ def test_the_target_text_is_the_caption_of_the_reference_or_the_prompt(nia):
 
 
 def finished(job, run):
-    """A job after its stage, with the summary that the line would write."""
+    """A job after its stage, with the summary that the pipeline would write."""
     (job.out / "summary.json").write_text(json.dumps({**run(job), "seconds": 1.0}))
     return job
 

@@ -1,4 +1,4 @@
-"""What judges look with: each eye reads or maps pictures, and distances are distances."""
+"""Encoders: each reads attributes or maps pictures, and perceptual distances are distances."""
 
 import pytest
 import torch
@@ -21,12 +21,12 @@ from unichar.model.pixels import to_pixels
 
 
 @pytest.fixture(scope="module", params=[ToonEncoder, PhotoEncoder, PhotoRewardEncoder, "tower"])
-def eye(request):
+def encoder(request):
     return request.getfixturevalue("model") if request.param == "tower" else request.param(BASE)
 
 
-def test_maps_get_coarser_and_never_train(eye):
-    maps = eye.maps(to_pixels(make_prior_images(2)))
+def test_maps_get_coarser_and_never_train(encoder):
+    maps = encoder.maps(to_pixels(make_prior_images(2)))
     sides = [m.shape[-1] for m in maps]
     assert sides == sorted(sides, reverse=True) and all(
         m.shape[0] == 2 and m.shape[2] == m.shape[3] for m in maps
@@ -34,9 +34,9 @@ def test_maps_get_coarser_and_never_train(eye):
     assert not any(m.requires_grad for m in maps)
 
 
-def test_a_picture_is_at_no_distance_from_itself_and_at_some_from_others(eye):
+def test_a_picture_is_at_no_distance_from_itself_and_at_some_from_others(encoder):
     album = make_album(3)
-    vectors = perceptual_vectors(eye, to_pixels([*album.images, *make_prior_images(3)]))
+    vectors = perceptual_vectors(encoder, to_pixels([*album.images, *make_prior_images(3)]))
     distances = perceptual_distances(vectors, vectors)
     assert distances.shape == (6, 6)
     assert torch.allclose(distances, distances.T, atol=1e-5)
@@ -44,36 +44,36 @@ def test_a_picture_is_at_no_distance_from_itself_and_at_some_from_others(eye):
     assert (distances + torch.eye(6) > 0.02).all()
 
 
-def test_small_changes_are_near_and_other_pictures_far(eye):
+def test_small_changes_are_near_and_other_pictures_far(encoder):
     pixels = to_pixels(make_prior_images(4))
     noisy = (pixels + 0.02 * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))).clamp(
         -1, 1
     )
-    distances = perceptual_distances(perceptual_vectors(eye, noisy), perceptual_vectors(eye, pixels))
+    distances = perceptual_distances(perceptual_vectors(encoder, noisy), perceptual_vectors(encoder, pixels))
     assert (distances.argmin(dim=1) == torch.arange(4)).all()
 
 
-def test_vectors_do_not_depend_on_how_many_pictures_are_seen_at_once(eye):
+def test_vectors_are_batch_invariant(encoder):
     pixels = to_pixels(make_prior_images(18))
     assert torch.allclose(
-        perceptual_vectors(eye, pixels)[17], perceptual_vectors(eye, pixels[17:])[0], atol=1e-4
+        perceptual_vectors(encoder, pixels)[17], perceptual_vectors(encoder, pixels[17:])[0], atol=1e-4
     )
 
 
-def test_the_toon_eye_reads_what_is_drawn():
+def test_the_toon_encoder_reads_what_is_drawn():
     album = make_album(20)
     logits = ToonEncoder(BASE).read(to_pixels(album.images))
     assert {name: values.shape[1] for name, values in logits.items()} == {
         n: len(v) for n, v in ATTRIBUTES.items()
     }
     for name in ("species", "color", "outfit", "expression", "pose", "prop", "background"):
-        wanted = torch.tensor(
+        target = torch.tensor(
             [ATTRIBUTES[name].index(attributes(BRAMBLE_LOOK, scene)[name]) for scene in album.scenes]
         )
-        assert (logits[name].argmax(dim=1) == wanted).float().mean() >= 0.8, name
+        assert (logits[name].argmax(dim=1) == target).float().mean() >= 0.8, name
 
 
-def test_the_photo_eye_reads_no_toon_attributes():
+def test_the_photo_encoder_reads_no_attributes():
     assert PhotoEncoder(BASE).read(to_pixels(make_prior_images(1))) == {}
 
 

@@ -168,7 +168,7 @@ def test_a_message_without_words_is_an_empty_answer():
 
 
 def test_one_failure_among_many_stops_the_rest(monkeypatch):
-    """The first is refused while the others wait, and they are answered only after the rest has been cancelled."""
+    """The first is refused while the others wait; they are answered after the rest has been cancelled."""
     released, shutdown = threading.Event(), ThreadPoolExecutor.shutdown
 
     def then_release(pool, wait=True, *, cancel_futures=False):

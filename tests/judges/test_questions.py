@@ -132,7 +132,7 @@ class Judge:
 
     def __call__(self, words):
         if "Answer with JSON" in words:
-            return next(rows for wanted, rows in self.drafts.items() if wanted in words)
+            return next(rows for target, rows in self.drafts.items() if target in words)
         known = self.believed if "the words do not say it" in words else self.seen
         return next(
             (line[0] for line in words.splitlines() if line[1:3] == ") " and line[3:] in known), "No idea"
@@ -142,15 +142,15 @@ class Judge:
 def judged(judge, tmp_path, texts, count=None):
     with serving(judge) as (address, server):
         alignment = QuestionAlignment(Endpoint(address, "m", tries=1), tmp_path / "questions.json")
-        marks = alignment.score(to_pixels(make_prior_images(count or len(texts))), texts)
-    return marks, alignment, server
+        scores = alignment.score(to_pixels(make_prior_images(count or len(texts))), texts)
+    return scores, alignment, server
 
 
 def test_the_share_of_right_answers(tmp_path):
     nothing = "the picture does not show it"
     judge = Judge({"kite": draft(KITE, RAIN)}, seen=("a kite", "no"))
-    marks, alignment, server = judged(judge, tmp_path, ["the kite"] * 3)
-    assert marks.tolist() == [0.5] * 3 and (alignment.asked, alignment.unread) == (6, 0)
+    scores, alignment, server = judged(judge, tmp_path, ["the kite"] * 3)
+    assert scores.tolist() == [0.5] * 3 and (alignment.asked, alignment.unread) == (6, 0)
     pictures = [body for body in server.bodies if len(body["messages"][0]["content"]) == 2]
     assert (
         len(pictures) == 6 and len(server.bodies) == 6 + 1 + 2
@@ -162,8 +162,8 @@ def test_the_share_of_right_answers(tmp_path):
 
 def test_what_the_text_leaves_open_is_not_asked_for(tmp_path):
     judge = Judge({"kite": draft(KITE, RAIN)}, believed=("a kite", "no", "the words do not say it"))
-    marks, alignment, _ = judged(judge, tmp_path, ["the kite"])
-    assert marks.tolist() == [1.0] and alignment.asked == 1
+    scores, alignment, _ = judged(judge, tmp_path, ["the kite"])
+    assert scores.tolist() == [1.0] and alignment.asked == 1
 
 
 def test_questions_are_written_once_a_text_and_kept(tmp_path):
@@ -177,8 +177,8 @@ def test_questions_are_written_once_a_text_and_kept(tmp_path):
 
 
 def test_a_text_nothing_can_be_asked_about_is_asked_about_as_a_whole(tmp_path):
-    marks, alignment, server = judged(Judge({"Hm": "I can not."}), tmp_path, ["Hm"])
-    assert marks.tolist() == [1.0]
+    scores, alignment, server = judged(Judge({"Hm": "I can not."}), tmp_path, ["Hm"])
+    assert scores.tolist() == [1.0]
     assert "Is this a picture of the following? Hm" in server.texts[-1]
     assert "For 1 of 1 texts no question could be written" in alignment.note()
 
@@ -186,8 +186,8 @@ def test_a_text_nothing_can_be_asked_about_is_asked_about_as_a_whole(tmp_path):
 def test_answers_that_can_not_be_read_are_wrong_and_counted(tmp_path):
     rows = [RAIN | {"question": f"Is it {number}?"} for number in range(7)]
     judge = Judge({"kite": draft(KITE, *rows)}, seen=("yes",))
-    marks, alignment, _ = judged(judge, tmp_path, ["the kite"] * 20)
-    assert marks.tolist() == pytest.approx([7 / 8] * 20) and (alignment.asked, alignment.unread) == (160, 20)
+    scores, alignment, _ = judged(judge, tmp_path, ["the kite"] * 20)
+    assert scores.tolist() == pytest.approx([7 / 8] * 20) and (alignment.asked, alignment.unread) == (160, 20)
     assert alignment.note().startswith(
         "Alignment is the share of right answers of m to 160 questions about pictures; 20 answers"
     )
@@ -199,5 +199,5 @@ def test_a_model_that_can_not_answer_is_no_judge(tmp_path):
 
 
 def test_the_sensible_judge_of_other_tests_is_one(tmp_path):
-    marks, alignment, _ = judged(sensible, tmp_path, ["the person on a bridge", "a dog in the long grass"])
-    assert torch.equal(marks, torch.ones(2)) and alignment.asked == 4
+    scores, alignment, _ = judged(sensible, tmp_path, ["the person on a bridge", "a dog in the long grass"])
+    assert torch.equal(scores, torch.ones(2)) and alignment.asked == 4

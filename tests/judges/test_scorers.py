@@ -1,4 +1,4 @@
-"""One panel, two sorts of characters; held-out pictures never count as known."""
+"""Scorers of both domains; held-out pictures never count as known."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from unichar.types import CuratedKit, Prompt
 
 @pytest.fixture(scope="module", params=["toon", "photo"])
 def case(request, tmp_path_factory):
-    """(panel, kit, pixels of every picture of the kit, their prompts)"""
+    """(scorers, kit, pixels of every picture of the kit, their prompts)"""
     toon = request.param == "toon"
     folder = make_inputs(tmp_path_factory.mktemp("kit"), **({} if toon else nia_the_photographer()))[
         "curated_kit"
@@ -33,7 +33,7 @@ def test_known_are_the_training_pictures(case):
     assert torch.equal(scorers.references, pixels[train])
 
 
-def test_the_kits_own_pictures_are_alike_and_aligned_and_strangers_less(case):
+def test_the_kits_own_pictures_are_alike_and_aligned_and_others_less(case):
     scorers, _, pixels, prompts = case
     others = to_pixels(make_prior_images(len(prompts)))
     assert scorers.likeness(pixels).mean() > scorers.likeness(others).mean() + 0.2
@@ -45,26 +45,29 @@ def test_the_kits_own_pictures_are_alike_and_aligned_and_strangers_less(case):
 def test_rewards_do_not_see_the_held_out_pictures(case, tmp_path):
     """Only the report may: the same training prompts score the same whatever the held-out pictures show."""
     scorers, kit, pixels, prompts = case
-    eye, train = scorers._encoder, [i for i, picture in enumerate(kit.pictures) if picture.split == "train"]
+    encoder, train = (
+        scorers._encoder,
+        [i for i, picture in enumerate(kit.pictures) if picture.split == "train"],
+    )
     (tmp_path / "images").mkdir()
-    for picture, image, stranger in zip(
+    for picture, image, other in zip(
         kit.pictures, to_images(pixels), make_prior_images(len(pixels)), strict=True
     ):
-        (image if picture.split == "train" else stranger).save(tmp_path / picture.image)
-    other = Scorers(eye, kit, tmp_path, size=128, soft=False)
-    drawn, wanted = pixels[train].flip(0), [prompts[i] for i in train]
-    assert torch.equal(scorers.alignment(drawn, wanted), other.alignment(drawn, wanted))
-    assert torch.equal(scorers.likeness(drawn), other.likeness(drawn))
+        (image if picture.split == "train" else other).save(tmp_path / picture.image)
+    again = Scorers(encoder, kit, tmp_path, size=128, soft=False)
+    drawn, asked = pixels[train].flip(0), [prompts[i] for i in train]
+    assert torch.equal(scorers.alignment(drawn, asked), again.alignment(drawn, asked))
+    assert torch.equal(scorers.likeness(drawn), again.likeness(drawn))
 
 
-def test_a_scene_that_nobody_can_judge_gets_nothing_and_takes_nothing(case):
+def test_a_scene_that_cannot_be_judged_gets_0_and_changes_no_other_score(case):
     scorers, kit, pixels, prompts = case
     if domain_of(kit).reads_attributes:
         return
     train = [i for i, picture in enumerate(kit.pictures) if picture.split == "train"]
-    wanted = [prompts[train[0]], Prompt(text="elsewhere"), prompts[train[1]]]
+    asked = [prompts[train[0]], Prompt(text="elsewhere"), prompts[train[1]]]
     drawn = pixels[[train[0], train[2], train[1]]]
-    expected = scorers.alignment(drawn[[0, 2]], [wanted[0], wanted[2]])
-    assert scorers.alignment(drawn, wanted).tolist() == [expected[0], 0.0, expected[1]]
-    assert scorers.alignment(drawn[1:2], wanted[1:2]).tolist() == [0.0]
-    assert [scorers.aligns(prompt) for prompt in wanted] == [True, False, True]
+    expected = scorers.alignment(drawn[[0, 2]], [asked[0], asked[2]])
+    assert scorers.alignment(drawn, asked).tolist() == [expected[0], 0.0, expected[1]]
+    assert scorers.alignment(drawn[1:2], asked[1:2]).tolist() == [0.0]
+    assert [scorers.aligns(prompt) for prompt in asked] == [True, False, True]

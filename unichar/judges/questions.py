@@ -42,7 +42,7 @@ _VAGUE = re.compile(
 """Choices that say nothing about a picture."""
 _WRITE = """A picture was asked for in these words:
 
-{wanted}
+{target}
 
 Write up to {most} questions that show whether a picture is what was asked for. \
 Who answers sees the picture and not the words.
@@ -119,7 +119,7 @@ class QuestionAlignment:
 
     def _write(self, new: Sequence[str]) -> None:
         """Write questions for texts that have none, and keep those that the text alone answers."""
-        requests = [[text(_WRITE.format(wanted=words, most=MAX_QUESTIONS))] for words in new]
+        requests = [[text(_WRITE.format(target=words, most=MAX_QUESTIONS))] for words in new]
         drafts = self._endpoint.ask(requests, max_tokens=_DRAFT_TOKENS)
         asked = []
         for words, draft in zip(new, drafts, strict=True):

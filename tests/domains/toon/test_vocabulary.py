@@ -77,13 +77,13 @@ def test_random_draws_repeat_with_the_seed() -> None:
 
 
 def test_about_one_identity_in_twenty_is_reserved_for_every_species() -> None:
-    looks = {
+    identities_of = {
         s: [dataclasses.replace(CAT, species=s, color=c, outfit=o) for c in COLORS for o in COLORS]
         for s in SPECIES
     }
-    reserved = {species: sum(map(is_reserved, identities)) for species, identities in looks.items()}
+    reserved = {species: sum(map(is_reserved, identities)) for species, identities in identities_of.items()}
     assert all(reserved.values())
-    assert 0.03 < sum(reserved.values()) / sum(map(len, looks.values())) < 0.08
+    assert 0.03 < sum(reserved.values()) / sum(map(len, identities_of.values())) < 0.08
 
 
 def test_a_reserved_identity_is_reserved_with_every_twin() -> None:
