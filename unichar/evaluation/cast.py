@@ -33,8 +33,10 @@ def cast_replies(characters: Path) -> dict[str, list[str]]:
 
     cast = {}
     for folder in sorted(path for path in characters.iterdir() if path.is_dir()):
+        # A hidden folder is a kit that is being copied.
         if folder.name.startswith("."):
-            continue  # a kit that is being copied
+            continue
+
         kit, _ = read_kit(folder)
         replies = [scene.reply for scene in kit.scenes.values() if not scene.held_out]
         replies += [dialogue.reply for dialogue in kit.dialogues.values()]

@@ -60,13 +60,14 @@ class Plane:
 
     def x(self, value: float) -> float:
         """Where a number of the horizontal axis lies."""
-        share = (value - self.x_ends[0]) / (self.x_ends[1] - self.x_ends[0])
-        return self.left + share * (self.width - self.left - self.right)
+        fraction = (value - self.x_ends[0]) / (self.x_ends[1] - self.x_ends[0])
+        return self.left + fraction * (self.width - self.left - self.right)
 
     def y(self, value: float) -> float:
         """Where a number of the vertical axis lies."""
-        share = (value - self.y_ends[0]) / (self.y_ends[1] - self.y_ends[0])
-        return self.height - self.bottom - share * (self.height - self.top - self.bottom)
+        fraction = (value - self.y_ends[0]) / (self.y_ends[1] - self.y_ends[0])
+        # Greater numbers lie higher, and SVG counts downwards.
+        return self.height - self.bottom - fraction * (self.height - self.top - self.bottom)
 
     def points(self, points: Points) -> Points:
         """SVG coordinates of (x, y)."""
@@ -80,6 +81,7 @@ def tone(arm: str) -> str:
 
 def bar(estimate: Estimate, arm: str, *, low: float, high: float) -> Markup:
     """A bar from `low` to the value on a scale that ends at `high`, with a whisker for the interval."""
+    # A scale whose ends coincide would divide by zero; any length shows its one value at the start.
     span = (high - low) or 1.0
 
     def position(value: float) -> float:
@@ -109,6 +111,7 @@ def line_chart(series: Mapping[str, Points], *, title: str, x_label: str, y_labe
     assert 1 <= len(series) <= NUM_SERIES, "the caller splits larger families"
     thinned = {name: thin(points, _MOST_POINTS) for name, points in series.items()}
 
+    # All lines lie on one pair of axes.
     x_values = [x for points in thinned.values() for x, _ in points]
     y_values = [y for points in thinned.values() for _, y in points]
     y_ticks = ticks(y_values)
@@ -116,6 +119,8 @@ def line_chart(series: Mapping[str, Points], *, title: str, x_label: str, y_labe
 
     # Ticks enclose the numbers; the horizontal axis ends with the numbers, so outer ticks are left out there.
     x_ticks = [x for x in ticks(x_values) if plane.x_ends[0] <= x <= plane.x_ends[1]]
+
+    # What a screen reader says instead of the drawing.
     spoken = [f"{name} from {points[0][1]:.3g} to {points[-1][1]:.3g}" for name, points in thinned.items()]
 
     return render_html(
@@ -142,6 +147,7 @@ def sparkline(values: Sequence[float], *, width: int, height: int, most: int) ->
     """
     points = thin([(float(i), value) for i, value in enumerate(values)], most)
     low, high = min(y for _, y in points), max(y for _, y in points)
+    # A flat curve lies at the bottom; a single point at the left.
     span = (high - low) or 1.0
     step = width / max(len(points) - 1, 1)
 
@@ -155,6 +161,7 @@ def ticks(values: Sequence[float], *, num: int = 5) -> list[float]:
     """About `num` round numbers, rising, that enclose `values`."""
     low, high = min(values), max(values)
     if low == high:
+        # One number has no extent: its axis reaches half of its size to either side.
         low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
 
     # The least of the round steps that needs no more than `num` ticks.
@@ -171,13 +178,19 @@ def thin(points: Points, most: int) -> Points:
     """At most `most` points, each the mean of its neighbours."""
     if len(points) <= most:
         return points
+
+    # Bin sizes differ by at most one point, and every point is in one bin.
     edges = [round(i * len(points) / most) for i in range(most + 1)]
     bins = [points[a:b] for a, b in itertools.pairwise(edges)]
-    return [(_mean([x for x, _ in part]), _mean([y for _, y in part])) for part in bins]
+
+    thinned = []
+    for members in bins:
+        thinned.append((_mean([x for x, _ in members]), _mean([y for _, y in members])))
+    return thinned
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """Least and greatest; a single number gets room on both sides."""
+    """Least and greatest; a single number gets half a unit on both sides."""
     low, high = min(values), max(values)
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
@@ -186,10 +199,13 @@ def _line(name: str, points: Points, plane: Plane) -> Line:
     values = [y for _, y in points]
     reach = len(points) // _SMOOTHING
 
+    # A short line is its own average.
     smooth = []
     if reach:
         for i, (x, _) in enumerate(points):
-            smooth.append((x, _mean(values[max(0, i - reach) : i + reach + 1])))
+            # At the ends of the line the window is cut off.
+            window = values[max(0, i - reach) : i + reach + 1]
+            smooth.append((x, _mean(window)))
 
     last = _mean(values[-max(1, reach) :])
     return Line(name=name, last=f"{last:.3g}", raw=plane.points(points), smooth=plane.points(smooth))
@@ -200,4 +216,5 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _tick(value: float) -> str:
+    # Six digits hide the rounding of `step * i`; exponents need no leading zero.
     return f"{value:.6g}".replace("e-0", "e-").replace("e+0", "e")

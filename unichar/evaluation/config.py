@@ -47,5 +47,5 @@ class EvaluationConfig:
                 raise UserError(f"EvaluationConfig.{name} is {getattr(self, name)}; expected 1 or more")
         if self.pictures < 2:
             raise UserError(
-                f"EvaluationConfig.pictures is {self.pictures}; expected 2 or more, because diversity compares them"
+                f"EvaluationConfig.pictures is {self.pictures}; expected 2 or more: diversity compares them"
             )

@@ -59,8 +59,9 @@ ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Arm -> the checkpoint its adapters come from, and the components they attach to.
 
-The adapters of the two components share no trained number, and each is trained against the other's frozen
-base. Training one alone gives the same adapters as training both, so one-sided arms need no run of their own.
+The adapters of the two components have no trained number in common, and each is trained against the other's
+frozen base. Training one alone gives the same adapters as training both: one-sided arms need no run
+of their own.
 """
 SHEET_PICTURES = 3
 """Pictures a prompt and arm on the contact sheet: enough to see whether they differ."""
@@ -118,7 +119,7 @@ class Evaluation:
             self.config.judges, self.kit, self.folder, questions=job.out / "questions.json"
         )
 
-        # Arms that share an adapter are measured once: sha256 of the adapter -> results.
+        # Arms with the same adapter are measured once: sha256 of the adapter -> results.
         self._texts: dict[str, TextResults] = {}
         self._pictures: dict[str, PictureResults] = {}
         self.oracle: dict[str, Estimate] = {}
@@ -131,6 +132,7 @@ class Evaluation:
             ValueError: Its adapters belong to another base.
             UserError: Its weights diverged.
         """
+        # The base has no adapters and no components.
         noun, components = ARMS[arm]
         adapters = self.job.inputs[noun] / "adapters" if noun else None
         model = load_model(self.job.base, adapters, components=components)
@@ -147,6 +149,7 @@ class Evaluation:
         character = Character(model, self.kit, self._generation())
         texts = self._measure_texts(character, _adapter_sha256(adapters, components, "und"))
 
+        # Text and picture adapters act together here, so no other arm has the same results.
         _LOG.info("evaluate %s: role play", arm)
         role_plays, role_play_metrics = self._role_plays(character, scorers, texts, arm)
 
@@ -155,6 +158,7 @@ class Evaluation:
 
     def report(self, results: dict[str, ArmResult]) -> ReportInput:
         """Everything the report shows."""
+        # The oracle is not an arm that was run, but its numbers stand beside those of the arms.
         metrics = {arm: result.metrics for arm, result in results.items()}
         oracle = {"oracle": self.oracle} if self.oracle else {}
         curves = {stage: self.job.inputs[f"{stage}_checkpoint"] / "curve.jsonl" for stage in ("sft", "grpo")}
@@ -190,6 +194,7 @@ class Evaluation:
     def _measure_pictures(
         self, model: UnifiedModel, scorers: ReportScorers, arm: str, adapter: str
     ) -> PictureResults:
+        # `text_only` draws as the base does, since its picture component is the base's.
         if adapter not in self._pictures:
             self._pictures[adapter] = measure_pictures(
                 model, scorers, self.prompts, config=self.config, seed=self.job.seed, arm=arm
@@ -197,6 +202,7 @@ class Evaluation:
         return self._pictures[adapter]
 
     def _measure_oracle(self, scorers: ReportScorers, size: int) -> dict[str, Estimate]:
+        # Rendered at the arms' size, so that the encoder gets no more detail than it gets of them.
         return measure_oracle(
             scorers,
             self.kit,
@@ -208,6 +214,7 @@ class Evaluation:
         )
 
     def _measure_texts(self, character: Character, adapter: str) -> TextResults:
+        # `grpo` writes as `sft` does, since GRPO trains pictures only; `image_only` writes as the base does.
         if adapter not in self._texts:
             self._texts[adapter] = measure_text(
                 character,
@@ -246,6 +253,7 @@ class Evaluation:
 
         samples = []
         for prompt in evenly_spaced(shown, self.config.sheet_rows):
+            # A complete caption has one right answer; what leaves something open has many.
             count = SHEET_PICTURES if prompt.is_open else 1
             arms = {"oracle": oracle_images(self.kit, self.folder, prompt, count=count, seed=self.job.seed)}
             index = self.prompts.index(prompt)
@@ -256,6 +264,7 @@ class Evaluation:
 
     def _chat_samples(self, results: Mapping[str, ArmResult]) -> list[ChatSample]:
         references = {item.prompt: item.target.value for item in self.test if item.kind == "role_play"}
+        # All arms answered the same user texts.
         samples = []
         for user in results["base"].texts.chats:
             replies = {arm: results[arm].texts.chats[user] for arm in HEADLINE_ARMS}
@@ -291,11 +300,14 @@ def _cost(inputs: Mapping[str, Path]) -> dict[str, object]:
     """What the stages so far have cost, from their summaries, as in report.json."""
     summaries: dict[str, dict[str, Any]] = {}
     for noun, folder in inputs.items():
-        if noun not in ("raw_kit", "starters"):  # kits, which no stage has made
+        # Kits are inputs too, but no stage has made them.
+        if noun not in ("raw_kit", "starters"):
             summaries[noun] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
     sft, grpo = summaries["sft_checkpoint"], summaries["grpo_checkpoint"]
-    own_peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)  # kilobytes on Linux
+
+    # ru_maxrss is in kilobytes on Linux. The peak is the greatest of this process and of those that trained.
+    own_peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     return {
         "seconds": {noun: found["seconds"] for noun, found in summaries.items() if "seconds" in found},
         "tokens": sft.get("target_tokens"),

@@ -11,6 +11,7 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def duration(seconds: float) -> str:
     """As `3.2 s`, `48 s`, `2 min 19 s` or `3 h 05 min`."""
+    # Rounded first, so that 59.6 s is 1 min 00 s and not 60 s.
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
@@ -23,6 +24,7 @@ def amount(number: Any) -> str:
     """A count, as `812`, `12,400`, `1.3 million` or `2.1 × 10¹⁵`; `–` for `None`; else its text."""
     if number is None:
         return "–"
+    # A bool is a number to Python, but not to a reader.
     if isinstance(number, bool) or not isinstance(number, Real):
         return str(number)
 

@@ -54,7 +54,7 @@ METRICS = (
     Metric(
         name="identity",
         label="Identity",
-        meaning="How much pictures look like the references, to a network that training never used.",
+        meaning="How much pictures resemble the references, to a network that training never used.",
     ),
     Metric(
         name="alignment",
@@ -139,6 +139,7 @@ def compare(metric: Metric, before: Estimate, after: Estimate) -> Verdict:
 
     Overlap is a cautious criterion: a paired test would find more differences.
     """
+    # Two intervals overlap if each begins before the other ends.
     if not metric.better or (before.low <= after.high and after.low <= before.high):
         return "unclear"
     return "better" if (after.value > before.value) == (metric.better == "higher") else "worse"
@@ -153,6 +154,8 @@ def remarks(arms: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
     notes = []
     for name in ("identity", "alignment", "diversity"):
         sft, grpo = arms["sft"][name], arms["grpo"][name]
+
+        # SFT's value inside GRPO's interval: the difference may be the choice of prompts alone.
         if grpo.low <= sft.value <= grpo.high:
             notes.append(
                 f"GRPO's {name} ({grpo.value:.2f}) cannot be told from SFT's ({sft.value:.2f}) "

@@ -92,12 +92,13 @@ class Fact:
 
     name: str
     value: str
-    share: float | None = None
-    """Part of the whole in 0..1, drawn as a bar."""
+    fraction: float | None = None
+    """Of the whole, in 0..1, drawn as a bar."""
 
 
 def report_html(report: ReportInput) -> str:
     """The whole page."""
+    # The table has a row for every metric that at least one arm has.
     found = measured({name for metrics in report.arms.values() for name in metrics})
     charts, further_charts = _charts(report.curves)
 
@@ -130,6 +131,7 @@ def _arm(arm: str) -> Arm:
 def _columns(samples: Sequence[PictureSample]) -> list[tuple[Arm, int]]:
     """(arm, most pictures in a row) of each column."""
     columns = []
+    # All samples have the same arms, so the first one tells the columns.
     for arm in samples[0].arms if samples else ():
         most = max(len(sample.arms[arm]) for sample in samples)
         columns.append((_arm(arm), max(most, 1)))
@@ -140,6 +142,7 @@ def _sample_pictures(sample: PictureSample) -> list[list[Picture]]:
     columns = []
     for arm, images in sample.arms.items():
         alt = f"{arm_label(arm)}: {sample.prompt}"
+        # Pictures of one arm and prompt have one description; which of them it is says nothing.
         columns.append([Picture(thumbnail_data_uri(image, _SAMPLE_BYTES), alt) for image in images])
     return columns
 
@@ -147,12 +150,15 @@ def _sample_pictures(sample: PictureSample) -> list[list[Picture]]:
 def _steps(metric: Metric, arms: Mapping[str, Metrics]) -> list[Step]:
     """Base, SFT and GRPO of one metric, each compared with the one before."""
     found = {arm: arms[arm][metric.name] for arm in HEADLINE_ARMS if metric.name in arms.get(arm, {})}
+    # Bars of one card have one scale.
     high = _scale_end(metric, found.values())
 
     steps = []
     for before, after in itertools.pairwise([None, *found]):
         assert after is not None
         estimate = found[after]
+
+        # The first arm has nothing to be compared with.
         arrow = change = says = color = ""
         if before is not None:
             verdict = compare(metric, found[before], estimate)
@@ -183,6 +189,7 @@ def _cells(metric: Metric, arms: Mapping[str, Metrics]) -> list[Cell | None]:
     high = _scale_end(metric, found.values())
 
     models = [estimate.value for arm, estimate in found.items() if arm != "oracle"]
+    # One measured arm is no contest, and a metric without a direction has no best.
     best = None
     if metric.better and len(models) > 1:
         best = max(models) if metric.better == "higher" else min(models)
@@ -192,6 +199,7 @@ def _cells(metric: Metric, arms: Mapping[str, Metrics]) -> list[Cell | None]:
         if arm not in found:
             cells.append(None)
             continue
+
         estimate = found[arm]
         cells.append(
             Cell(
@@ -206,16 +214,20 @@ def _cells(metric: Metric, arms: Mapping[str, Metrics]) -> list[Cell | None]:
 
 def _scale_end(metric: Metric, estimates: Iterable[Estimate]) -> float:
     """Upper end of a bar's scale; for metrics without an upper end a little over the greatest interval."""
+    # The whisker of the greatest interval shall not touch the end of the bar.
     return metric.high or max((estimate.high for estimate in estimates), default=0.0) * 1.05
 
 
 def _answers(sample: RolePlaySample) -> list[Answer]:
     answers = []
     for arm, (reply, thinking, instruction, image) in sample.arms.items():
+        # An arm without a usable instruction may have no picture.
         picture = None
         if image is not None:
             alt = f"picture by {arm_label(arm)}: {instruction or sample.user}"
             picture = Picture(thumbnail_data_uri(image, _ROLE_PLAY_BYTES), alt)
+
+        # An arm may skip either; empty texts are left out.
         written = [("Thinking", thinking), ("Instruction", instruction)]
         answers.append(Answer(_arm(arm), picture, reply, [(title, text) for title, text in written if text]))
     return answers
@@ -231,7 +243,7 @@ def _replies(sample: ChatSample) -> list[tuple[Arm, str]]:
 def _charts(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[list[Markup], list[Markup]]:
     """Charts of losses and rewards, and of everything else.
 
-    Rewards of a stage share charts, since they trade off.
+    Rewards of a stage are drawn into one chart, since they trade off.
     """
     charts, further = [], []
     for stage, rows in curves.items():
@@ -242,6 +254,7 @@ def _charts(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[list[Mar
         for names in _chunks(list(rewards), NUM_SERIES):
             charts.append(_chart(stage, "reward", {name: rewards[name] for name in names}))
 
+        # Learning rates, norms and the like: folded away on the page.
         others = [name for name in series if "loss" not in name and name not in rewards]
         further += [_chart(stage, name, {name: series[name]}) for name in others]
     return charts, further
@@ -252,6 +265,7 @@ def _series(rows: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     series: dict[str, Points] = {}
     for row in rows:
         for name, value in row.items():
+            # Rows of different kinds stand in one file, so a column need not be in every row.
             if name != "step" and isinstance(value, Real) and math.isfinite(value):
                 series.setdefault(name, []).append((float(row["step"]), float(value)))
     return series
@@ -263,6 +277,7 @@ def _chunks(names: list[str], size: int) -> list[list[str]]:
 
 def _chart(stage: str, name: str, series: Mapping[str, Points]) -> Markup:
     label = name.replace("_", " ")
+    # The title says "reward" already; the legend needs only which.
     lines = {key.removeprefix("reward_").replace("_", " "): points for key, points in series.items()}
     return line_chart(lines, title=f"{_STAGES.get(stage, stage)}: {label}", x_label="step", y_label=label)
 
@@ -273,6 +288,7 @@ def _facts(report: ReportInput) -> list[tuple[str, list[Fact]]]:
     seconds: Mapping[str, float] = cost["seconds"]
     total = sum(seconds.values())
 
+    # Stages in the order in which they ran, then their sum.
     time = []
     for stage, used in seconds.items():
         time.append(Fact(_STAGES.get(stage, stage), duration(used), used / total if total else 0.0))
@@ -295,6 +311,7 @@ def _facts(report: ReportInput) -> list[tuple[str, list[Fact]]]:
 
 
 def _origin(report: ReportInput) -> list[tuple[str, str]]:
+    # A run without a preset name has no such line.
     rows = [("Character", report.character), ("Preset", report.preset), ("Base model", report.base_name)]
     rows.append(("Base sha256", report.base_sha256))
     return [(name, value) for name, value in rows if value]

@@ -35,7 +35,7 @@ class PictureResults:
 
 
 class ReportScorers:
-    """The scorers of reports: they share nothing with the rewards but their formulas.
+    """The scorers of reports: the formulas of the rewards, with networks that rewards never use.
 
     Args:
         kit: Read from `folder`.
@@ -48,6 +48,7 @@ class ReportScorers:
     def __init__(
         self, kit: CuratedKit, folder: Path, base: Path, *, size: int, judges: ConfiguredJudges
     ) -> None:
+        # `soft=False`: reports count hits, rewards need a slope to climb.
         encoder = judges.encoder or load_encoder(domain_of(kit).report_encoder, base)
         self._scorers = Scorers(encoder, kit, folder, size=size, soft=False, texts=judges.texts)
 
@@ -83,7 +84,9 @@ def sample_pixels(
 
     A picture depends on its prompt, its number and the seed only, so arms can be compared picture by picture.
     """
+    # The keys and values of a prompt are computed once and read by all of its pictures.
     context = model.prompt_context(texts)
+    # The noise is named by prompt and number, not by position: other prompts beside this one change nothing.
     seeds = [derive(seed, "evaluate", text, number) for text in texts for number in range(count)]
     latents = model.sample_latents(
         context, seeds, steps=config.sample_steps, guidance=config.guidance, shift=config.shift
@@ -109,6 +112,7 @@ def measure_pictures(
     pixels = sample_pixels(model, texts, config=config, count=config.pictures, seed=seed)
     check_finite(pixels, arm)
 
+    # Pictures of one prompt lie side by side in `pixels`.
     images = to_images(pixels)
     groups = [images[start : start + config.pictures] for start in range(0, len(images), config.pictures)]
     return PictureResults(pictures=groups, metrics=report_scorers.measure(pixels, prompts))
@@ -149,6 +153,7 @@ def measure_oracle(
     """
     images = []
     for prompt in prompts:
+        # As many a prompt as the arms sample, so that diversity means the same.
         images += oracle_images(kit, folder, prompt, count=config.pictures, seed=seed)
     return report_scorers.measure(to_pixels([image.resize((size, size)) for image in images]), prompts)
 

@@ -41,12 +41,14 @@ def write_report(report: ReportInput, out: Path) -> None:
     Raises:
         ValueError: A number is not finite; then nothing is written.
     """
+    # First, since it refuses what is not finite.
     numbers = json_bytes(report_json(report))
 
     write_atomic(out / "report.html", report_html(report).encode())
     if report.pictures:
         write_atomic(out / "contact_sheet.png", _contact_sheet_png(report))
 
+    # Last: whoever finds report.json finds the rest.
     write_atomic(out / "report.json", numbers)
 
 
@@ -57,6 +59,7 @@ def headline(report: Mapping[str, Any]) -> list[str]:
     """
     lines = []
     for metric in HEADLINES:
+        # An arm that was not run, or not measured for this, is left out.
         arms = [arm for arm in HEADLINE_ARMS if metric.name in report["arms"].get(arm, {})]
         if not arms:
             lines.append(f"{metric.name:<14} not measured")

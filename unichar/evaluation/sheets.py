@@ -3,7 +3,7 @@
     row = SheetRow("Mochi, waving", ((oracle,), (a, b), (c, d)))
     contact_sheet([row], ["Oracle", "Base", "SFT"]).save("sheet.png")
 
-Captions use Pillow's built-in font, which has plain Latin letters only: accents are dropped, and other scripts
+Captions use Pillow's built-in font, which has plain Latin letters only: accents are dropped, other scripts
 show as boxes.
 """
 
@@ -122,6 +122,7 @@ def _opaque(image: Image.Image) -> Image.Image:
     """RGB, transparent parts on white."""
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image.convert("RGB")
+    # A palette with one transparent colour has no alpha band until it is converted.
     solid = image.convert("RGBA")
     white = Image.new("RGBA", solid.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, solid).convert("RGB")
@@ -141,6 +142,7 @@ def _paste(sheet: Image.Image, pictures: tuple[Image.Image, ...], *, left: int, 
 
 def _write(pen: ImageDraw.ImageDraw, text: str, *, top: int, height: int, font: _Font) -> None:
     """A caption at the left of a row, wrapped, in the middle of its height."""
+    # Few lines stand in the middle of the row, many fill it.
     lines = _wrap(text, font)
     first = top + (height - len(lines) * _LINE) / 2
     for number, line in enumerate(lines):
@@ -170,5 +172,6 @@ def _wrap(text: str, font: _Font) -> list[str]:
 
 def _plain(text: str) -> str:
     """Text as the built-in font can show it: without accents, with plain dashes."""
+    # Decomposed, an accented letter is the letter and a combining accent, which is dropped.
     letters = unicodedata.normalize("NFKD", text.replace("\u2013", "-").replace("\u2014", "-"))
     return "".join(letter for letter in letters if not unicodedata.combining(letter))

@@ -51,6 +51,7 @@ def estimate(
         ValueError: No values, a number that is not finite, or weights that do not fit.
     """
     items = _finite(values, "values")
+    # Equal weights make the mean a plain one.
     item_weights = np.ones_like(items) if weights is None else _finite(weights, "weights")
     if len(item_weights) != len(items) or item_weights.min() <= 0:
         raise ValueError(
@@ -92,6 +93,7 @@ def _finite(numbers: Sequence[float], what: str) -> np.ndarray:
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{what} must be a flat list of at least one number, not of shape {array.shape}")
     if not np.isfinite(array).all():
+        # The least of a boolean array is its first False.
         first = int(np.argmin(np.isfinite(array)))
         raise ValueError(f"{what} must be finite, but number {first} of {array.size} is {array[first]}")
     return array

@@ -61,11 +61,12 @@ def measure_text(
         if items:
             metrics[name] = option_accuracy(model, evenly_spaced(items, most), folder)
 
-    # The arm's own texts.
+    # Texts that the arm writes itself.
     chats = _write_chats(character, replies, config)
     role_plays = _write_role_plays(character, test, config)
     written = chats + [(user, turn.reply) for user, turn in role_plays.items()]
 
+    # Both classifier and judge read what was written for the samples, so nothing is generated for them twice.
     if llm_judge:
         questions = [item.prompt for item in evenly_spaced(facts, most)]
         metrics |= llm_judge_scores(llm_judge, character, written, questions)
@@ -82,6 +83,7 @@ def held_out_nll(model: UnifiedModel, items: Sequence[Interaction], folder: Path
         conversations = [item.segments for item in items[start : start + _BATCH]]
         losses += model.text_losses(conversations, folder)
 
+    # `loss` holds one value per token: weighting each reply by its length makes the mean one over tokens.
     return estimate([float(loss.mean()) for loss in losses], weights=[len(loss) for loss in losses])
 
 
@@ -108,6 +110,7 @@ def llm_judge_scores(
 
     A dimension for which the judge gave no readable score is left out.
     """
+    # A kit may have no questions with options, and an empty batch cannot be generated.
     answers = []
     if questions:
         answers = character.replies([[Turn(role="user", text=question)] for question in questions])
@@ -130,9 +133,11 @@ def _write_chats(
     character: Character, items: Sequence[Interaction], config: EvaluationConfig
 ) -> list[tuple[str, str]]:
     """(user text, the arm's reply) for some of the held-out exchanges without pictures."""
+    # Exchanges about pictures are left out: the page shows text only.
     text_only = [item for item in items if all(segment.type == "text" for segment in item.segments)]
     asked = evenly_spaced(text_only, config.chats)
 
+    # Held-out exchanges bring their own system turn, so the model is asked without the character's.
     replies = character.model.reply(
         [history_of(item) for item in asked],
         max_tokens=config.max_reply_tokens,
@@ -146,6 +151,7 @@ def _write_role_plays(
     character: Character, test: Sequence[Interaction], config: EvaluationConfig
 ) -> dict[str, ThinkThenDraw]:
     """User text -> the arm's reply, and what it thinks and instructs before drawing; no pictures yet."""
+    # Segment 0 is the system's, segment 1 what the user says.
     turns = evenly_spaced(multimodal_turns(test), config.role_plays)
     users = [turn.segments[1].value for turn in turns]
 

@@ -17,6 +17,8 @@ def escape_markdown(text: str) -> str:
 
     Example: `escape_markdown("1. *x*")` is `1\\\\. \\\\*x\\\\*`.
     """
+    # Only a line's beginning can start a list or a heading, so one line is checked once.
+    # Quotes mean nothing outside of attributes and stay readable.
     one_line = html.escape(" ".join(text.split()), quote=False)
     escaped = _MARKUP.sub(r"\\\1", one_line)
     return _START.sub(r"\1\3\\\2\4", escaped)

@@ -4,7 +4,7 @@
     render_markdown("release/templates/model_card.md.j2", reasons=reasons)
 
 Template names are paths inside the package `unichar`, so a page stands beside the code that fills it and
-extends `pages/templates/base.html.j2` for the common look. A name that a template asks for and nobody passed
+extends `pages/templates/base.html.j2` for the common style. A name that a template asks for and nobody passed
 is an error.
 """
 
@@ -23,7 +23,7 @@ def render_html(template: str, /, **values: object) -> Markup:
     """An HTML page, or a fragment of HTML or SVG that another template may print as it is.
 
     Every printed value is HTML-escaped unless it is `Markup`, that is, a fragment made by this function.
-    Unprintable characters and unpaired surrogates become question marks.
+    Unprintable characters and unpaired surrogates become `?`.
     """
     return Markup(_printable(_HTML.get_template(template).render(values)))
 
@@ -34,6 +34,7 @@ def render_markdown(template: str, /, **values: object) -> str:
 
 
 def _environment(**options: object) -> Environment:
+    # Blocks leave no line of their own, so that a template can be laid out for its reader.
     environment = Environment(
         loader=PackageLoader("unichar", ""),
         autoescape=True,
@@ -43,6 +44,7 @@ def _environment(**options: object) -> Environment:
         keep_trailing_newline=True,
         **options,  # type: ignore[arg-type]
     )
+
     environment.filters["fixed"] = _fixed
     return environment
 
@@ -56,14 +58,17 @@ def _literal(value: object) -> Markup:
     """What the markdown environment prints for a value, before Jinja's own escaping, which leaves `Markup`
     alone.
     """
+    # Results of macros, which have been through here already.
     if isinstance(value, Markup):
         return value
+    # "-0.5" would get a backslash as the beginning of a list.
     if isinstance(value, int | float):
         return Markup(str(value))
     return Markup(escape_markdown(str(value)))
 
 
 def _printable(text: str) -> str:
+    # Half of a surrogate pair cannot be written to a file.
     whole = text.encode("utf-8", "replace").decode("utf-8")
     return _UNPRINTABLE.sub("?", whole)
 

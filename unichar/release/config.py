@@ -37,11 +37,14 @@ class ReleaseConfig:
         for name in ("alignment_loss", "copying_most", "style_loss"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"ReleaseConfig.{name} must be in 0..1, not {getattr(self, name)}")
+
+        # NaN fails both comparisons.
         if not 0 <= self.nll_loss < float("inf"):
             raise UserError(f"ReleaseConfig.nll_loss must be 0 or more, not {self.nll_loss}")
+
         unknown = set(self.required) - set(METRICS)
         if unknown:
             raise UserError(
-                f"ReleaseConfig.required names {', '.join(sorted(unknown))}, which the gate does not compare; "
-                f"it compares {', '.join(METRICS)}"
+                f"ReleaseConfig.required names {', '.join(sorted(unknown))}, "
+                f"which the gate does not compare; it compares {', '.join(METRICS)}"
             )

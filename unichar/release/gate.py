@@ -48,6 +48,7 @@ def run(job: StageJob) -> dict[str, Any]:
     card = model_card(report, decision, sheet, checkpoint=checkpoint)
     write_atomic(job.out / "MODEL_CARD.md", card.encode())
 
+    # Dagster shows these numbers; those that are missing were named by the rules.
     candidate = report["arms"].get(CANDIDATE, {})
     numbers = {name: candidate[name]["value"] for name in METRICS if name in candidate}
     return {"passed": decision.passed, "num_reasons": len(decision.reasons), **numbers}
@@ -62,9 +63,12 @@ def read_report(folder: Path) -> dict[str, Any]:
     path = folder / "report.json"
     try:
         report = json.loads(path.read_bytes())
+
+        # Every number is read here once, so that a broken report is one message and not a crash in a rule.
         for metrics in report["arms"].values():
             for estimate in metrics.values():
                 float(estimate["value"])
+
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is no report ({error!r}): run `evaluate --force` to make it again"

@@ -57,10 +57,12 @@ def decide(arms: Mapping[str, Metrics], config: ReleaseConfig) -> Decision:
     skipped: list[str] = []
 
     for metric, rule in rules(config).items():
+        # An absolute limit needs no base.
         needed = (CANDIDATE,) if rule.is_absolute else ("base", CANDIDATE)
         missing = [arm for arm in needed if metric not in arms.get(arm, {})]
         if missing:
             says = f"{metric} was not measured for {' and '.join(missing)}"
+            # Without a required metric nothing is promoted; any other is only mentioned on the card.
             (reasons if metric in config.required else skipped).append(says)
             continue
 
@@ -74,6 +76,7 @@ def decide(arms: Mapping[str, Metrics], config: ReleaseConfig) -> Decision:
 
 def rules(config: ReleaseConfig) -> dict[str, Rule]:
     """Metric -> its rule; the keys are `config.METRICS`."""
+    # Signs: a loss is given as a positive number and lowers the limit where higher is better.
     return {
         "identity": Rule(
             must_be="above", limit=config.identity_gain, source="the base's value plus identity_gain"
