@@ -20,7 +20,7 @@ from unichar.types import Interaction
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 8
-"""Prior-preservation images that the base samples together."""
+"""Prior-preservation images that the base samples together; bounds memory."""
 
 
 def shuffled(count: int, take: int, step: int, seed: int) -> list[int]:
@@ -30,8 +30,12 @@ def shuffled(count: int, take: int, step: int, seed: int) -> list[int]:
     one.
     """
     picks = []
+
+    # Draws are numbered over the whole run, so that a step needs no state of the steps before it.
     for draw in range(step * take, (step + 1) * take):
         epoch, position = divmod(draw, count)
+
+        # The permutation depends on seed and epoch alone, so any step of a resumed run finds it again.
         order = list(range(count))
         random.Random(derive(seed, "epoch", epoch)).shuffle(order)
         picks.append(order[position])
@@ -47,6 +51,7 @@ def mixed(kinds: Sequence[str], mix: Mapping[str, float], total: int, seed: int)
     Raises:
         UserError: No item is left to train on.
     """
+    # Kind -> indices of its items, for the kinds that take part.
     members: dict[str, list[int]] = {}
     for kind, weight in mix.items():
         if weight > 0 and kind in kinds:
@@ -57,17 +62,21 @@ def mixed(kinds: Sequence[str], mix: Mapping[str, float], total: int, seed: int)
             f"SftConfig.mix {dict(mix)} gives no weight to any kind of item at hand ({available})"
         )
 
+    # Normalized over the kinds that take part; those left out must not leave gaps.
+    sum_of_weights = sum(mix[kind] for kind in members)
+
     # The j-th item of a kind with proportion w is due at draw (j + 0.5) / w; taking them in this order
     # spreads kinds evenly.
-    sum_of_weights = sum(mix[kind] for kind in members)
     due: list[tuple[float, str]] = []
     for kind in members:
         proportion = mix[kind] / sum_of_weights
+        # One more than its part of the run, so that rounding cannot leave the last draws without an item.
         count = round(proportion * total) + 1
         due += [((j + 0.5) / proportion, kind) for j in range(count)]
+    # Ties are broken by name, so the order is the same in every run.
     order = [kind for _, kind in sorted(due)[:total]]
 
-    # Each kind walks through its own permutations.
+    # All draws of a kind at once, as one step of `shuffled`; a seed per kind keeps kinds independent.
     picks = {}
     for kind, indices in members.items():
         picks[kind] = iter(shuffled(len(indices), order.count(kind), 0, derive(seed, kind)))
@@ -77,11 +86,15 @@ def mixed(kinds: Sequence[str], mix: Mapping[str, float], total: int, seed: int)
 def with_pictures(items: Sequence[Interaction], count: int) -> list[Interaction]:
     """The items that refer to no pictures but `count` of the kit's, spread evenly, for few-shot studies; 0 is
     all."""
+    # Every training picture has text-to-image samples, so their targets are all pictures.
     names = sorted({item.target.value for item in items if item.kind == "portrait"})
     if count <= 0 or count >= len(names):
         return list(items)
 
+    # Evenly spaced in the sorted names, so the choice does not depend on the order of the items.
     left_out = set(names) - {names[i * len(names) // count] for i in range(count)}
+
+    # An item goes if any of its pictures is left out, whether it is the target or only shown.
     kept = []
     for item in items:
         shown = {segment.value for segment in item.segments if segment.type == "image"}
@@ -104,7 +117,9 @@ def character_pool(model: UnifiedModel, portraits: Sequence[Interaction], folder
     """All text-to-image training samples; a picture is encoded once, however many prompts it has."""
     names = sorted({item.target.value for item in portraits})
     encoded = model.encode_images([load_picture(folder / name, model.image_size) for name in names])
-    indices = torch.tensor([names.index(item.target.value) for item in portraits])
+
+    # Position of each prompt's picture among the encoded ones.
+    indices = torch.tensor([names.index(item.target.value) for item in portraits])  # [N]
     return PicturePool(prompts=tuple(item.prompt for item in portraits), latents=encoded[indices])
 
 
@@ -120,6 +135,7 @@ def prior_pool(model: UnifiedModel, config: SftConfig, domain: Domain, seed: int
         rendered, images = domain.prior_images(count=count, size=model.image_size, rng=rng)
         return PicturePool(prompts=tuple(rendered), latents=model.encode_images(images))
 
+    # Otherwise the base itself is the source. The adapters exist already but still add nothing.
     prompts = prior_prompts(count, rng)
     return PicturePool(prompts=tuple(prompts), latents=_sampled(model, prompts, config, seed))
 
@@ -127,13 +143,20 @@ def prior_pool(model: UnifiedModel, config: SftConfig, domain: Domain, seed: int
 def _sampled(model: UnifiedModel, prompts: Sequence[str], config: SftConfig, seed: int) -> Tensor:
     """[N, C, h, w] latents of one picture per prompt, sampled by the model as it is."""
     latents = []
+
+    # A few at a time, so that memory does not grow with the pool.
     for start in range(0, len(prompts), _BATCH):
         batch = prompts[start : start + _BATCH]
+
+        # One seed per picture, from its number in the pool: batches do not change the pictures.
         seeds = [derive(seed, "prior", start + i) for i in range(len(batch))]
+
+        # Without guidance, which saves the unconditional pass of every step.
         context = model.prompt_context(batch)
         some = model.sample_latents(
             context, seeds, steps=config.prior_sample_steps, guidance=1.0, shift=config.shift
         )
+
         latents.append(some)
         _LOG.info("the base samples prior-preservation images: %d of %d", start + len(batch), len(prompts))
     return torch.cat(latents)

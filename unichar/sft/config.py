@@ -9,7 +9,7 @@ from unichar.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class SftValidationConfig:
-    """Validation while training: held-out conversations, and a sheet of pictures to look at."""
+    """Validation while training: held-out conversations, and a sheet of sampled pictures."""
 
     every: int = 0
     """Optimizer steps between validations; 0 never validates and holds nothing out [0]."""
@@ -37,18 +37,24 @@ class SftConfig:
 
     steps: int = 150
     """Optimizer steps [501]."""
+
+    # Text.
     conversations: int = 6
     """Conversations per step; 0 trains on pictures alone."""
     mix: dict[str, float] = field(
         default_factory=lambda: {"role_play": 0.4, "thinking": 0.2, "visual_qa": 0.15, "knowledge_qa": 0.25}
     )
     """Kind of conversation -> its proportion; within a kind every item is seen before any repeats."""
+
+    # Pictures of the character.
     pictures: int = 24
     """Noised pictures of the character per step; 0 trains on text alone."""
     images: int = 0
     """How many of the kit's training pictures are used, with all items that refer to them; 0 for all."""
     prompts: int = 6
     """Different prompts those pictures are spread over; each prompt is encoded once."""
+
+    # Prior preservation: pictures of others, against forgetting.
     prior_pictures: int = 12
     """Noised prior-preservation pictures per step, of anybody but the character [0]."""
     prior_pool: int = 240
@@ -57,6 +63,8 @@ class SftConfig:
     """Where they come from: the domain's renderer, or the base, whose samples keep whatever it can draw."""
     prior_sample_steps: int = 16
     """Sampling steps of a picture that the base draws."""
+
+    # Objective and adapters; `und` is the text backbone, `gen` the generation expert.
     ce_weight: float = 0.25
     """Weight of the cross-entropy on text [0.25]."""
     mse_weight: float = 1.0
@@ -73,16 +81,22 @@ class SftConfig:
     """Suffixes of the names of the expert's layers that get adapters; empty for all the model offers."""
     gen_lr: float = 2e-3
     """Peak learning rate of the picture adapters [2e-5, full tuning]."""
+
+    # Optimization.
     shift: float = 2.0
     """Timestep shift of training: above 1, more samples at high noise, where identity is decided [1.0]."""
     clip: float = 1.0
     """Largest gradient norm of each side [1.0]."""
+
+    # Memory; none of these changes the numbers but for rounding.
     microbatches: int = 1
     """Microbatches per step: less memory, the same step [1]."""
     checkpointing: bool = False
     """Activation checkpointing of the text backbone: less memory, half more time [on]."""
     shard: bool = False
     """Whether ranks split the weights between them (FSDP2) instead of each holding all [on]."""
+
+    # Validation, logs and checkpoints.
     validation: SftValidationConfig = field(default_factory=SftValidationConfig)
     tracker: str = "tensorboard"
     """Where the curve goes besides `curve.jsonl`: a tracker of accelerate (tensorboard, mlflow, ...) or
@@ -96,6 +110,7 @@ class SftConfig:
         if self.prior not in ("rendered", "base"):
             raise UserError(f"SftConfig.prior is {self.prior!r}; expected rendered or base")
 
+        # A step must have something to learn from, and prompts split the pictures evenly.
         if self.pictures < 0 or self.conversations < 0 or self.pictures + self.conversations == 0:
             raise UserError(
                 f"SftConfig.conversations is {self.conversations} and pictures is {self.pictures}; "
@@ -105,12 +120,15 @@ class SftConfig:
             raise UserError(
                 f"SftConfig.pictures is {self.pictures}; expected a multiple of prompts ({self.prompts})"
             )
+
+        # With a smaller pool a step would repeat its pictures.
         if self.prior_pictures > self.prior_pool:
             raise UserError(
                 f"SftConfig.prior_pictures is {self.prior_pictures}; "
                 f"expected at most prior_pool ({self.prior_pool})"
             )
 
+        # Both go by the held-out loss, which exists only if a validation is due and text is trained on.
         validation = self.validation
         if (validation.patience or validation.keep_best) and not (validation.every and self.conversations):
             raise UserError(
@@ -125,6 +143,7 @@ class SftConfig:
         Rendered prior-preservation images guard what renders have in common; beside pictures of another kind
         they cost more likeness than anything else (docs/log.md).
         """
+        # `prior="base"` stays: the base's own samples are everyday photographs, too.
         return self if domain.renders or self.prior != "rendered" else replace(self, prior_pictures=0)
 
 

@@ -6,7 +6,7 @@ A step is read in microbatches and sharded over ranks; sums and counts over both
 from dataclasses import dataclass, field
 
 TEXT, PICTURES = "ce", "mse"
-"""Prefixes of the names of text tasks and of picture tasks."""
+"""Prefixes of the names of text tasks (cross-entropy) and of picture tasks (velocity error)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,19 @@ def unified_loss(accumulator: LossAccumulator, *, ce_weight: float, mse_weight: 
         `{"loss", "ce", "mse", "ce_role_play", ...}`: the objective, the mean per token and per picture, and
         the mean of every task. What the step did not cover is absent and adds nothing to the objective.
     """
+    # Sums over counts: the mean over a whole step, for any number of microbatches and ranks.
     means: dict[str, float] = {}
     for prefix in (TEXT, PICTURES):
         if count := accumulator.count(prefix):
             means[prefix] = accumulator.total(prefix) / count
+
+    # A step without text or without pictures has no such term.
     loss = ce_weight * means.get(TEXT, 0.0) + mse_weight * means.get(PICTURES, 0.0)
 
+    # Every task by itself, for the curve; tasks do not weigh in the objective beyond their terms.
     tasks: dict[str, float] = {}
     for name, errors in accumulator.sums.items():
         if count := accumulator.counts[name]:
             tasks[name] = errors / count
+
     return {"loss": loss, **means, **tasks}

@@ -44,17 +44,23 @@ def hold_out(
     All other items of those topics are dropped, so that none is trained on. A small kit may hold out fewer,
     or nothing.
     """
+    # Topics of conversations alone. A topic with a picture or a fact in it stays in training as a whole.
     kinds: dict[str, set[str]] = {}
     for item in items:
         kinds.setdefault(item.group, set()).add(item.kind)
+    # Sorted before they are shuffled: the choice must not depend on the order of the items.
     topics = sorted(topic for topic, found in kinds.items() if found <= _CONVERSATIONS)
     random.Random(derive(seed, "set-aside")).shuffle(topics)
 
+    # Few topics are held out of a small kit, which needs them for training.
     by_topic: dict[str, list[Interaction]] = {}
     for topic in topics[: min(count, len(topics) // _MOST_TOPICS)]:
         by_topic[topic] = [item for item in items if item.group == topic]
+
     # Another position in each topic, so that the forms of the items vary.
     held_out = [members[number % len(members)] for number, members in enumerate(by_topic.values())]
+
+    # Whole topics leave training: another form of a held-out reply would give it away.
     return [item for item in items if item.group not in by_topic], held_out
 
 
@@ -83,10 +89,13 @@ class Validation:
         self.config, self.steps = config.validation, config.steps
         self.seed, self.scratch, self.folder = job.seed, job.scratch, job.inputs["curated_kit"]
         self.history = ValidationHistory()
+
+        # Said before training starts, rather than never stopping or keeping anything.
         if (self.config.patience or self.config.keep_best) and not self.held_out:
             raise UserError(
                 "SftConfig.validation.patience and keep_best go by held-out conversations, and this kit has "
-                "too few topics to hold any out; set patience to 0 and keep_best to False, or add more dialogues"
+                "too few topics to hold any out; set patience to 0 and keep_best to False, "
+                "or add more dialogues"
             )
 
     def validate(self, index: int) -> dict[str, float]:
@@ -94,6 +103,8 @@ class Validation:
         every, done = self.config.every, index + 1
         if not every or (done % every and done != self.steps):
             return {}
+
+        # All ranks draw the sheet, since sharded weights need all of them; one writes it.
         if self.prompts:
             self._draw_sheet(done)
         if not self.held_out:
@@ -103,6 +114,8 @@ class Validation:
         nll = from_main(self._nll())
         is_better = nll < self.history.best.item()
         self.history.since_best.fill_(0 if is_better else self.history.since_best.item() + 1)
+
+        # Written at once, to a file of its own; a run killed before its next save repeats this validation.
         if is_better:
             self.history.best.fill_(nll)
             if self.config.keep_best:
@@ -116,6 +129,7 @@ class Validation:
     def restore_best(self) -> None:
         """With `keep_best`, load the text adapters of the best validation."""
         if self.config.keep_best and self._best_path.exists():
+            # `assign` also fills parameters that are sharded over ranks.
             tensors, _ = load_tensors(self._best_path)
             for name, parameter in trainable(self.model.und).items():
                 assign(parameter, tensors[name])
@@ -136,14 +150,19 @@ class Validation:
     @torch.no_grad()
     def _nll(self) -> float:
         """Mean loss of the held-out conversations in nats per token."""
+        # One conversation per pass: the numbers do not depend on how conversations are packed.
         losses = [self.model.text_losses([item.segments], self.folder)[0] for item in self.held_out]
+
+        # Over tokens, not over conversations, as the training loss is.
         return torch.cat(losses).double().mean().item()
 
     @torch.no_grad()
     def _draw_sheet(self, step: int) -> None:
         """Write one picture per prompt, side by side, as `step-00050.png`."""
+        # A fixed seed per prompt: sheets of different steps differ by the training alone.
         context = self.model.prompt_context(self.prompts)
         seeds = [derive(self.seed, "watch", prompt) for prompt in self.prompts]
+
         latents = self.model.sample_latents(
             context, seeds, steps=self.config.sample_steps, guidance=GUIDANCE, shift=SHIFT
         )  # [prompts, C, h, w]
