@@ -119,6 +119,14 @@ def test_an_unknown_preset_is_one_clear_message(line: Line) -> None:
     assert "there is no preset 'huge'" in failures(result)["kit_checks"]
 
 
+@pytest.mark.parametrize("step", ["kit_checks", "validated_kit"])
+def test_a_kit_that_the_preset_cannot_take_stops_the_run_before_training(line: Line, step: str) -> None:
+    make_kit(line.characters, "pip")
+    result = line.run("prepare_character", "pip", {"ops": {step: {"config": {"preset": "bagel"}}}})
+    assert "pip cannot be trained with the model bagel" in failures(result)[step]
+    assert not any(line.made(noun) for noun in ("validated_kit", "curated_kit", "interactions"))
+
+
 def train(line: Line, character: str) -> dg.ExecuteInProcessResult:
     """Only the training asset, in a run of its own."""
     return dg.materialize(
