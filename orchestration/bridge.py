@@ -27,9 +27,10 @@ from unichar.kit.content import kit_files
 from unichar.kit.schema import check_key
 from unichar.kit.verdict import CheckResult, KitRejected, gate
 from unichar.pipeline.display import show as results
+from unichar.pipeline.kit_gate import check_kit
 from unichar.pipeline.lineage import hash_kit
 from unichar.pipeline.onboarding import onboard
-from unichar.pipeline.run import check_kit, run_stage
+from unichar.pipeline.run import run_stage
 from unichar.pipeline.staleness import last_settings
 from unichar.release.gate import read_report
 from unichar.stages import STAGES, stage_of
@@ -218,11 +219,13 @@ def _register(character: str, instance: dg.DagsterInstance) -> None:
     instance.add_dynamic_partitions(CHARACTERS.name, [character])
 
 
-def _result(
-    output: Output, show: Callable[[Output], Evidence] | None, *, made: str
-) -> dg.MaterializeResult:
+def _result(output: Output, show: Callable[[Output], Evidence] | None, *, made: str) -> dg.MaterializeResult:
     metadata: dict[str, Any] = dict(show(output)) if show else {}
-    metadata |= {"made": made, "output": dg.MetadataValue.path(str(output.folder)), "fingerprint": output.fingerprint}
+    metadata |= {
+        "made": made,
+        "output": dg.MetadataValue.path(str(output.folder)),
+        "fingerprint": output.fingerprint,
+    }
     for name, value in output.summary.items():
         if isinstance(value, int | float | str):
             metadata[name] = round(value, 4) if isinstance(value, float) else value

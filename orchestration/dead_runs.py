@@ -145,7 +145,9 @@ def _describe_process(run: DagsterRun) -> str:
             "with 'force termination' and free its slots under Deployment > Concurrency"
         )
     if process.is_gone():
-        return f"which is dead; {_pids(trainers)} of it still saves its state" if trainers else "which is dead"
+        return (
+            f"which is dead; {_pids(trainers)} of it still saves its state" if trainers else "which is dead"
+        )
 
     return f"process {process.pid} on {process.host}"
 
@@ -159,4 +161,3 @@ def _seconds(seconds: float) -> str:
     if seconds < 100:
         return f"{max(seconds, 0):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-

@@ -1,4 +1,4 @@
-"""The code location: everything under `defs/`."""
+"""The code location: everything under `defs/`, with the executor and the logger of the pipeline as defaults."""
 
 from pathlib import Path
 

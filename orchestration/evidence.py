@@ -1,7 +1,7 @@
-"""What an asset shows of its output in the Dagster UI, beyond its numbers.
+"""Metadata by which an asset shows its output in the Dagster UI: pictures, curves, tables and paths.
 
-Markdown under 1000 characters is shown in place, longer one behind a link. It is made of numbers and pictures only: words of a
-kit or a model stay in the files whose paths are given.
+Markdown under 1000 characters is shown in place, longer markdown behind a link. It holds numbers and pictures only: text of a
+kit or a model is never rendered here and stays in the files whose paths are given.
 """
 
 import dagster as dg
@@ -15,7 +15,7 @@ Evidence = dict[str, dg.MetadataValue]
 
 _CURVES = ("loss", "ce", "mse", "held_out_nll", "reward", "held_out_reward")
 _TASKS = ("ce_", "mse_")
-"""Columns of `curve.jsonl` that are worth a look, and beginnings of those of single tasks; the rest is for whoever opens it."""
+"""Columns of `curve.jsonl` that are shown, and prefixes of the columns of single tasks; the other columns are not."""
 
 
 def verdict(output: Output) -> Evidence:
@@ -30,7 +30,7 @@ def pictures(output: Output) -> Evidence:
 
 
 def preview(output: Output) -> Evidence:
-    """A page with examples of what will be learned."""
+    """A page with examples of the training samples."""
     return {"preview": dg.MetadataValue.path(str(output.folder / "preview.md"))}
 
 

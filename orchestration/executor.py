@@ -1,8 +1,8 @@
 """Dagster's executors with what a run on one's own machine needs: it can be found dead, and it says what it does.
 
-    before the first step   record the run's process in a tag; close the runs that died, so that their slots are free
-    while steps run         show stages and progress; every 30 s say what holds the pool that a step waits for
-    whatever happens        end with the code server that started the run
+before the first step   record the run's process in a tag; close the runs that died, so that their slots are free
+while steps run         show stages and progress; every 30 s say what holds the pool that a step waits for
+whatever happens        end with the code server that started the run
 """
 
 import contextlib
@@ -61,6 +61,7 @@ class WatchedExecutor(dg.Executor):
         if "eval_report" in display.succeeded:
             for line in bridge.main_results(run.tags["dagster/partition"]):
                 self._terminal.line(line)
+
 
 class _Watch:
     """The thread beside a run."""

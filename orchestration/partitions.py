@@ -1,4 +1,4 @@
-"""One partition a character. Its own file, so that nothing imports assets to reach it."""
+"""The partitions: one a character. In a module of its own, so that importing it imports no asset."""
 
 import warnings
 
@@ -6,6 +6,6 @@ import dagster as dg
 
 CHARACTERS = dg.DynamicPartitionsDefinition(name="characters")
 
-# Checks with a partition each are still marked as a preview in Dagster 1.13. Every definition passes through here, so the
-# warning is silenced here, once, and nowhere else.
+# Partitioned asset checks are still marked as a preview in Dagster 1.13. Every definition imports this module, so the
+# warning is silenced once, here.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)

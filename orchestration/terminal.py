@@ -22,15 +22,19 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 STEP_VARIABLE = "UNICHAR_STEPS_OF"
 """Environment variable that a run process sets for its steps: its process id."""
 
-_PROGRESS = re.compile(r"^(?P<title>\S+) (?P<done>\d+)/(?P<total>\d+)\b[, ]*(?P<rest>.*)$")
-"""A progress line of a training, as `sft 80/150, 63 s left: loss 2.31`."""
-_PART = re.compile(r"^evaluate \w+: \w+$")
-"""What an evaluation works at, as `evaluate base: pictures`."""
+_PROGRESS = re.compile(r"^(?P<title>[\w -]+):? (?P<done>\d+)(?:/| of )(?P<total>\d+)\b[, ]*(?P<rest>.*)$")
+"""A progress line, as `sft: 80/150, 63 s left: loss 2.31` or `the base samples images: 8 of 12`."""
+_PART = re.compile(r"^(evaluate \w+: [\w ]+|\w+: starts, \d+ steps)$")
+"""What a stage works at, as `evaluate base: pictures`: shown until the next such line."""
+_VERB = re.compile(r"^(sft|grpo|evaluate): ")
+"""The stage at the beginning of its own lines; here every line begins with its step."""
 _RESULT = ("made: ", "already there: ")
 """Beginnings of the line by which a stage names its output; here it is a part of the stage's own line."""
 _BAR_CELLS = 24
 _PLAIN_SECONDS = 10.0
-"""Without a terminal (a file, a pipe) a stage shows its progress at most this often."""
+"""Without a terminal (a file, a pipe) stages show their progress at most this often."""
+_QUICK_SECONDS = 7.0
+"""Without a terminal a stage that takes less shows no progress."""
 
 
 class Terminal:
@@ -62,7 +66,7 @@ class Terminal:
             return
 
         with self._lock:
-            shown = text[: os.get_terminal_size(self.stream.fileno()).columns - 1]
+            shown = text[: (os.get_terminal_size(self.stream.fileno()).columns or 80) - 1]
             self._write(f"{self._erase()}{shown}")
             self._status = shown
 
@@ -157,10 +161,14 @@ class StageDisplay:
                 if _PROGRESS.match(line) or _PART.match(line):
                     self._progress[log.step] = line
                 elif not line.startswith(_RESULT):
-                    self.terminal.line(f"{log.step:<16} {line}")
+                    self.terminal.line(f"{log.step:<16} {_VERB.sub('', line)}")
 
-        statuses = [self._status(step) for step in list(self._began)]
+        statuses = [self._status(step) for step, began in list(self._began.items()) if self._is_long(began)]
         self.terminal.status("   ".join(statuses))
+
+    def _is_long(self, began: float) -> bool:
+        """Whether a stage runs long enough for a line of its own, besides the one at its end."""
+        return self.terminal.is_tty or time.monotonic() - began >= _QUICK_SECONDS
 
     def _follow(self, event: dg.DagsterEvent) -> None:
         manager, data = self._instance.compute_log_manager, event.logs_captured_data
@@ -174,7 +182,8 @@ class StageDisplay:
         line = self._progress.get(step)
         if line is None:
             return f"{step:<16} {seconds:.0f} s"
-        return f"{step:<16} {progress_bar(line)}" if self.terminal.is_tty else f"{step:<16} {line}"
+        shown = progress_bar(line) if self.terminal.is_tty else _VERB.sub("", line)
+        return f"{step:<16} {shown}"
 
     def _result(self, step: str) -> str:
         checks = self._checks.get(step)
@@ -201,7 +210,8 @@ def progress_bar(line: str) -> str:
 
     done, total = int(found["done"]), int(found["total"])
     filled = _BAR_CELLS * done // max(total, 1)
-    return f"[{'#' * filled}{'.' * (_BAR_CELLS - filled)}] {done}/{total}  {found['rest']}"
+    bar = f"[{'#' * filled}{'.' * (_BAR_CELLS - filled)}] {done}/{total}"
+    return f"{bar}  {found['rest'] or found['title']}"
 
 
 def failure_message(event: dg.DagsterEvent) -> str:

@@ -148,6 +148,7 @@ Writes `trainer` (its process id and its step's), `state` on SIGTERM and `done` 
 TRAINING_JOB = """
 import os, sys
 import dagster as dg
+from orchestration.defs.sensors import dead_runs
 from orchestration.executor import multiprocess_executor
 from orchestration.lifeline import end_with_parent
 from orchestration.process_group import run_in_group
@@ -171,9 +172,11 @@ def defs():
     silence_step()
     jobs = [dg.define_asset_job("train")]
     loggers = {{"terminal": terminal_logger}}
-    return dg.Definitions([checkpoint], jobs=jobs, executor=multiprocess_executor, loggers=loggers)
+    return dg.Definitions(
+        [checkpoint], jobs=jobs, sensors=[dead_runs], executor=multiprocess_executor, loggers=loggers
+    )
 """.format(trainer=SAVING_TRAINER)
-"""A module with the job `train`: one step that trains under the executor of the pipeline."""
+"""A module with the job `train`, one step that trains under the executor of the pipeline, and the sensor `dead_runs`."""
 
 
 class Training:

@@ -1,4 +1,7 @@
-"""What a person wants to know of a report, each with its evidence. These warn and stop nothing: the release gate decides."""
+"""Asset checks of the report: one question each, answered by comparing intervals.
+
+They warn and stop nothing; whether a model is released is the release gate's decision.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,16 +110,16 @@ def report_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCh
 
 
 def answer(question: Question, arms: dict[str, Any]) -> dg.AssetCheckResult:
-    """Compare the two arms a question is about; what was not measured has not passed."""
+    """Compare the two arms of a question. A metric that was not measured in both counts as not passed."""
     measured = {arm: arms.get(arm, {}).get(question.metric) for arm in (question.before, _AFTER)}
     missing = [arm for arm, number in measured.items() if number is None]
     if missing:
-        passed, words = False, f"{question.metric} was not measured for {' and '.join(missing)}"
+        passed, description = False, f"{question.metric} was not measured for {' and '.join(missing)}"
     else:
         before, after = Estimate(**measured[question.before]), Estimate(**measured[_AFTER])
         found = compare(_METRICS[question.metric], before, after)
         passed = found in _ACCEPTED[question.must_be]
-        words = f"against {question.before}: {found}; it must be {question.must_be}"
+        description = f"against {question.before}: {found}; it must be {question.must_be}"
     numbers = {
         f"{question.metric}_{arm}": number["value"] for arm, number in measured.items() if number is not None
     }
@@ -125,6 +128,6 @@ def answer(question: Question, arms: dict[str, Any]) -> dg.AssetCheckResult:
         check_name=question.name,
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
-        description=words,
+        description=description,
         metadata=numbers,
     )

@@ -1,4 +1,4 @@
-"""Stage 6: what the character can do now, beside the base it grew from."""
+"""Stage 6: the evaluation of every arm, from the base to the reinforced model."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""Stage 3: what the model learns from and is asked."""
+"""Stage 3: the training and test samples of a character."""
 
 import dagster as dg
 
@@ -9,5 +9,5 @@ from orchestration.partitions import CHARACTERS
 
 @dg.asset(deps=[kit.curated_kit], partitions_def=CHARACTERS, group_name="interactions", kinds={"json"})
 def interactions(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """Role-play, portraits, visual and knowledge questions; the test set shares no topic with the training set."""
+    """Role play, text-to-image samples, visual and knowledge questions. No topic is in both training and test set."""
     return bridge.call(context, "synthesize", config, show=evidence.preview)

@@ -1,9 +1,9 @@
-"""What one can ask for.
+"""The jobs of the pipeline.
 
-customize_character   the whole line for one character, known to Dagster or not
-onboard_character     the same from a kit folder anywhere, told by run config alone
-prepare_character     the stages before training: check a kit and see what would be learned from it, in seconds
-re_evaluate           judge the checkpoints there are with today's evaluation; trains nothing
+customize_character   every stage for one character, whether its partition is registered or not
+onboard_character     the same from a kit folder anywhere on this machine, with run config alone
+prepare_character     the stages before training: check a kit and preview its training samples, in seconds
+re_evaluate           evaluate the current checkpoints with today's code; trains nothing
 
 dagster job execute -m orchestration.definitions -j customize_character --tags '{"dagster/partition": "mochi"}'
 dagster job execute -m orchestration.definitions -j onboard_character -c configs/onboard_mochi.yaml
@@ -19,7 +19,7 @@ customize_character = dg.define_asset_job(
     "customize_character",
     selection=dg.AssetSelection.all(),
     config=bridge.QUIET,
-    description="From the user's kit to a released model. What was made before for the same reasons is not made again.",
+    description="From the user's kit to a released model. Outputs that exist for the same inputs are not made again.",
 )
 
 prepare_character = dg.define_asset_job(
@@ -27,7 +27,8 @@ prepare_character = dg.define_asset_job(
     selection=dg.AssetSelection.assets(interactions.interactions).upstream(),
     config=bridge.QUIET,
     description="Check a kit and make its interactions; trains nothing.",
-    executor_def=in_process_executor,  # light steps: a process each would take longer than the work
+    # The steps are light: starting a process for each would take longer than its work.
+    executor_def=in_process_executor,
 )
 
 re_evaluate = dg.define_asset_job(
@@ -46,7 +47,7 @@ class Onboarding(bridge.StageConfig):
 
 
 def customize_character_job() -> dg.JobDefinition:
-    """The resolved job, for the processes that run it."""
+    """The resolved job. `dg.reconstructable` calls this in the process of each step."""
     from orchestration.definitions import defs
 
     return defs().resolve_job_def("customize_character")
@@ -54,7 +55,7 @@ def customize_character_job() -> dg.JobDefinition:
 
 @dg.op
 def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
-    """Bring a kit in, register its character, run its whole partition as a run of its own and wait for it."""
+    """Copy a kit in, register its character, run `customize_character` for it in a run of its own, wait for that run."""
     character = bridge.bring_in(config.kit, config, context.instance)
     with dg.execute_job(
         dg.reconstructable(customize_character_job),
@@ -72,7 +73,7 @@ def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
     context.add_output_metadata(shown)
 
 
-# In this process: the stages get their own from the run this one waits for.
-@dg.job(executor_def=in_process_executor, description="Bring a kit folder in and make its character.")
+# In the process of this run, which only waits; the run that it starts has a process for each step.
+@dg.job(executor_def=in_process_executor, description="Copy a kit folder in and customize its character.")
 def onboard_character() -> None:
     onboard()

@@ -1,5 +1,7 @@
-"""Stages 0 to 2: the user's kit, its checks, and the kit made ready. Three gates keep a bad kit out of training, see
-docs/decisions/0003-three-gates.md."""
+"""Stages 0 to 2: the user's kit, its checks, and the curated kit.
+
+Three gates keep a rejected kit out of training; see docs/decisions/0003-three-gates.md.
+"""
 
 from collections.abc import Iterator
 
@@ -33,17 +35,17 @@ def raw_kit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 def kit_checks(
     context: dg.AssetCheckExecutionContext, config: bridge.StageConfig
 ) -> Iterator[dg.AssetCheckResult]:
-    """Is this kit good enough to train on? One Great Expectations pass, every reason at once."""
+    """Whether a kit is good enough to train on: one pass of Great Expectations, which reports every reason at once."""
     yield from bridge.check(context, config)
 
 
 @dg.asset(deps=[raw_kit], partitions_def=CHARACTERS, group_name="kit", kinds={"greatexpectations"})
 def validated_kit(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """The verdict on a kit. Exists only for a kit that passed, as it is now."""
+    """The verdict on a kit. Materialized only for a kit that passed its checks with its current content."""
     return bridge.call(context, "validate", config, show=evidence.verdict)
 
 
 @dg.asset(deps=[raw_kit, validated_kit], partitions_def=CHARACTERS, group_name="kit", kinds={"python"})
 def curated_kit(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """Pictures normalised and de-duplicated, captions and attributes filled in, train and held-out pictures apart."""
+    """Pictures normalised, de-duplicated and split into training and held-out ones; captions and attributes filled in."""
     return bridge.call(context, "curate", config, show=evidence.pictures)

@@ -1,4 +1,4 @@
-"""Stage 7: the champion pointer."""
+"""Stage 7: the model card, the release gate and the pointer to the promoted checkpoint."""
 
 import dagster as dg
 
@@ -13,5 +13,5 @@ from orchestration.partitions import CHARACTERS
     group_name="evaluation",
 )
 def release(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """The model card and the gate's verdict; the champion moves only when the gate is passed."""
+    """The model card and the gate's verdict. The checkpoint is promoted only when the gate is passed."""
     return bridge.call(context, "release", config)

@@ -1,4 +1,4 @@
-"""The weekly look: who would come out different today? Stopped until switched on."""
+"""The weekly retraining of characters whose inputs changed. Stopped until switched on."""
 
 import dagster as dg
 
@@ -13,18 +13,20 @@ from unichar.store.store import Store
     job=jobs.customize_character, cron_schedule="0 3 * * 1", default_status=dg.DefaultScheduleStatus.STOPPED
 )
 def weekly_retrain(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-    """A run for each character whose kit, settings, code or base changed since its last report, made as it was made last.
+    """One run for each character whose kit, settings, code or base changed since its last report.
 
-    Nobody is retrained for nothing; why a character is left alone is logged.
+    It uses preset and seed of that report. For every other character the reason for skipping it is logged.
     """
     store = Store.from_env()
-    requests, kept = [], []
+    requests, skipped = [], []
+
     for character in context.instance.get_dynamic_partitions(CHARACTERS.name or ""):
         found = staleness(character, store)
         context.log.info("%s: %s: %s", character, "runs" if found.due else "skipped", found.reason)
         if not found.due:
-            kept.append(f"{character}: {found.reason}")
+            skipped.append(f"{character}: {found.reason}")
             continue
+
         requests.append(
             dg.RunRequest(
                 run_key=f"{character}@{context.scheduled_execution_time:%Y-%m-%d}",
@@ -33,4 +35,5 @@ def weekly_retrain(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]
                 tags={"unichar/reason": found.reason},
             )
         )
-    return requests or dg.SkipReason("; ".join(kept) or "there are no characters yet")
+
+    return requests or dg.SkipReason("; ".join(skipped) or "there are no characters yet")

@@ -1,4 +1,4 @@
-"""Stages 4 and 5: training, each in a process of its own, one at a time a GPU (pool `gpu`)."""
+"""Stages 4 and 5: SFT and GRPO. Each trains in a process of its own and holds one slot of pool `gpu`."""
 
 import dagster as dg
 
@@ -15,7 +15,7 @@ from orchestration.partitions import CHARACTERS
     pool="gpu",
 )
 def sft_checkpoint(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """Unified supervised fine-tuning: cross-entropy on the words, flow matching on the pictures, at once."""
+    """Unified supervised fine-tuning: cross-entropy on text tokens and flow matching on images in one loss."""
     return bridge.launch(context, "sft", config, show=evidence.curves)
 
 
@@ -27,5 +27,5 @@ def sft_checkpoint(context: dg.AssetExecutionContext, config: bridge.StageConfig
     pool="gpu",
 )
 def grpo_checkpoint(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """Character-GRPO: pictures reinforced by group-relative rewards, starting from the SFT checkpoint."""
+    """Character-GRPO: image generation reinforced by group-relative rewards, starting from the SFT checkpoint."""
     return bridge.launch(context, "grpo", config, show=evidence.curves)

@@ -100,7 +100,9 @@ def test_all_of_a_killed_run_ends_and_the_next_run_goes_on(
     statuses = sorted(run.status.value for run in line.instance.get_runs())
     assert statuses == ["FAILURE", "SUCCESS"]
 
-    said = [text for text in following.output().splitlines() if text.startswith("INFO ") and "is dead" in text]
+    said = [
+        text for text in following.output().splitlines() if text.startswith("INFO ") and "is dead" in text
+    ]
     assert len(said) == ("run" in killed)
     assert (f"goes on from step {total - 5} of {total}" in following.output()) == saves
 
@@ -131,7 +133,9 @@ def test_a_run_whose_process_ended_is_closed_in_one_line(line: Line) -> None:
     assert status_of(line, run_id) == DagsterRunStatus.FAILURE
     assert claimed(line) == []
     [text] = said
-    assert text.startswith(f"run {run_id[:8]} (empty_job) is dead: its process {ENDED.pid} on {ENDED.host} is gone")
+    assert text.startswith(
+        f"run {run_id[:8]} (empty_job) is dead: its process {ENDED.pid} on {ENDED.host} is gone"
+    )
 
 
 def test_a_run_of_a_boot_before_this_one_is_closed(line: Line) -> None:

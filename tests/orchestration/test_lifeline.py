@@ -46,7 +46,9 @@ def start_parent(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("manner", ["polite", "stubborn"])
-def test_a_child_is_asked_to_end_with_its_parent_and_killed_if_it_does_not(tmp_path: Path, manner: str) -> None:
+def test_a_child_is_asked_to_end_with_its_parent_and_killed_if_it_does_not(
+    tmp_path: Path, manner: str
+) -> None:
     parent = start_parent(tmp_path, manner)
     parent.kill()
     parent.wait()

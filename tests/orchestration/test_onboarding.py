@@ -20,7 +20,9 @@ def onboard(line: Line, kit: Path, preset: str = "cpu") -> dg.ExecuteInProcessRe
     return job.execute_in_process(instance=line.instance, run_config=config, raise_on_error=False)
 
 
-def test_a_rejected_kit_fails_the_command_with_every_reason_and_the_folder_to_edit(line: Line, tmp_path: Path) -> None:
+def test_a_rejected_kit_fails_the_command_with_every_reason_and_the_folder_to_edit(
+    line: Line, tmp_path: Path
+) -> None:
     kit = make_kit(tmp_path, "pip", rights=None, profile="").rename(tmp_path / "From a friend")
     config = tmp_path / "pip.yaml"
     config.write_text(yaml.safe_dump({"ops": {"onboard": {"config": {"kit": str(kit)}}}}))
