@@ -16,7 +16,9 @@ from unichar.errors import UserError
 from unichar.judges.config import JudgesConfig
 from unichar.kit.content import kit_hash
 from unichar.pipeline.compatibility import check_compatible
-from unichar.pipeline.run import check_kit, run_stage
+from unichar.pipeline.kit_gate import check_kit
+from unichar.pipeline.run import run_stage
+from unichar.pipeline.status import forecast
 from unichar.presets import Preset, bagel, cpu
 from unichar.stages import STAGES, stage_of
 from unichar.store.store import Store
@@ -60,6 +62,11 @@ def test_the_command_says_so_in_one_line(toon: Store) -> None:
     done = subprocess.run(command, cwd=root, env=home, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "pip cannot be trained with the model bagel" in done.stderr
+
+
+def test_a_dry_run_says_so_too(toon: Store) -> None:
+    with pytest.raises(UserError, match=REFUSAL):
+        forecast("pip", preset="bagel", seed=0, store=toon)
 
 
 @pytest.mark.parametrize("stage", STAGES[1:], ids=lambda stage: stage.verb)
