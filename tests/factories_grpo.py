@@ -27,7 +27,7 @@ from unichar.grpo.config import (
 from unichar.grpo.train import Trainer, run
 from unichar.model.lora import save_adapters
 from unichar.store.files import sha256_file
-from unichar.training.ranks import is_main, join, rank, wait_for_all, world_size
+from unichar.training.ranks import init_process_group, is_main, rank, wait_for_all, world_size
 from unichar.types import StageJob
 
 LARGER = dataclasses.replace(SIZES, image_size=128)
@@ -95,7 +95,7 @@ def train_together(about: str) -> None:
     """In each of several processes: train with every setting in `about` (JSON); write numbers and adapters."""
     told = json.loads(about)
     folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
-    join()
+    init_process_group()
     assert world_size() == 2
     for name, (settings, resume_at) in told["runs"].items():
         job = grpo_job(folder / name, Path(told["base"]), inputs, **settings)

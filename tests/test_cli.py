@@ -55,10 +55,12 @@ def test_a_kit_is_brought_in_and_made(
     home: Store, toys: Toys, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     kit = make_kit(tmp_path, "tock", name="Tock").rename(tmp_path / "from a friend")
-    code, out, err = run(capsys, "onboard", str(kit), "--preset", "smoke")
+    code, out, err = run(capsys, "onboard", str(kit), "--preset", "cpu")
     assert (code, err, len(out.splitlines())) == (0, "", 7)
     assert home.promoted("tock")
-    assert "tock  (champion: " in run(capsys, "status")[1]
+    assert (
+        f"tock  (promoted: {home.current('tock', 'grpo_checkpoint').fingerprint})" in run(capsys, "status")[1]
+    )
 
 
 def test_a_rejected_kit_is_one_message_with_every_reason(

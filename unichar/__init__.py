@@ -7,5 +7,5 @@ data/characters/<id>/   the kit a user brings                              (kit)
   -> sft                cross-entropy on text, flow matching on pictures   (model, sft)
   -> grpo               group-relative rewards for pictures                (judges, grpo)
   -> evaluate           report.json, report.html, contact sheets           (evaluation)
-  -> release            the champion pointer, if the report is good enough
+  -> release            the promoted pointer, if the report is good enough
 """

@@ -1,9 +1,9 @@
-"""Whole runs as named functions: a run is a preset, a character and a seed. No torch.
+"""Named settings of all stages: a run is a preset, a character and a seed. No torch.
 
-    smoke   everything tiny, proves that the line works (under two minutes on 2 cores)
-    cpu     the embedded default: nano on 2 cores, about ten minutes a character
-    cpu-1, cpu-3, cpu-5   the same from one, three or five of the kit's pictures
-    bagel   production: BAGEL-7B-MoT on GPUs, the paper's settings
+    smoke   everything tiny, to test the pipeline (under two minutes on 2 cores); never promoted
+    cpu     the default: nano on 2 cores, about ten minutes a character
+    cpu-1, cpu-3, cpu-5   the same with one, three or five of the kit's pictures
+    bagel   BAGEL-7B-MoT on GPUs, the paper's settings
 
 `python -m unichar customize --character mochi --preset smoke`
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from unichar.errors import UserError
 from unichar.evaluation.config import EvaluationConfig
 from unichar.grpo.config import GrpoConfig, NftConfig, RewardConfig, RolloutConfig, ValidationConfig
 from unichar.interactions.config import InteractionsConfig
@@ -28,9 +29,9 @@ class Preset:
     """The settings of every stage, resolved."""
 
     name: str
-    """What `--preset` takes."""
+    """The value of `--preset`."""
     model: Literal["nano", "bagel"]
-    """The model family: which base, and which code under `unichar/model/`."""
+    """The model family: decides the base and the package under `unichar/model/`."""
     kit: KitConfig
     """Of `validate` and `curate`."""
     interactions: InteractionsConfig
@@ -39,11 +40,13 @@ class Preset:
     grpo: GrpoConfig
     evaluation: EvaluationConfig
     release: ReleaseConfig
+    promotes: bool = True
+    """Whether a release that passes its gate is promoted, so that `talk` and `merge` use it."""
 
     def __post_init__(self) -> None:
         shared = self.grpo.reward.judges.shared_with(self.evaluation.judges)
         if shared:
-            raise ValueError(
+            raise UserError(
                 f"the preset {self.name} lets {', '.join(shared)} both give rewards and judge the report; "
                 "expected different networks"
             )
@@ -54,7 +57,7 @@ class Preset:
 
 
 def smoke() -> Preset:
-    """Everything tiny: it proves that the line works, not that the character is any good."""
+    """Everything tiny: shows that the pipeline works, not that the character is any good. Never promoted."""
     return Preset(
         name="smoke",
         model="nano",
@@ -79,11 +82,12 @@ def smoke() -> Preset:
             max_reasoning_tokens=12,
         ),
         release=ReleaseConfig(),
+        promotes=False,
     )
 
 
 def cpu() -> Preset:
-    """The embedded default: two cores, about ten minutes a character."""
+    """The default: nano on two cores, about ten minutes a character."""
     return Preset(
         name="cpu",
         model="nano",
@@ -97,14 +101,16 @@ def cpu() -> Preset:
 
 
 def few_pictures(count: int) -> Preset:
-    """`cpu` with `count` of the kit's training pictures and what refers to them: how few are enough?"""
+    """`cpu` with only `count` of the kit's training pictures and the interactions that show them."""
     preset = cpu()
     return replace(preset, name=f"cpu-{count}", sft=replace(preset.sft, images=count))
 
 
 def bagel() -> Preset:
-    """Production: BAGEL-7B-MoT on GPUs, 1024 px, the paper's steps and weights with adapters instead of full
-    tuning. Judges are those that the environment offers, see `docs/judges.md`.
+    """BAGEL-7B-MoT on GPUs at 1024 px: the paper's steps and loss weights, with adapters instead of full
+    tuning.
+
+    Judges are those that the environment offers, see `docs/judges.md`.
     """
     return Preset(
         name="bagel",
@@ -122,8 +128,7 @@ def bagel() -> Preset:
             prior_sample_steps=28,
             shift=1.0,
         ),
-        # Twelve pictures a pass on one GPU; more at once do not fit beside the model, and fewer fill it as
-        # well.
+        # 12 pictures per forward pass on one GPU: more do not fit beside the model, fewer use it as fully.
         grpo=GrpoConfig(
             rounds=101,
             epochs=2,
@@ -160,8 +165,8 @@ def get_preset(name: str) -> Preset:
     """The preset of this name.
 
     Raises:
-        ValueError: There is none.
+        UserError: There is none.
     """
     if name not in PRESETS:
-        raise ValueError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
+        raise UserError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
     return PRESETS[name]()

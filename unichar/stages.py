@@ -1,36 +1,34 @@
-"""The table of stages: one verb and one noun each.
+"""The table of stages. Commands, modules, Dagster assets and folders take their names from it.
 
-Commands, modules, assets and folders take their names from it.
-
-The store names folders by it and the pipeline runs by it, so it lies below both. Standard library only, no
-torch.
+The store names folders by it and the pipeline runs by it, so it lies below both. No torch.
 """
 
 from dataclasses import dataclass
 
+from unichar.errors import UserError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One row of the line: its verb is the command and the module's task, its noun is the product.
+    """One stage of the pipeline: its verb is the command, its noun is the product.
 
-    Example: `Stage(number=4, verb="sft", noun="sft_checkpoint", module="unichar.sft.train", own_process=True,
-    ...)`
+    Example: `Stage(number=4, verb="sft", noun="sft_checkpoint", module="unichar.sft.train", ...)`
     """
 
     number: int
+    """Position; part of folder names, so a new stage is added at the end."""
     noun: str
-    """Dagster asset and run folder."""
+    """Name of the product: Dagster asset and folder."""
     verb: str = ""
-    """Command; empty for the kit, which a user brings."""
+    """Name of the command; empty for the kit, which the user provides."""
     module: str = ""
-    """Has `run(job: StageJob) -> dict[str, number]`."""
+    """Module with `run(job: StageJob) -> dict[str, number]`."""
     own_process: bool = False
-    """Loads torch: needs the base model and the gate on the kit, and gets its own process under Dagster."""
+    """Whether it loads the model: it then needs a validated kit, and gets its own process under Dagster."""
     needs: tuple[str, ...] = ()
-    """Nouns of the outputs it reads."""
+    """Nouns of the outputs that it reads."""
     packages: tuple[str, ...] = ()
-    """Packages (own files, data files too) and modules that make its code version; the model family is added.
-    """
+    """Packages (own files, data files) and modules that make its code version, besides the model family."""
     config: str = ""
     """Field of `Preset` that holds its settings."""
 
@@ -133,9 +131,9 @@ def stage_of(name: str) -> Stage:
     """The stage with this verb or noun.
 
     Raises:
-        ValueError: There is none.
+        UserError: There is none.
     """
     for stage in STAGES:
         if name and name in (stage.verb, stage.noun):
             return stage
-    raise ValueError(f"there is no stage {name!r}; the stages are {', '.join(VERBS)}")
+    raise UserError(f"there is no stage {name!r}; the stages are {', '.join(VERBS)}")

@@ -1,7 +1,8 @@
-"""What passes between rooms. Frozen, plain, JSON in and out, no torch.
+"""Records that packages exchange: frozen dataclasses, written as JSON and read back. No torch.
 
-The way of data: a `Kit` folder is checked by `validate`, becomes a `CuratedKit` (`curate`), then `Interaction`s
-(`synthesize`), which `sft` and `grpo` learn from and `evaluate` asks for.
+The data flow: a kit folder is checked by `validate` and becomes a `CuratedKit` (`curate`), from which come
+`Interaction`s (`synthesize`). `sft` and `grpo` train on those of the training split, `evaluate` tests with
+the others.
 """
 
 import dataclasses
@@ -17,25 +18,24 @@ Kind = Literal["role_play", "thinking", "portrait", "visual_qa", "knowledge_qa"]
 
 @dataclass(frozen=True, kw_only=True)
 class StageJob:
-    """Everything a stage's `run(job) -> summary` gets. It reads `inputs`, writes its product into `out`, returns numbers.
-
-    `out` is an empty temporary folder that becomes visible only when `run` returns; `scratch` survives a kill and is where a
-    stage keeps what it resumes from.
-    """
+    """Everything a stage's `run(job)` gets: it reads `inputs`, writes into `out` and returns numbers."""
 
     character: str
-    """Partition key, as `mochi`."""
+    """Id of the character, as `mochi`; under Dagster the partition key."""
     config: Any
-    """The stage's own config record, resolved."""
+    """The stage's own settings, resolved."""
     seed: int
+    """Of everything random in the stage."""
     inputs: dict[str, Path]
     """Noun of each upstream output -> its folder; `raw_kit` -> the user's kit folder."""
     base: Path
     """The base model: one safetensors file (nano) or a folder (BAGEL)."""
     scratch: Path
+    """Folder that survives a kill, for what the stage resumes from."""
     out: Path
+    """Empty temporary folder; it becomes visible under its final name only after `run` has returned."""
     preset: str = ""
-    """Name of the preset the settings come from, for what is shown to people."""
+    """Name of the preset that the settings come from, for display."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +52,19 @@ class Persona:
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """One thing that is true of a character. `paraphrase` asks the same in other words and is kept for testing."""
+    """One thing that is true of a character."""
 
     question: str
     answer: str
     evidence: str
+    """The sentence of the profile that says so."""
     paraphrase: str = ""
+    """The question in other words, for the test split; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """One thing said to the character and what it answers."""
+    """One message to the character and its reply."""
 
     user: str
     reply: str
@@ -70,7 +72,7 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One curated picture with the moment it shows.
+    """One curated picture with the exchange that it illustrates.
 
     Example: `Picture(image="images/03.png", split="train", user="Fancy a swim?", reply="In this fur? Never.",
     caption="Mochi, looking sad, at the beach", thinking="…", instruction="…", attributes={"pose": "waving"})`
@@ -91,7 +93,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class CuratedKit:
-    """A kit that passed validation: normalised pictures, split into train and held out. Stored as `kit.json`."""
+    """A validated kit with normalised pictures, split into training and test. Stored as `kit.json`."""
 
     id: str
     name: str
@@ -104,7 +106,7 @@ class CuratedKit:
     dialogues: tuple[Exchange, ...]
     """Further example exchanges without a picture."""
     domain: str = ""
-    """Kind of pictures, a name in `unichar.domains.lookup`; empty in a `kit.json` written before the field existed."""
+    """Kind of pictures, a name in `unichar.domains.lookup`; empty in a `kit.json` of earlier versions."""
 
     def split(self, split: Split) -> tuple[Picture, ...]:
         """The pictures of one split."""
@@ -114,9 +116,12 @@ class CuratedKit:
     def read(cls, folder: Path) -> "CuratedKit":
         """Read `folder/kit.json`."""
         raw: dict[str, Any] = json.loads((folder / "kit.json").read_text(encoding="utf-8"))
-        persona: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in raw["persona"].items()
-        }
+
+        # JSON has no tuples: a persona's lists are converted back.
+        persona: dict[str, Any] = {}
+        for name, value in raw["persona"].items():
+            persona[name] = tuple(value) if isinstance(value, list) else value
+
         raw["persona"] = Persona(**persona)
         raw["facts"] = tuple(Fact(**fact) for fact in raw["facts"])
         raw["pictures"] = tuple(Picture(**picture) for picture in raw["pictures"])
@@ -130,48 +135,48 @@ class CuratedKit:
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """One piece of an interaction: a text, or a picture by its path inside the curated kit's folder.
-
-    `loss` marks what the model must produce: cross-entropy on a text, flow matching on a picture.
-    """
+    """One piece of an interaction: a text or a picture."""
 
     type: Literal["text", "image"]
     value: str
+    """The text, or the picture's path inside the curated kit's folder."""
     role: Role
     loss: bool = False
+    """Whether the model is trained to produce it: texts by cross-entropy, pictures by flow matching."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction:
     """One training or test item: a conversation of text and pictures.
 
-    Example (a portrait): `Interaction(id="portrait-0004", kind="portrait", form="plain", split="train", group="image-03",
-    segments=(Segment(type="text", value="Mochi, smiling, at the beach.", role="user"),
-    Segment(type="image", value="images/03.png", role="assistant", loss=True)))`
+    Example (a text-to-image sample): `Interaction(id="portrait-0004", kind="portrait", form="plain",
+    split="train", group="image-03", segments=(Segment(type="text", value="Mochi, smiling, at the beach.",
+    role="user"), Segment(type="image", value="images/03.png", role="assistant", loss=True)))`
     """
 
     id: str
     kind: Kind
     form: str
-    """Wording family inside the kind: `plain`, `scene` or `scene_thinking` for portraits; free for the others."""
+    """Wording within the kind: `plain`, `scene` or `scene_thinking` for text-to-image samples."""
     split: Split
     group: str
-    """Topic. No group is in both splits."""
+    """Topic; no group is in both splits."""
     segments: tuple[Segment, ...]
     options: tuple[str, ...] = ()
-    """Four-option tests: the right answer first (whoever asks shuffles them); empty otherwise."""
+    """Multiple-choice tests: four options, the right one first (the caller shuffles them); else empty."""
     attributes: dict[str, str] = field(default_factory=dict)
-    """Portraits of toons: what the picture must show."""
+    """Text-to-image samples of toons: attribute -> value that the picture must show."""
 
     @property
     def prompt(self) -> str:
         """The text of the last user segment."""
-        return [s.value for s in self.segments if s.type == "text" and s.role == "user"][-1]
+        texts = [s.value for s in self.segments if s.type == "text" and s.role == "user"]
+        return texts[-1]
 
     @property
     def target(self) -> Segment:
         """The last segment with a loss."""
-        return [s for s in self.segments if s.loss][-1]
+        return [segment for segment in self.segments if segment.loss][-1]
 
     def to_json(self) -> str:
         """One line of `train.jsonl` or `test.jsonl`."""
@@ -182,7 +187,8 @@ class Interaction:
 class Prompt:
     """A text-to-image prompt with what its pictures are judged against.
 
-    Example: `Prompt(text="Mochi, sad, at the beach", attributes={"expression": "sad", "background": "beach"}, is_open=True)`
+    Example: `Prompt(text="Mochi, sad, at the beach", attributes={"expression": "sad", "background": "beach"},
+    is_open=True)`
     """
 
     text: str
@@ -197,11 +203,11 @@ class Prompt:
 
 
 def read_interactions(path: Path) -> list[Interaction]:
-    """The interactions of a JSONL file."""
-    rows = []
+    """The interactions of a `train.jsonl` or `test.jsonl`, in order."""
+    interactions = []
     for line in path.read_text(encoding="utf-8").splitlines():
         raw = json.loads(line)
         raw["segments"] = tuple(Segment(**segment) for segment in raw["segments"])
         raw["options"] = tuple(raw["options"])
-        rows.append(Interaction(**raw))
-    return rows
+        interactions.append(Interaction(**raw))
+    return interactions

@@ -11,8 +11,9 @@ from PIL import Image
 
 from unichar.evaluation.metrics import METRICS
 from unichar.evaluation.report import write_report
-from unichar.pipeline.display import curve_picture, main, report_table, thumbnail
+from unichar.pipeline.display import curve_picture, report_table, show, thumbnail
 from unichar.store.files import sha256_file
+from unichar.store.store import Store
 
 
 def report(**arms: dict[str, float]) -> dict:
@@ -54,18 +55,8 @@ def test_a_thumbnail_stays_small(tmp_path: Path) -> None:
     assert len(base64.b64decode(shown.split("base64,")[1].rstrip(")"))) <= 20_000
 
 
-def test_a_character_without_a_report_is_one_clear_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("UNICHAR_HOME", str(tmp_path))
-    assert main(["--character", "nobody"]) == 1
-    assert capsys.readouterr().err == (
-        "error: nobody has no eval_report yet: run `python -m unichar evaluate --character nobody` first\n"
-    )
-
-
 def test_the_last_lines_of_a_demo_are_the_report_and_three_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     folder = tmp_path / "runs" / "mochi" / "6_eval_report" / "abc"
     folder.mkdir(parents=True)
@@ -74,9 +65,7 @@ def test_the_last_lines_of_a_demo_are_the_report_and_three_numbers(
     (folder / "manifest.json").write_text("{}")
     pointer = {"fingerprint": "abc", "manifest_sha256": sha256_file(folder / "manifest.json")}
     (folder.parent / "CURRENT.json").write_text(json.dumps(pointer))
-    monkeypatch.setenv("UNICHAR_HOME", str(tmp_path))
-    assert main(["--character", "mochi"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = show("mochi", Store(tmp_path, tmp_path / "data")).splitlines()
     assert lines[0] == f"report: {folder / 'report.html'}"
     assert [line.split()[0] for line in lines[1:]] == ["identity", "held_out_nll", "alignment"]
     assert "0.31 -> 0.87 -> 0.89" in lines[1]

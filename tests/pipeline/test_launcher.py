@@ -1,4 +1,4 @@
-"""The command of every day under a launcher: process 0 is the line, the others only train with it."""
+"""A stage under a launcher: rank 0 runs the pipeline, the others only train with it."""
 
 import shutil
 import subprocess
@@ -8,34 +8,34 @@ import pytest
 from factories_kit import make_kit
 from factories_training import launch
 
-from unichar.pipeline.launcher import crew
+from unichar.pipeline.launcher import launched_ranks
 from unichar.pipeline.run import run_stage
 from unichar.store.store import Store
 
 LEAVING = """
 import sys, time
 from pathlib import Path
-import unichar.training.ranks as distributed
-from unichar.pipeline.launcher import crew
+import unichar.training.ranks as ranks
+from unichar.pipeline.launcher import launched_ranks
 
-folder, begins = Path(sys.argv[1]), len(sys.argv) > 2
-part = distributed.part
+folder, starts = Path(sys.argv[1]), len(sys.argv) > 2
+destroy_process_group = ranks.destroy_process_group
 
-def slow_part():
-    if not distributed.is_main():
+def destroy_slowly():
+    if not ranks.is_main():
         time.sleep(1)
-        print("other parts", flush=True)
-    part()
+        print("other leaves", flush=True)
+    destroy_process_group()
 
-def work(out):
+def run(out):
     time.sleep(1)
-    print("other worked", flush=True)
+    print("other ran", flush=True)
 
-distributed.part = slow_part
-with crew("sft", work) as begin:
-    if begins:
-        begin(folder)
-print("main parted", flush=True)
+ranks.destroy_process_group = destroy_slowly
+with launched_ranks("sft", run) as start_other_ranks:
+    if starts:
+        start_other_ranks(folder)
+print("main left", flush=True)
 """
 
 
@@ -80,7 +80,7 @@ def test_two_processes_publish_one_output(line):
 
 
 @pytest.mark.e2e
-def test_what_is_wrong_is_said_by_process_0(line):
+def test_rank_0_reports_what_is_wrong(line):
     done = launch_line(line, "sft", "--character", "pip", "--preset", "bagel")
     assert done.returncode == 1
     assert (
@@ -90,28 +90,24 @@ def test_what_is_wrong_is_said_by_process_0(line):
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("begins", [True, False], ids=["with work", "without"])
-def test_process_0_leaves_last(tmp_path, begins):
+@pytest.mark.parametrize("starts", [True, False], ids=["after training", "without training"])
+def test_rank_0_leaves_last(tmp_path, starts):
     script = tmp_path / "stage.py"
     script.write_text(LEAVING)
-    done = launch(script, tmp_path, *["begin"] * begins)
+    done = launch(script, tmp_path, *["start"] * starts)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == (["other", "worked"] if begins else []) + [
-        "other",
-        "parts",
-        "main",
-        "parted",
-    ]
+    trained = ["other ran"] if starts else []
+    assert done.stdout.splitlines() == [*trained, "other leaves", "main left"]
 
 
-def test_other_stages_want_no_launcher(line, monkeypatch):
+def test_other_stages_refuse_a_launcher(line, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     words = r"validate runs in one process: start it without a launcher \(several can run sft, grpo\)"
     with pytest.raises(ValueError, match=words):
         run_stage("validate", "pip", preset="smoke", store=line)
 
 
-def test_alone_nobody_is_called(tmp_path, monkeypatch):
+def test_without_a_launcher_there_are_no_other_ranks(tmp_path, monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with crew("sft", lambda out: pytest.fail("work was done twice")) as begin:
-        begin(tmp_path)
+    with launched_ranks("sft", lambda out: pytest.fail("the stage ran twice")) as start_other_ranks:
+        start_other_ranks(tmp_path)

@@ -1,6 +1,7 @@
-"""The whole line: what runs, what is not run twice, what is refused, and that a bad kit is never trained on."""
+"""The whole pipeline: what runs, what does not run twice, what is refused; a bad kit is never trained on."""
 
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from factories_kit import make_kit
 from factories_pipeline import Toys, edit_kit, make_store
 
 from unichar.kit.verdict import KitRejected
+from unichar.pipeline.kit_gate import check_kit
 from unichar.pipeline.lineage import StaleInput
-from unichar.pipeline.run import check_kit, customize, run_stage
+from unichar.pipeline.run import customize, run_stage
 from unichar.stages import STAGES, VERBS
 from unichar.store.store import BrokenOutput, MissingOutput, Store
 from unichar.types import StageJob
@@ -179,16 +181,38 @@ def test_damaged_input_is_refused_and_force_mends_it(store: Store, toys: Toys) -
     assert fresh(store) == []  # it came out as it was
 
 
-def test_the_champion_moves_only_for_a_report_that_is_good_enough(store: Store, toys: Toys) -> None:
+def test_only_a_model_whose_report_is_good_enough_is_promoted(store: Store, toys: Toys) -> None:
+    customize("pip", preset="cpu", store=store)
     first = store.promoted("pip")
     assert first and first["grpo_checkpoint"] == store.current("pip", "grpo_checkpoint").fingerprint
+    assert store.current("pip", "release").summary["promoted"] is True
+
     toys.identity = 0.1
-    customize("pip", preset="smoke", seed=1, store=store)
-    assert store.current("pip", "release").summary["passed"] is False
+    customize("pip", preset="cpu", seed=1, store=store)
+    summary = store.current("pip", "release").summary
+    assert (summary["passed"], summary["promoted"]) == (False, False)
     assert store.promoted("pip") == first
+
     toys.identity = 0.8
-    customize("pip", preset="smoke", seed=2, store=store)
+    customize("pip", preset="cpu", seed=2, store=store)
     assert store.promoted("pip") != first
+
+
+def test_a_smoke_run_is_never_promoted(store: Store, toys: Toys, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="unichar")
+    customize("pip", preset="smoke", seed=1, store=store)
+    summary = store.current("pip", "release").summary
+    assert (summary["passed"], summary["promoted"]) == (True, False)
+    assert store.promoted("pip") is None
+    words = "release of pip: passed its gate, but models of the preset smoke are never promoted"
+    assert caplog.messages == [words]
+
+
+def test_a_smoke_run_leaves_the_promoted_model_in_use(store: Store, toys: Toys) -> None:
+    customize("pip", preset="cpu", store=store)
+    promoted = store.promoted("pip")
+    customize("pip", preset="smoke", seed=1, store=store)
+    assert store.promoted("pip") == promoted is not None
 
 
 def test_a_stage_that_fails_leaves_only_its_work(
@@ -274,7 +298,7 @@ def test_characters_do_not_meet(store: Store, toys: Toys) -> None:
 
 
 TRAINER = """
-    import sys, time
+    import logging, sys, time
     from pathlib import Path
     from types import SimpleNamespace
     from unichar.pipeline.run import run_stage
@@ -292,6 +316,7 @@ TRAINER = """
 
     sys.modules["unichar.sft.train"] = SimpleNamespace(run=run)
     sys.modules["unichar.cost.measured"] = SimpleNamespace(training_flops=lambda verb, job, summary: {})
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     home = Path(sys.argv[1])
     print(run_stage("sft", "pip", preset="smoke", seed=3, store=Store(home, home / "data")).fresh, flush=True)
 """

@@ -6,7 +6,8 @@ import time
 import pytest
 from factories_pipeline import Toys, edit_kit, make_store
 
-from unichar.pipeline.status import characters, doctor, forecast, rows, status_table
+from unichar.pipeline.run import customize
+from unichar.pipeline.status import characters, doctor, forecast, stage_statuses, status_table
 from unichar.stages import STAGES, VERBS
 from unichar.store.files import locked
 from unichar.store.store import Store
@@ -14,7 +15,7 @@ from unichar.store.store import Store
 
 def states(store: Store) -> dict[str, str]:
     """Verb -> state of its output."""
-    return {row.stage.verb: row.state for row in rows("pip", store)}
+    return {row.stage.verb: row.state for row in stage_statuses("pip", store)}
 
 
 def told(store: Store, *, seed: int = 0, preset: str = "smoke") -> dict[str, str]:
@@ -26,12 +27,18 @@ def test_a_fresh_line_is_up_to_date(store: Store) -> None:
     assert set(states(store).values()) == {"up to date"}
     assert all(words.startswith("already there (") for words in told(store).values())
     table = status_table(store)
-    assert table.startswith(f"pip  (champion: {store.current('pip', 'grpo_checkpoint').fingerprint})")
+    assert table.startswith("pip  (promoted: none yet)")  # the fixture's preset is smoke
     assert len(table.splitlines()) == 8
 
 
+def test_the_promoted_checkpoint_is_named(store: Store, toys: Toys) -> None:
+    customize("pip", preset="cpu", store=store)
+    promoted = store.current("pip", "grpo_checkpoint").fingerprint
+    assert status_table(store).startswith(f"pip  (promoted: {promoted})")
+
+
 def test_an_empty_line_says_how_to_begin(tmp_path) -> None:
-    assert status_table(Store(tmp_path, tmp_path / "data")).startswith("no characters yet: put a kit into")
+    assert status_table(Store(tmp_path, tmp_path / "data")).startswith("no characters yet: run `make data`")
 
 
 def test_a_character_without_outputs_and_outputs_without_a_kit_are_listed(store: Store) -> None:
@@ -40,7 +47,7 @@ def test_a_character_without_outputs_and_outputs_without_a_kit_are_listed(store:
     (store.data / "characters" / "pip").rename(store.home / "pip kit")
     assert characters(store) == ["pip", "tock"]
     assert states(store)["validate"].startswith("unknown: there is no kit for 'pip'")
-    assert {row.state for row in rows("tock", store)} == {"never made"}
+    assert {row.state for row in stage_statuses("tock", store)} == {"never made"}
 
 
 def test_stale_says_what_changed(store: Store, toys: Toys) -> None:
@@ -75,18 +82,21 @@ def test_a_dry_run_of_a_new_character_needs_its_kit(tmp_path) -> None:
 
 def test_the_doctor_removes_what_dead_runs_left_yesterday_and_nothing_else(store: Store) -> None:
     folder = store.stage_folder("pip", "sft_checkpoint")
-    old, new, alive, work = (folder / name for name in (".tmp-k1-a", ".tmp-k2-b", ".tmp-k3-c", ".scratch-k1"))
-    for path in (old, new, alive, work):
+    old, former_scratch = folder / ".tmp-k1-a", folder / ".work-k1"
+    new, alive, scratch = folder / ".tmp-k2-b", folder / ".tmp-k3-c", folder / ".scratch-k1"
+    for path in (old, former_scratch, new, alive, scratch):
         path.mkdir()
     (old / "weights").write_text("half")
     file = folder / ".tmp-CURRENT.json-d"
     file.write_text("{")
-    for path in (old, alive, work, file):
+    for path in (old, former_scratch, alive, scratch, file):
         os.utime(path, (time.time() - 90_000,) * 2)
+
     with locked(store.lock_file("pip", "sft_checkpoint", "k3"), waiting=""):
         removed, problems = doctor(store)
-    assert removed == [file, old] and problems == []
-    assert new.exists() and alive.exists() and work.exists()
+
+    assert removed == [file, old, former_scratch] and problems == []
+    assert new.exists() and alive.exists() and scratch.exists()
 
 
 def test_the_doctor_names_every_broken_output(store: Store) -> None:

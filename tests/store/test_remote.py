@@ -175,7 +175,7 @@ def test_pointers_moved_at_the_same_moment_are_one_of_them(s3: Any) -> None:
     assert remote.read_pointer("pip/CHAMPION.json") in [{"release": number} for number in range(3)]
 
 
-def test_the_champion_is_shared(s3: Any, tmp_path: Path) -> None:
+def test_the_promoted_release_is_shared(s3: Any, tmp_path: Path) -> None:
     here = machine(tmp_path, "here")
     here.promote(make_output(here, "release", inputs={"grpo_checkpoint": "v"}))
     assert machine(tmp_path, "there").promoted("pip") == here.promoted("pip") is not None

@@ -160,22 +160,22 @@ def test_a_link_is_refused_because_it_would_point_elsewhere_tomorrow(tmp_path: P
     assert leftovers(store) == []
 
 
-def test_a_failed_stage_leaves_nothing_but_its_work_folder(tmp_path: Path) -> None:
+def test_a_failed_stage_leaves_nothing_but_its_scratch_folder(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    work = store.scratch_folder("pip", "sft_checkpoint", "k")
-    work.mkdir(parents=True)
+    scratch = store.scratch_folder("pip", "sft_checkpoint", "k")
+    scratch.mkdir(parents=True)
     with pytest.raises(RuntimeError), store.staging("pip", "sft_checkpoint", "k") as staged:
         (staged / "half").write_text("x")
         raise RuntimeError("out of memory")
-    assert [path.name for path in work.parent.iterdir()] == [".scratch-k"]
+    assert [path.name for path in scratch.parent.iterdir()] == [".scratch-k"]
 
 
-def test_publishing_removes_the_work_folder(tmp_path: Path) -> None:
+def test_publishing_removes_the_scratch_folder(tmp_path: Path) -> None:
     store = make_store(tmp_path)
-    work = store.scratch_folder("pip", "sft_checkpoint", fingerprint(make_manifest()["recipe"]))
-    work.mkdir(parents=True)
+    scratch = store.scratch_folder("pip", "sft_checkpoint", fingerprint(make_manifest()["recipe"]))
+    scratch.mkdir(parents=True)
     make_output(store)
-    assert not work.exists()
+    assert not scratch.exists()
 
 
 def test_a_disk_that_refuses_is_one_message_and_readers_keep_the_old_output(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_who_publishes_the_same_fingerprint_at_once_gets_one_whole_output(tmp_pa
     assert leftovers(store) == []
 
 
-def test_the_champion_points_at_a_release_and_its_checkpoint(tmp_path: Path) -> None:
+def test_the_promoted_pointer_names_a_release_and_its_checkpoint(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     assert store.promoted("pip") is None
     release = make_output(store, "release", inputs={"grpo_checkpoint": "v"})

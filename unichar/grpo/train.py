@@ -50,7 +50,7 @@ from unichar.training.curves import read_curve
 from unichar.training.loop import run_loop
 from unichar.training.meter import Meter
 from unichar.training.microbatches import SampleIndex, rank_microbatches
-from unichar.training.ranks import is_main, join, sum_gradients, total, wait_for_all
+from unichar.training.ranks import init_process_group, is_main, sum_gradients, total, wait_for_all
 from unichar.training.schedule import set_factor, trapezoid
 from unichar.training.seeds import torch_rng
 from unichar.training.state import TrainState, run_key
@@ -72,9 +72,12 @@ def run(job: StageJob) -> dict[str, float]:
     Returns:
         See `summary_of`; empty on all ranks but 0.
     """
-    join()
+    init_process_group()
+
     config: GrpoConfig = job.config
     base_sha256 = base_digest(job.base)
+
+    # SFT's adapters go on training; there are no new ones.
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
 
     # The text adapters are frozen while pictures are reinforced.
@@ -83,6 +86,7 @@ def run(job: StageJob) -> dict[str, float]:
 
     trainer = Trainer(model, job)
     began = time.monotonic()
+    # Ends early once validation says that identity has fallen.
     run_loop(
         "grpo",
         trainer.round,
@@ -93,12 +97,17 @@ def run(job: StageJob) -> dict[str, float]:
         finished=lambda: bool(trainer.validation.progress.stopped),
         report=trainer.report,
     )
+
+    # Replies come after the pictures, with adapters that the pictures do not depend on.
     if config.text.rounds:
         reinforce_replies(model, job, text_parameters, base_sha256)
     seconds = time.monotonic() - began
 
+    # The best round's weights are swapped in only for the save.
     with trainer.validation.best.swapped() if config.validation.keep == "best" else nullcontext():
         save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
+
+    # One rank writes the curves; the others wait, since a rank that leaves early breaks the group.
     summary = _write_curves(trainer, job) | {"training_seconds": round(seconds, 1)} if is_main() else {}
     wait_for_all()
     return summary
@@ -144,12 +153,16 @@ class Trainer:
         config, seed = self.config, self.job.seed
         train = read_interactions(self.job.inputs["interactions"] / "train.jsonl")
         test = read_interactions(self.job.inputs["interactions"] / "test.jsonl")
+
+        # Multimodal turns replace some of the prompts, but only if consistency is rewarded.
         turns = training_turns(kit, train, test) if config.reward.consistency_weight else []
 
+        # Validation first: what it asks for is not trained on.
         validation = validation_prompts(kit, train, test, count=config.validation.prompts, seed=seed)
         # A fifth of the multimodal turns is for validation.
         validation = with_turns(validation, turns[::5])
 
+        # All rounds at once; few turns are repeated as often as needed.
         count = config.rounds * config.rollout.prompts
         training = training_prompts(kit, train, test, validation=validation, count=count, seed=seed)
         training = with_turns(training, cycle(disjoint_turns(turns, validation, domain_of(kit))))
@@ -158,6 +171,8 @@ class Trainer:
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
         key = run_key(config=dataclasses.asdict(self.config), seed=self.job.seed, base_sha256=base_sha256)
+
+        # Everything a resumed round depends on; prompts and noise are functions of seed and round.
         modules = {
             "gen": self.model.gen,
             "best": self.validation.best,
@@ -176,6 +191,8 @@ class Trainer:
     def round(self, index: int) -> dict[str, float]:
         """One RL step; validates before the first round, every `validation.every` rounds and at the end."""
         config = self.config
+
+        # The SFT model is validated before anything is trained: it is what later rounds must beat.
         numbers = self.validation.validate(0) if index == 0 else {}
         numbers |= self.rl_step(index)
 
@@ -188,10 +205,14 @@ class Trainer:
         """Sample groups of pictures, score them, train on them; returns the round's numbers."""
         config = self.config.rollout
         prompts = self.prompts[index * config.prompts : (index + 1) * config.prompts]
+
+        # DiffusionNFT samples with the EMA policy, Flow-GRPO with the trained one.
         with self.algorithm.sampling_policy():
             rollout = sample_rollout(
                 self.model, self.algorithm, prompts, config=config, index=index, seed=self.job.seed
             )
+
+        # Gradients and optimizer steps come last; until then the policy of the round does not change.
         rewards = self.score(prompts, rollout["x0"])
         return self.train_on(prompts, rollout, rewards, index)
 
@@ -207,10 +228,13 @@ class Trainer:
         for microbatch in rank_microbatches(len(prompts), config.microbatches * config.minibatches, pad=True):
             if not microbatch:
                 continue
+
+            # Whole groups of this rank; padding keeps the collective calls in step.
             own = torch.cat([groups[sample.index] for sample in microbatch])  # [groups x G, C, h, w]
             drawn = Drawn(latents=own, pixels=self.model.decode_latents(own))
             found.append(self.rubric.score(drawn, [prompts[sample.index] for sample in microbatch]))
             samples += microbatch
+
         return all_gather_rewards(samples, found, len(prompts))
 
     def train_on(
@@ -218,6 +242,8 @@ class Trainer:
     ) -> dict[str, float]:
         """The optimizer steps of a round, on the groups with variance."""
         config, progress = self.config, self.validation.progress
+
+        # Groups whose pictures all score alike do not say what to prefer.
         use = groups_with_variance(rewards.total, min_spread=config.reward.min_spread)  # [P]
         progress.skipped += int((~use).sum())
 
@@ -228,6 +254,7 @@ class Trainer:
         pictures = torch.arange(rewards.total.numel()).view(rewards.total.shape)  # [P, G]
         pictures = pictures[use].flatten()  # [U]
 
+        # The curve gets the metrics of the last optimizer step; a round without groups in use has none.
         numbers: dict[str, float] = {}
         for step, positions in self._minibatches(int(use.sum()), index):
             minibatch = Minibatch(
@@ -236,6 +263,8 @@ class Trainer:
             texts = [prompts[picture // config.rollout.group].text for picture in minibatch.indices.tolist()]
             numbers = self._optimizer_step(minibatch, texts, step)
             progress.steps += 1
+
+        # The count includes all rounds; DiffusionNFT's EMA decay follows it.
         self.algorithm.finish_round(int(progress.steps))
 
         numbers |= reward_metrics(rewards, advantages, clip=config.reward.advantage_clip)
@@ -249,6 +278,8 @@ class Trainer:
         """
         config, rollout = self.config, self.config.rollout
         positions = torch.arange(num_groups * rollout.group).view(num_groups, rollout.group)  # [groups, G]
+
+        # Epochs are numbered over the run: each has an order of its own that a resumed run repeats.
         for epoch in range(index * config.epochs, (index + 1) * config.epochs):
             order = torch.randperm(num_groups, generator=torch_rng(self.job.seed, "grpo-order", epoch))
             if not num_groups:
@@ -262,6 +293,7 @@ class Trainer:
         of them."""
         config = self.config
 
+        # No padding: nothing is sharded, so a rank without pictures simply adds no gradients.
         sums = dict.fromkeys(self.algorithm.metrics, 0.0)
         for microbatch in rank_microbatches(len(texts), config.rollout.microbatches, pad=False):
             if not microbatch:
@@ -275,12 +307,16 @@ class Trainer:
                 sums[name] += value
         sum_gradients(self.parameters)
 
+        # The schedule is over all optimizer steps that the run could take.
         total_steps = config.rounds * config.epochs * config.rollout.minibatches
         set_factor(self.optimizer, trapezoid(step, total_steps, warmup=_WARMUP, decay=config.lr_decay))
+
+        # Clipped after the sum over ranks, so that every rank takes the same step.
         norm = nn.utils.clip_grad_norm_(self.parameters, config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
 
+        # Each rank has summed its part of the weighted means.
         means = dict(zip(sums, total(list(sums.values())), strict=True))
         return means | {"gradient": float(norm)}
 

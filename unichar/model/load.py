@@ -1,6 +1,7 @@
 """Loads a model: everything outside `unichar/model/` gets its model here."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from unichar.model.nano.loading import load_nano
 from unichar.model.nano.merge import BASE
 from unichar.model.protocol import UnifiedModel
 from unichar.store.files import sha256_file
+
+_LOG = logging.getLogger(__name__)
 
 
 def load_model(
@@ -32,6 +35,8 @@ def load_model(
         FileNotFoundError: `base` does not exist.
         ValueError: It does not fit this version, or the adapters belong to another base.
     """
+    # Seconds to minutes without any other sign of life.
+    _LOG.info("loading the model %s", base)
     is_bagel = base.is_dir() and not (base / BASE).exists()
     model: UnifiedModel = load_bagel(base) if is_bagel else load_nano(base)
 

@@ -15,6 +15,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
+from unichar.errors import UserError
 from unichar.model.protocol import UnifiedModel
 from unichar.store.files import write_atomic
 from unichar.training.ranks import is_main, whole
@@ -36,7 +37,7 @@ class LoraSettings:
 
     def __post_init__(self) -> None:
         if self.rank < 1:
-            raise ValueError(f"LoraSettings.rank is {self.rank}; expected 1 or more")
+            raise UserError(f"LoraSettings.rank is {self.rank}; expected 1 or more")
 
 
 def add_adapters(model: UnifiedModel, *, und: LoraSettings, gen: LoraSettings, seed: int) -> None:
@@ -82,11 +83,11 @@ def load_adapters(
     """Attach saved adapters to a base model, to both components or to those named.
 
     Raises:
-        ValueError: The adapters were trained on another base.
+        UserError: The adapters were trained on another base.
     """
     expected = json.loads((folder / "base.json").read_text())["sha256"]
     if expected != base_sha256:
-        raise ValueError(
+        raise UserError(
             f"{folder} was trained on the base {expected[:12]}…, but the base here is {base_sha256[:12]}…: "
             "fetch the base it belongs to (`make data`), or train the character again"
         )
@@ -116,7 +117,7 @@ def blocks(model: UnifiedModel) -> list[nn.Module]:
     They are every layer with adapters, and a component that also has adapters outside its layers.
 
     Raises:
-        ValueError: The text backbone has adapters outside its layers, whose weights would never be gathered.
+        UserError: The text backbone has adapters outside its layers, whose weights would never be gathered.
     """
     found: list[nn.Module] = []
     for name in COMPONENTS:
@@ -132,7 +133,7 @@ def blocks(model: UnifiedModel) -> list[nn.Module]:
         if all(id(parameter) in inside for parameter in trainable(component).values()):
             continue
         if name == "und":
-            raise ValueError(
+            raise UserError(
                 "adapters outside the layers of the text backbone can not be split: name other und_targets"
             )
         found.append(component)

@@ -23,6 +23,7 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
+from unichar.errors import UserError
 from unichar.model.tokens import IMAGE, TokenSequence
 
 BUDGET = 2048
@@ -113,11 +114,11 @@ def pack(
         block: Queries of an attention block.
 
     Raises:
-        ValueError: A conversation is longer than `limit`; the message gives its number.
+        UserError: A conversation is longer than `limit`; the message gives its number.
     """
     for number, sequence in enumerate(sequences):
         if len(sequence.ids) > limit:
-            raise ValueError(
+            raise UserError(
                 f"conversation {number + 1} of {len(sequences)} has {len(sequence.ids)} tokens, the model "
                 f"reads at most {limit}: shorten the description or the texts in it, or split it into two"
             )

@@ -7,17 +7,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from unichar.errors import UserError
+
 
 def check_image_size(images: Sequence[Image.Image], size: int, *, verb: str) -> None:
     """Check that pictures are `size` pixels square; `verb` introduces that size in the message, as "nano
     draws".
 
     Raises:
-        ValueError: A picture has another size.
+        UserError: A picture has another size.
     """
     for number, image in enumerate(images):
         if image.size != (size, size):
-            raise ValueError(
+            raise UserError(
                 f"picture {number} of {len(images)} is {image.width} x {image.height} pixels, "
                 f"{verb} {size} x {size}: curate the kit with this preset again"
             )

@@ -1,15 +1,14 @@
-"""What people see of outputs at a glance: three lines, a small table, a curve, a thumbnail. No torch.
+"""Outputs at a glance, for the terminal and for Dagster: main numbers, a small table, a curve, a thumbnail.
+No torch.
 
-    python -m unichar.pipeline.display --character mochi
+    unichar show --character mochi
 
-Markdown here is made of numbers and pictures only; words of a kit or a model never become markup. Not in the
+Markdown is made of numbers and pictures only; texts of a kit or a model never become markup. Not in the
 paper.
 """
 
-import argparse
 import base64
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ _ROLE_PLAY = "role_play"
 
 
 def report_table(report: dict[str, Any]) -> str:
-    """A markdown table of the main numbers, arms across, under 1000 characters so that Dagster shows it in
-    place.
+    """A markdown table of the main numbers, one column per arm.
+
+    It stays under 1000 characters, so that Dagster shows it in place.
     """
     lines = [["", *(arm_label(arm) for arm in HEADLINE_ARMS)], ["---"] * (len(HEADLINE_ARMS) + 1)]
     for metric in METRICS:
@@ -36,25 +36,30 @@ def report_table(report: dict[str, Any]) -> str:
 
 
 def curve_picture(name: str, values: Sequence[float]) -> str:
-    """A curve as a markdown picture (SVG inside) under 1000 characters; at most 60 points, each a mean of its
-    neighbours.
+    """A curve as an SVG inside a markdown picture, under 1000 characters.
 
     Args:
-        name: Shown when the picture is not; plain text.
-        values: At least one finite number, in order.
+        name: Alternative text, plain.
+        values: At least one finite number, in order; more than 60 are averaged to 60.
     """
     svg = sparkline(values, width=240, height=60, most=60)
     return _picture(name, "svg+xml", svg.encode())
 
 
 def thumbnail(picture: Path, *, name: str, most_bytes: int = 20_000) -> str:
-    """A picture as small JPEG inside markdown, at most `most_bytes` large, since Dagster keeps it in its
-    database twice.
+    """A picture as a JPEG inside a markdown picture.
+
+    Args:
+        picture: File of the picture.
+        name: Alternative text, plain.
+        most_bytes: Largest size of the JPEG; Dagster stores it in its database twice.
     """
+    # Imported here because only Dagster needs it.
     from PIL import Image
 
     with Image.open(picture) as opened:
         image = opened.convert("RGB")
+
     side = 640
     while True:
         image.thumbnail((side, side))
@@ -66,28 +71,13 @@ def thumbnail(picture: Path, *, name: str, most_bytes: int = 20_000) -> str:
 
 
 def show(character: str, store: Store) -> str:
-    """Where the report of a character is and its three main numbers.
+    """The path of a character's report and its three main numbers, as lines of text.
 
     Raises:
-        MissingOutput: It was never evaluated; the message says which command does it.
+        MissingOutput: The character was never evaluated; the message names the command.
     """
     output = store.current(character, "eval_report")
     return "\n".join([f"report: {output.folder / 'report.html'}", *headline(read_report(output.folder))])
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: 0, or 1 with one line on stderr."""
-    parser = argparse.ArgumentParser(
-        prog="python -m unichar.pipeline.display", description="Print a character's main numbers."
-    )
-    parser.add_argument("--character", required=True)
-    character = parser.parse_args(arguments).character
-    try:
-        print(show(character, Store.from_env()))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def _number(report: dict[str, Any], arm: str, metric: str) -> str:
@@ -97,7 +87,3 @@ def _number(report: dict[str, Any], arm: str, metric: str) -> str:
 
 def _picture(name: str, kind: str, data: bytes) -> str:
     return f"![{name}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,52 +1,69 @@
-"""A stage run by several processes of a launcher: process 0 is the line as ever, the others only train with it.
+"""A stage that a launcher runs in several processes: rank 0 runs the pipeline as usual, the others only train
+with it.
 
     torchrun --nproc-per-node 8 -m unichar sft --character mochi --preset bagel
     accelerate launch --num_processes 8 -m unichar grpo --character mochi --preset bagel
 
-They must see one file system: process 0 writes, and all read what it wrote. No torch without a launcher. Not in the paper, whose
-scripts all write.
+All ranks must see one file system: rank 0 writes, and all read what it wrote. Without a launcher torch is not
+loaded. Not in the paper, whose scripts write from every process.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-_TOGETHER = ("sft", "grpo")
-"""Verbs whose stage knows how to share its work."""
+from unichar.errors import UserError
+
+_SEVERAL_RANKS = ("sft", "grpo")
+"""Verbs of the stages that can share their training between ranks."""
 
 
 @contextmanager
-def crew(verb: str, work: Callable[[Path], Any]) -> Iterator[Callable[[Path], None]]:
-    """Give process 0 a function to call with the output folder when work begins; the others do `work(folder)` then, and end.
+def launched_ranks(verb: str, run_on_other_ranks: Callable[[Path], None]) -> Iterator[Callable[[Path], None]]:
+    """Let rank 0 run a stage while the other ranks wait to train with it.
 
-    When process 0 leaves without having called it (it is all there already, or something is wrong), the others end at once.
+    Rank 0 gets a function to call with the output folder when the training starts; the other ranks then call
+    `run_on_other_ranks` with the same folder and exit. If rank 0 leaves the context without having called it
+    (the output exists already, or something is wrong), the other ranks exit at once. Without a launcher the
+    function does nothing.
 
     Raises:
-        ValueError: The stage can not be run by several processes.
+        UserError: The stage cannot be run by several processes.
+        SystemExit: With code 0, on the other ranks.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield lambda out: None
         return
-    if verb not in _TOGETHER:
-        raise ValueError(
-            f"{verb} runs in one process: start it without a launcher (several can run {', '.join(_TOGETHER)})"
+    if verb not in _SEVERAL_RANKS:
+        several = ", ".join(_SEVERAL_RANKS)
+        raise UserError(
+            f"{verb} runs in one process: start it without a launcher (several can run {several})"
         )
-    from unichar.training.ranks import broadcast_text, is_main, join, part
 
-    join()
+    from unichar.training.ranks import (
+        broadcast_text,
+        destroy_process_group,
+        init_process_group,
+        is_main,
+    )
+
+    init_process_group()
     if not is_main():
         out = broadcast_text("")
         if out:
-            work(Path(out))
-        part()
+            run_on_other_ranks(Path(out))
+        destroy_process_group()
         raise SystemExit(0)
-    begun: list[str] = []
+
+    started: list[str] = []
     try:
-        yield lambda out: begun.append(broadcast_text(str(out)))
+        yield lambda out: started.append(broadcast_text(str(out)))
     finally:
-        if not begun:
+        if not started:
+            # An empty path tells the waiting ranks that there is nothing to do.
             broadcast_text("")
-            part()
-    part()  # not after an error in the work: the others may be waiting in the middle of a step, and the launcher ends them
+            destroy_process_group()
+
+    # Not in `finally`: after an error the other ranks may be inside a step, and the launcher ends them.
+    destroy_process_group()

@@ -1,7 +1,9 @@
-"""What an output is made from: its inputs as they are now, and the recipe whose fingerprint names the output. No torch.
+"""What an output is made from: its current inputs, and the recipe whose fingerprint names the output. No
+torch.
 
-A recipe is `{"verb", "code_version", "config", "seed", "inputs": {noun: version}, "base_sha256"}`. The verdict on a kit
-(`validated_kit`) is no part of later recipes: it lets a stage pass or stops it, and changes nothing in what comes out.
+A recipe is `{"verb", "code_version", "config", "seed", "inputs": {noun: version}, "base_sha256"}`. The
+verdict on a kit (`validated_kit`) is no part of later recipes: it permits or stops a stage and changes
+nothing in its output.
 """
 
 import dataclasses
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unichar.errors import MissingFile, UserError
 from unichar.kit.content import kit_hash
 from unichar.presets import Preset
 from unichar.stages import STAGES, Stage, stage_of
@@ -17,8 +20,10 @@ from unichar.store.fingerprint import code_version, fingerprint
 from unichar.store.store import MissingOutput, Output, Store
 
 
-class StaleInput(ValueError):
+class StaleInput(UserError):
     """An input was made from something that is no longer the current one."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +37,13 @@ class StageSpec:
     recipe: dict[str, Any]
     kit_hash: str
     base: Path
-    """Not looked at by stages that do not load the model."""
+    """The base model; stages that do not load it ignore this path."""
     inputs: dict[str, Output]
-    """The outputs it reads; the user's kit is not among them."""
+    """Noun -> output that it reads; the user's kit is not among them."""
 
     @property
     def key(self) -> str:
-        """Fingerprint of what comes out."""
+        """Fingerprint of its output."""
         return fingerprint(self.recipe)
 
 
@@ -51,26 +56,38 @@ def stage_spec(
     store: Store,
     inputs: dict[str, Output] | None = None,
 ) -> StageSpec:
-    """The plan of one stage, reading `inputs`, or the current outputs when they are not given.
+    """The specification of one stage: its recipe and its inputs.
+
+    Args:
+        stage: A row of the stage table.
+        character: Id of the character.
+        preset: Resolved settings.
+        seed: Of everything random in the stage.
+        store: Where outputs lie.
+        inputs: Noun -> output to read. By default the current outputs, which must then fit together.
 
     Raises:
-        FileNotFoundError: There is no such kit or base model.
+        MissingFile: There is no such kit or base model.
         MissingOutput: An input was never made.
         StaleInput: An input, or something it was made from, must be made again first.
     """
     kit = hash_kit(character, store)
     if inputs is None:
-        inputs = {noun: store.current(character, noun) for noun in stage.needs if noun != "raw_kit"}
+        inputs = current_inputs(stage, character, store)
         check_lineage(stage, character, kit, store)
+
     versions = {noun: output.version for noun, output in inputs.items() if noun != "validated_kit"}
     if "raw_kit" in stage.needs:
         versions["raw_kit"] = kit
+
     base = store.base(preset.model)
+    packages = stage.packages
+    if stage.own_process:
+        # Of the model families only the code of the one that runs counts.
+        packages += (f"unichar.model.{preset.model}",)
     recipe = {
         "verb": stage.verb,
-        "code_version": code_version(
-            stage.packages + ((f"unichar.model.{preset.model}",) if stage.own_process else ())
-        ),
+        "code_version": code_version(packages),
         "config": dataclasses.asdict(preset.config_of(stage)),
         "seed": seed,
         "inputs": versions,
@@ -88,42 +105,55 @@ def stage_spec(
     )
 
 
+def current_inputs(stage: Stage, character: str, store: Store) -> dict[str, Output]:
+    """Noun -> current output, for everything that a stage reads except the user's kit.
+
+    Raises:
+        MissingOutput: One of them was never made.
+        BrokenOutput: A manifest is not the published one.
+    """
+    return {noun: store.current(character, noun) for noun in stage.needs if noun != "raw_kit"}
+
+
 def hash_kit(character: str, store: Store) -> str:
     """The content hash of a user's kit, which is the version of `raw_kit`.
 
     Raises:
-        FileNotFoundError: There is no such folder; the message says where it was looked for.
+        MissingFile: There is no such folder; the message says where it was looked for.
     """
     folder = store.kit(character)
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"there is no kit for {character!r} in {folder}: put it there, run `python -m unichar onboard <folder>`, "
-            "or `dvc pull` if it is versioned"
+        raise MissingFile(
+            f"there is no kit for {character!r} in {store.kits / character} or {store.starters / character}: "
+            "run `python -m unichar onboard <folder>`, or `make data` if it is a starter character"
         )
     return kit_hash(folder)
 
 
 def hash_base(base: Path, store: Store) -> str:
-    """sha256 of a base file; of a folder, the fingerprint of its files. Remembered, so weights are read once.
+    """sha256 of a base file; of a folder, the fingerprint of its files. Remembered, so that weights are read
+    once.
 
     Raises:
-        FileNotFoundError: It is not there; the message says how to get it.
+        MissingFile: It does not exist; the message says how to get it.
     """
     if base.is_file():
         return store.hashes.sha256(base)
     if base.is_dir():
-        return fingerprint({p.relative_to(base).as_posix(): store.hashes.sha256(p) for p in list_files(base)})
+        hashes = {path.relative_to(base).as_posix(): store.hashes.sha256(path) for path in list_files(base)}
+        return fingerprint(hashes)
+
     if base.suffix == ".safetensors":
-        raise FileNotFoundError(
-            f"there is no base model in {base}: run `dvc pull`, or train one with `python -m unichar base`"
+        raise MissingFile(
+            f"there is no base model in {base}: run `make data` (`dvc pull`), "
+            "or train one with `python -m unichar base`"
         )
-    raise FileNotFoundError(
-        f"there is no BAGEL-7B-MoT in {base}: download it and set UNICHAR_BAGEL to its folder"
-    )
+    raise MissingFile(f"there is no BAGEL-7B-MoT in {base}: download it and set UNICHAR_BAGEL to its folder")
 
 
 def check_lineage(stage: Stage, character: str, kit: str, store: Store) -> None:
-    """Refuse inputs that were made from something that is no longer current, back to the kit of hash `kit`.
+    """Refuse inputs that were made from something that is no longer current, back to the kit with the hash
+    `kit`.
 
     Raises:
         StaleInput: The message names the first stage to run again.
@@ -132,18 +162,20 @@ def check_lineage(stage: Stage, character: str, kit: str, store: Store) -> None:
     for before in STAGES[1:]:
         if before.noun not in nouns:
             continue
+
         output = store.current(character, before.noun)
         versions[before.noun] = output.version
         for noun, version in output.manifest["recipe"]["inputs"].items():
             if versions[noun] != version:
                 raise StaleInput(
                     f"the {before.noun} of {character} was made from another {noun} than the current one: "
-                    f"run `python -m unichar {before.verb} --character {character}` first, then the stages after it"
+                    f"run `python -m unichar {before.verb} --character {character}` first, "
+                    "then the stages after it"
                 )
 
 
 def upstream(stage: Stage) -> set[str]:
-    """The nouns of everything a stage's inputs go back to, themselves included, without the user's kit."""
+    """The nouns of a stage's inputs and of everything they were made from, without the user's kit."""
     nouns: set[str] = set()
     for noun in stage.needs:
         if noun != "raw_kit":
@@ -151,41 +183,41 @@ def upstream(stage: Stage) -> set[str]:
     return nouns
 
 
-def why(plan: StageSpec, store: Store) -> str:
-    """In words, why a stage would make its output anew; empty when what it would make is the current one."""
+def why(spec: StageSpec, store: Store) -> str:
+    """Why a stage would run again, as "its code changed, seed 0 -> 4"; empty when its current output is up to
+    date.
+    """
     try:
-        current = store.current(plan.character, plan.stage.noun)
+        current = store.current(spec.character, spec.stage.noun)
     except MissingOutput:
         return "never made"
-    if current.fingerprint == plan.key:
+    if current.fingerprint == spec.key:
         return ""
-    old = current.manifest["recipe"]
-    reasons = [
-        f"{noun} changed"
-        for noun in plan.recipe["inputs"]
-        if plan.recipe["inputs"][noun] != old["inputs"].get(noun)
-    ]
-    if old["code_version"] != plan.recipe["code_version"]:
+
+    old, new = current.manifest["recipe"], spec.recipe
+    reasons = [f"{noun} changed" for noun in new["inputs"] if new["inputs"][noun] != old["inputs"].get(noun)]
+    if old["code_version"] != new["code_version"]:
         reasons.append("its code changed")
-    if old["base_sha256"] != plan.recipe["base_sha256"]:
+    if old["base_sha256"] != new["base_sha256"]:
         reasons.append("another base model")
-    if old["seed"] != plan.seed:
-        reasons.append(f"seed {old['seed']} -> {plan.seed}")
-    return ", ".join(reasons + changes(old["config"], plan.recipe["config"])) or "its recipe changed"
+    if old["seed"] != new["seed"]:
+        reasons.append(f"seed {old['seed']} -> {new['seed']}")
+    reasons += changes(old["config"], new["config"])
+    return ", ".join(reasons) or "its recipe changed"
 
 
 def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """The settings that differ, as `steps 100 -> 200`; nested ones by their path, as `nft.beta 0.2 -> 0.5`."""
-    lines = []
+    """The settings that differ, as `steps 100 -> 200`; nested ones by path, as `nft.beta 0.2 -> 0.5`."""
+    changed = []
     for name in sorted(set(old) | set(new)):
         before, after = old.get(name), new.get(name)
         if isinstance(before, dict) and isinstance(after, dict):
-            lines += changes(before, after, f"{prefix}{name}.")
+            changed += changes(before, after, f"{prefix}{name}.")
         elif _plain(before) != _plain(after):
-            lines.append(f"{prefix}{name} {before} -> {after}")
-    return lines
+            changed.append(f"{prefix}{name} {before} -> {after}")
+    return changed
 
 
 def _plain(value: Any) -> Any:
-    """A settings value as it reads back from JSON, where a tuple is a list."""
-    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+    """A settings value as it reads back from JSON, where a tuple becomes a list."""
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

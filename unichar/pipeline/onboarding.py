@@ -1,4 +1,5 @@
-"""Onboarding: a kit folder from anywhere on this machine is checked and becomes a character of the project. No torch.
+"""Onboarding: a kit folder from anywhere on this machine is checked and becomes a character of the project.
+No torch.
 
     onboard(Path("~/kits/mochi").expanduser(), preset="cpu")
 
@@ -8,7 +9,7 @@ What follows, from curation to release, is `unichar.pipeline.run.customize`. Not
 from pathlib import Path
 
 from unichar.kit.ingest import ingest
-from unichar.pipeline.run import check_kit
+from unichar.pipeline.kit_gate import check_kit
 from unichar.presets import get_preset
 from unichar.store.store import Store
 
@@ -16,9 +17,8 @@ from unichar.store.store import Store
 def onboard(source: Path, *, preset: str = "cpu", store: Store | None = None) -> str:
     """Check the kit in `source`, copy it to `kits/<id>/`, print what changed, and return its id.
 
-    Raises:
-        UserError: There is no such preset, or the folder cannot be brought in.
-        KitRejected: The kit failed its checks. Nothing was copied; the message names `source` and every reason.
+    Raises: UserError: There is no such preset, or the folder cannot be brought in. KitRejected: The kit
+    failed its checks. Nothing was copied; the message names `source` and every reason.
     """
     store, config = store or Store.from_env(), get_preset(preset).kit
     kit = ingest(source, store, config)

@@ -1,16 +1,23 @@
 """READ THIS FIRST. One character, from a folder to a released model: `customize` runs every stage in order.
 
-    python -m unichar customize --character mochi --preset cpu --seed 0
+    unichar customize --character mochi --preset cpu --seed 0
 
-Each stage is `run_stage`: find what it reads, compute the fingerprint of what would come out, and when that is not
-published yet, call the stage's `run(job)` in a temporary folder and publish it. The same runs under Dagster, one asset a
-stage; nothing here knows about Dagster. No torch is loaded until a stage that needs it runs.
+The functions stand in the order in which they are called:
 
-Departs from the paper: it has no line. Its scripts train from a path and write to a path; nothing is checked, found again
-or skipped.
+    customize     all stages, one after the other
+    run_stage     one stage: check, look for an output with the same fingerprint, else make it
+    _make         call the stage's `run(job)` in a temporary folder and publish what it wrote
+    _promote      after `release`: make the new model the one that `talk` and `merge` use
+
+What a stage reads and its fingerprint come from `lineage.py`, where outputs lie from
+`unichar/store/store.py`, what a stage gets from `StageJob` in `unichar/types.py`. Dagster runs the same
+`run_stage`, one asset per stage; nothing here knows about Dagster. torch is not loaded until a stage that
+needs it runs.
+
+Not in the paper, whose scripts train from a path and write to a path.
 """
 
-import dataclasses
+import logging
 import math
 import platform
 import resource
@@ -22,39 +29,45 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from unichar.errors import UserError
 from unichar.kit.schema import check_key
-from unichar.kit.verdict import Verdict, gate, read_verdict
 from unichar.pipeline.compatibility import check_compatible
-from unichar.pipeline.launcher import crew
+from unichar.pipeline.kit_gate import check_gate, recorded_verdict
+from unichar.pipeline.launcher import launched_ranks
 from unichar.pipeline.lineage import StageSpec, StaleInput, hash_kit, stage_spec
-from unichar.presets import get_preset
+from unichar.presets import Preset, get_preset
 from unichar.stages import STAGES, stage_of
 from unichar.store.files import json_bytes, locked, write_atomic
-from unichar.store.fingerprint import code_version, fingerprint
-from unichar.store.manifest import read_json
 from unichar.store.store import Output, Store
 from unichar.types import StageJob
 
+_LOG = logging.getLogger(__name__)
 _TOOLS = ("torch", "transformers", "safetensors", "great-expectations", "numpy", "pillow")
+"""Packages whose versions are recorded in every manifest."""
 
 
 def customize(
     character: str, *, preset: str = "cpu", seed: int = 0, store: Store | None = None
 ) -> list[Output]:
-    """Run the whole line for one character; what is already made for the same reasons is not made again.
+    """Run every stage for one character and return their outputs; prints one line per stage.
+
+    A stage whose output exists for the same kit, code, settings and seed does not run again.
 
     Raises:
         KitRejected: The kit failed its checks; the message has every reason.
-        ValueError: Anything else a user can mend, in one message.
+        UserError: Anything else that the user can mend.
     """
     store = store or Store.from_env()
     outputs = []
+
     for stage in STAGES[1:]:
         began = time.monotonic()
         output = run_stage(stage.verb, character, preset=preset, seed=seed, store=store)
-        did = f"{time.monotonic() - began:.1f} s" if output.fresh else "already there"
-        print(f"{stage.verb:<10} -> {stage.noun:<15} {output.fingerprint}  {did}", flush=True)
         outputs.append(output)
+
+        took = f"{time.monotonic() - began:.1f} s" if output.fresh else "already there"
+        print(f"{stage.verb:<10} -> {stage.noun:<15} {output.fingerprint}  {took}", flush=True)
+
     return outputs
 
 
@@ -67,174 +80,179 @@ def run_stage(
     store: Store | None = None,
     force: bool = False,
 ) -> Output:
-    """Make one stage's output, or return the one that the same code, settings, seed and inputs have made already.
+    """Make one stage's output, or return the one that was made with the same code, settings, seed and inputs.
 
-    Inputs are the current outputs of the stages before. `force` makes it again and replaces it.
+    Args:
+        verb: The stage, as "sft".
+        character: Id of the character.
+        preset: Named settings.
+        seed: Of everything random in the stage.
+        store: Where outputs lie; the one of the environment by default.
+        force: Make the output again although it exists, and replace it.
 
     Raises:
+        MissingFile: There is no such kit or base model.
+        UserError: The preset cannot take this kit through all stages, or one of its judges is missing.
+        KitRejected: The kit failed its checks, or changed since it passed them.
         MissingOutput: A stage before it was never run; the message names the command.
         StaleInput: A stage before it must run again first; the message names the command.
-        KitRejected: The kit failed its checks, or changed since it passed them.
-        UserError: The preset cannot take this kit through all stages, or one of its judges is missing.
-        FileNotFoundError: There is no such kit or base model.
         BrokenOutput: A file of an input is damaged.
         StoreError: The disk refused.
     """
     check_key(character)
-    store, stage = store or Store.from_env(), stage_of(verb)
-    hash_kit(character, store)  # a kit that is not there is said first
-    check_compatible(stage, get_preset(preset), character, store)
+    store, stage, settings = store or Store.from_env(), stage_of(verb), get_preset(preset)
+
+    # A missing kit is reported before anything that follows from it.
+    hash_kit(character, store)
+    check_compatible(stage, settings, character, store)
     if stage.own_process:
         check_gate(character, store)
-    plan = stage_spec(stage, character, preset=get_preset(preset), seed=seed, store=store)
-    for output in plan.inputs.values():
+
+    spec = stage_spec(stage, character, preset=settings, seed=seed, store=store)
+    for output in spec.inputs.values():
         store.verify(output)
-    lock, waiting = (
-        store.lock_file(character, stage.noun, plan.key),
-        f"another {verb} of {character} is running: waiting",
-    )
-    with (
-        crew(verb, lambda out: import_module(stage.module).run(_job(plan, store, out))) as begin,
-        locked(lock, waiting=waiting),
-    ):
-        found = None if force else store.find(character, stage.noun, plan.key)
+
+    def run_on_other_ranks(out: Path) -> None:
+        import_module(stage.module).run(_job(spec, store, out))
+
+    # Two processes that want the same output: the second waits, then finds what the first has made.
+    lock = store.lock_file(character, stage.noun, spec.key)
+    waiting = f"another {verb} of {character} is running: waiting"
+    with launched_ranks(verb, run_on_other_ranks) as start_other_ranks, locked(lock, waiting=waiting):
+        found = None if force else store.find(character, stage.noun, spec.key)
         if found:
             store.verify(found)
             output = store.use(found)
         else:
-            output = _make(plan, store, begin, force=force)
-    if stage.noun == "release" and output.summary["passed"]:
-        store.promote(output)
+            output = _make(spec, store, start_other_ranks, force=force)
+
+    if stage.noun == "release":
+        _promote(output, settings, store)
     return output
 
 
-def check_kit(
-    character: str, *, preset: str = "cpu", store: Store | None = None, verdict: Verdict | None = None
-) -> Verdict:
-    """Check a user's kit and put the verdict on record, good or bad: `0_raw_kit/<kit hash>/validation.json`.
-
-    `verdict` is the one on the kit as it is now, when it was checked just before with the same settings.
-
-    Raises:
-        FileNotFoundError: There is no such kit.
-    """
-    from unichar.kit.validate import inspect
-
-    check_key(character)
-    store, config = store or Store.from_env(), get_preset(preset).kit
-    version = hash_kit(character, store)
-    check_compatible(stage_of("validate"), get_preset(preset), character, store)
-    evidence = _evidence(character, version, store)
-    if verdict is None or verdict.kit_hash != version:
-        verdict = inspect(store.kit(character), config)
-    write_atomic(evidence, verdict.to_json().encode())
-    write_atomic(evidence.with_name("checked_by.json"), json_bytes(_checker(preset)))
-    return verdict
-
-
-def check_gate(character: str, store: Store) -> None:
-    """Refuse to train on a kit that did not pass its checks as it is now, whatever else has run since.
-
-    Raises:
-        KitRejected: The kit failed, or changed since it passed.
-        MissingOutput: It was never checked.
-    """
-    validated = store.current(character, "validated_kit")
-    store.verify(validated)
-    verdict = read_verdict(validated.folder / "validation.json")
-    gate(verdict, hash_kit(character, store), store.kit(character))
-
-
-def _make(plan: StageSpec, store: Store, begin: Callable[[Path], None], *, force: bool) -> Output:
+def _make(spec: StageSpec, store: Store, start_other_ranks: Callable[[Path], None], *, force: bool) -> Output:
     """Run a stage in a temporary folder and publish what it wrote."""
-    stage, character = plan.stage, plan.character
-    work = store.scratch_folder(character, stage.noun, plan.key)
+    stage, character = spec.stage, spec.character
+    scratch = store.scratch_folder(character, stage.noun, spec.key)
     if force:
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    with store.staging(character, stage.noun, plan.key) as out:
-        job = _job(plan, store, out)
-        begin(out)
-        began = time.monotonic()
-        summary = import_module(stage.module).run(job)
-        if stage.config in ("sft", "grpo"):
-            summary |= import_module("unichar.cost.measured").training_flops(stage.verb, job, summary)
-        summary = {**summary, "seconds": round(time.monotonic() - began, 2), "peak_rss_mb": _peak_rss_mb()}
-        _check_finite(stage.verb, summary)
-        if "raw_kit" in stage.needs and hash_kit(character, store) != plan.kit_hash:
+        shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+
+    with store.staging(character, stage.noun, spec.key) as out:
+        start_other_ranks(out)
+        summary = _run(spec, _job(spec, store, out))
+
+        # The kit is not locked, so its author may have saved a file while the stage was reading.
+        if "raw_kit" in stage.needs and hash_kit(character, store) != spec.kit_hash:
             raise StaleInput(
-                f"the kit of {character} changed while {stage.verb} was reading it: run the line again"
+                f"the kit of {character} changed while {stage.verb} was reading it: run the command again"
             )
+
+        about = {"character": character, "verb": stage.verb, "preset": spec.preset.name, "seed": spec.seed}
+        write_atomic(out / "config.json", json_bytes(about | {"config": spec.recipe["config"]}))
         write_atomic(out / "summary.json", json_bytes(summary))
-        about = {"character": character, "verb": stage.verb, "preset": plan.preset.name, "seed": plan.seed}
-        write_atomic(out / "config.json", json_bytes(about | {"config": plan.recipe["config"]}))
-        return store.publish(out, _manifest(plan), force=force)
+        return store.publish(out, _manifest(spec), force=force)
 
 
-def _job(plan: StageSpec, store: Store, out: Path) -> StageJob:
+def _run(spec: StageSpec, job: StageJob) -> dict[str, Any]:
+    """Call the stage's `run(job)`; returns its numbers with what it took in operations, seconds and memory.
+
+    Raises:
+        UserError: A number is NaN or infinite.
+    """
+    stage = spec.stage
+    began = time.monotonic()
+    summary = dict(import_module(stage.module).run(job))
+
+    if stage.config in ("sft", "grpo"):
+        summary |= import_module("unichar.cost.measured").training_flops(stage.verb, job, summary)
+    if stage.noun == "release":
+        summary["promoted"] = bool(summary["passed"]) and spec.preset.promotes
+    summary["seconds"] = round(time.monotonic() - began, 2)
+    summary["peak_rss_mb"] = _peak_rss_mb()
+
+    _check_finite(stage.verb, summary)
+    return summary
+
+
+def _promote(release: Output, preset: Preset, store: Store) -> None:
+    """Make a release that passed its gate the one that `talk` and `merge` use, if the preset allows it."""
+    if not release.summary["passed"]:
+        return
+    if preset.promotes:
+        store.promote(release)
+    else:
+        _LOG.info(
+            "release of %s: passed its gate, but models of the preset %s are never promoted",
+            release.character,
+            preset.name,
+        )
+
+
+def _job(spec: StageSpec, store: Store, out: Path) -> StageJob:
     """What the stage's `run` gets."""
+    inputs = {noun: output.folder for noun, output in spec.inputs.items()}
     return StageJob(
-        character=plan.character,
-        config=plan.preset.config_of(plan.stage),
-        seed=plan.seed,
-        inputs={noun: output.folder for noun, output in plan.inputs.items()} | _kit_inputs(plan, store),
-        base=plan.base,
-        scratch=store.scratch_folder(plan.character, plan.stage.noun, plan.key),
+        character=spec.character,
+        config=spec.preset.config_of(spec.stage),
+        seed=spec.seed,
+        inputs=inputs | _kit_inputs(spec, store),
+        base=spec.base,
+        scratch=store.scratch_folder(spec.character, spec.stage.noun, spec.key),
         out=out,
-        preset=plan.preset.name,
+        preset=spec.preset.name,
     )
 
 
-def _manifest(plan: StageSpec) -> dict[str, Any]:
+def _kit_inputs(spec: StageSpec, store: Store) -> dict[str, Path]:
+    """The folders of the character's kit and of the starter characters, for stages that read kits.
+
+    For `validate` also a recorded verdict on this kit, so that its checks do not run twice.
+    """
+    if "raw_kit" not in spec.stage.needs:
+        return {}
+
+    inputs = {"raw_kit": store.kit(spec.character), "starters": store.starters}
+    if spec.stage.verb == "validate":
+        verdict = recorded_verdict(
+            spec.character, kit_hash=spec.kit_hash, preset=spec.preset.name, store=store
+        )
+        if verdict:
+            inputs["validation"] = verdict
+    return inputs
+
+
+def _manifest(spec: StageSpec) -> dict[str, Any]:
+    """What `manifest.json` says of the run; see `unichar/store/manifest.py`."""
+    tools = {"python": platform.python_version()}
+    tools |= {name: version(name) for name in _TOOLS}
     return {
-        "character": plan.character,
-        "noun": plan.stage.noun,
-        "preset": plan.preset.name,
-        "model": plan.preset.model,
-        "recipe": plan.recipe,
-        "inputs": {noun: output.fingerprint for noun, output in plan.inputs.items()},
-        "kit_hash": plan.kit_hash,
-        "tools": {"python": platform.python_version()} | {name: version(name) for name in _TOOLS},
+        "character": spec.character,
+        "noun": spec.stage.noun,
+        "preset": spec.preset.name,
+        "model": spec.preset.model,
+        "recipe": spec.recipe,
+        "inputs": {noun: output.fingerprint for noun, output in spec.inputs.items()},
+        "kit_hash": spec.kit_hash,
+        "tools": tools,
     }
 
 
-def _kit_inputs(plan: StageSpec, store: Store) -> dict[str, Path]:
-    """For the stages that read kits: the character's folder, the folder of the starters, and the verdict if there is one.
-
-    `validation` is the verdict on just this kit by just this code, so that its checks do not run twice.
-    """
-    if "raw_kit" not in plan.stage.needs:
-        return {}
-    evidence = _evidence(plan.character, plan.kit_hash, store)
-    checked_by = evidence.with_name("checked_by.json")
-    known = (
-        plan.stage.verb == "validate"
-        and checked_by.exists()
-        and read_json(checked_by) == _checker(plan.preset.name)
-    )
-    kits = {"raw_kit": store.kit(plan.character), "starters": store.starters}
-    return kits | ({"validation": evidence} if known else {})
-
-
-def _evidence(character: str, kit: str, store: Store) -> Path:
-    return store.stage_folder(character, "raw_kit") / kit / "validation.json"
-
-
-def _checker(preset: str) -> dict[str, str]:
-    """What a verdict depends on besides the kit: evidence by other code or settings is not evidence."""
-    stage = stage_of("validate")
-    settings = dataclasses.asdict(get_preset(preset).kit)
-    return {"code_version": code_version(stage.packages), "config": fingerprint(settings)}
-
-
 def _check_finite(verb: str, summary: dict[str, Any]) -> None:
+    """Refuse to publish a model that diverged.
+
+    Raises:
+        UserError: A number is NaN or infinite.
+    """
     bad = [name for name, value in summary.items() if isinstance(value, float) and not math.isfinite(value)]
     if bad:
-        raise ValueError(
-            f"{verb} ended with {', '.join(bad)} not a number: it diverged; lower its learning rate or change the seed"
+        raise UserError(
+            f"{verb} ended with {', '.join(bad)} not a number: it diverged; "
+            "lower its learning rate or change the seed"
         )
 
 
 def _peak_rss_mb() -> float:
-    """Peak memory of this process so far, which under Dagster is this stage's alone."""
+    """Peak memory of this process in MB; under Dagster a stage that trains has a process of its own."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

@@ -1,13 +1,16 @@
-"""What an unattended line needs to know: which kits are there, and which characters would come out different today. No torch.
+"""Which kits exist, and which characters would come out different today: what unattended runs need to know.
 
-Used by the sensor and the schedule in `orchestration/`; knows nothing about Dagster. Not in the paper.
+Used by the sensor and the schedule in `orchestration/`; knows nothing about Dagster. No torch. Not in the
+paper.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from unichar.errors import UserError
 from unichar.kit.content import kit_hash
 from unichar.kit.schema import check_key
-from unichar.pipeline.lineage import stage_spec, why
+from unichar.pipeline.lineage import current_inputs, stage_spec, why
 from unichar.presets import get_preset
 from unichar.stages import STAGES
 from unichar.store.manifest import BrokenOutput
@@ -16,20 +19,21 @@ from unichar.store.store import MissingOutput, Output, Store
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """The folders under `data/characters/`.
+    """The folders of kits: the user's in `kits/`, the starter characters in `data/characters/`.
 
-    Example: `Scan(versions={"mochi": "5f0c...dir"}, skipped={"New Folder": "'New Folder' cannot be a character's id: ..."})`
+    Example: `Scan(versions={"mochi": "5f0c...dir"}, skipped={"New Folder": "'New Folder' cannot be an id:
+    ..."})`
     """
 
     versions: dict[str, str]
     """Character -> content hash of its kit."""
     skipped: dict[str, str]
-    """Folder name -> why it is no kit."""
+    """Folder name -> why it is not a kit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a character was made with last."""
+    """The settings of a character's last report."""
 
     preset: str
     seed: int
@@ -44,24 +48,36 @@ class Staleness:
 
 
 def scan_kits(store: Store) -> Scan:
-    """Look at every folder under `data/characters/`; hidden ones are left out. Whether a kit is good enough is not asked."""
+    """Hash every kit that the project would use; hidden folders are left out. Kits are not validated.
+
+    A user's kit comes before a starter character with the same id, as in `Store.kit`.
+    """
     versions, skipped = {}, {}
-    place = store.data / "characters"
-    for folder in sorted(place.iterdir()) if place.is_dir() else []:
-        if not folder.is_dir() or folder.name.startswith("."):
-            continue
+    for folder in _kit_folders(store):
         try:
             check_key(folder.name)
             if not (folder / "kit.yaml").is_file():
-                raise ValueError(f"it has no kit.yaml; a kit has one, see the starter characters in {place}")
-            versions[folder.name] = kit_hash(folder)
-        except ValueError as error:
+                raise UserError(
+                    f"it has no kit.yaml; a kit has one, see the starter characters in {store.starters}"
+                )
+            if folder == store.kit(folder.name):
+                versions[folder.name] = kit_hash(folder)
+        except UserError as error:
             skipped[folder.name] = str(error)
     return Scan(versions=versions, skipped=skipped)
 
 
+def _kit_folders(store: Store) -> list[Path]:
+    """The visible folders in `data/characters/` and `kits/`, sorted by name."""
+    found = []
+    for parent in (store.starters, store.kits):
+        if parent.is_dir():
+            found += [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return sorted(found, key=lambda path: path.name)
+
+
 def last_report(character: str, store: Store) -> Output | None:
-    """The character's current report; None when it was never evaluated, or when the report is damaged and must be made again."""
+    """The character's current report; None if it was never evaluated, or the report is damaged."""
     try:
         return store.current(character, "eval_report")
     except (MissingOutput, BrokenOutput):
@@ -69,15 +85,15 @@ def last_report(character: str, store: Store) -> Output | None:
 
 
 def last_settings(character: str, store: Store) -> Settings | None:
-    """The preset and seed of the character's report, so that an unattended run does not change them."""
+    """The preset and seed of the character's report, which unattended runs keep; None without a report."""
     report = last_report(character, store)
-    return (
-        Settings(preset=report.manifest["preset"], seed=report.manifest["recipe"]["seed"]) if report else None
-    )
+    if report is None:
+        return None
+    return Settings(preset=report.manifest["preset"], seed=report.manifest["recipe"]["seed"])
 
 
 def staleness(character: str, store: Store) -> Staleness:
-    """Compare what every stage was made from with what it would be made from now, with the settings of the last report."""
+    """Whether any stage would run again with the settings of the last report, and why."""
     try:
         settings = last_settings(character, store)
         if settings is None:
@@ -85,17 +101,21 @@ def staleness(character: str, store: Store) -> Staleness:
                 due=False, reason="has no report yet, or a damaged one; customize it once by hand"
             )
         reason = _first_change(character, settings, store)
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         return Staleness(due=False, reason=str(error))
+
     return Staleness(due=bool(reason), reason=reason or "nothing changed since its last report")
 
 
 def _first_change(character: str, settings: Settings, store: Store) -> str:
+    """The first stage that would run again and why, as "sft_checkpoint: its code changed"; empty if there is
+    none.
+    """
     preset = get_preset(settings.preset)
     for stage in STAGES[1:]:
-        inputs = {noun: store.current(character, noun) for noun in stage.needs if noun != "raw_kit"}
-        plan = stage_spec(stage, character, preset=preset, seed=settings.seed, store=store, inputs=inputs)
-        reason = why(plan, store)
+        inputs = current_inputs(stage, character, store)
+        spec = stage_spec(stage, character, preset=preset, seed=settings.seed, store=store, inputs=inputs)
+        reason = why(spec, store)
         if reason:
             return f"{stage.noun}: {reason}"
     return ""

@@ -1,8 +1,9 @@
-"""What is there, what would run and why, and what is broken. Changes nothing, but for `doctor`, which clears away leftovers.
+"""What exists, what would run and why, and what is broken. Only `doctor` changes anything: it removes
+leftovers.
 
-python -m unichar status
-python -m unichar customize --character mochi --preset cpu --dry-run
-python -m unichar doctor
+    unichar status
+    unichar customize --character mochi --preset cpu --dry-run
+    unichar doctor
 """
 
 import shutil
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from unichar.pipeline.lineage import stage_spec, why
+from unichar.errors import UserError
+from unichar.pipeline.compatibility import check_compatible
+from unichar.pipeline.lineage import current_inputs, stage_spec, why
 from unichar.pipeline.staleness import scan_kits
 from unichar.presets import get_preset
 from unichar.stages import STAGES, Stage
@@ -23,10 +26,11 @@ _DAY = 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class StageStatus:
     """One stage of one character.
 
-    Example: `Row(stage=STAGES[4], fingerprint="3f2a9c0d11aa22bb", age="2 h", state="stale: interactions changed")`
+    Example: `StageStatus(stage=STAGES[4], fingerprint="3f2a9c0d11aa22bb", age="2 h", state="stale:
+    interactions changed")`
     """
 
     stage: Stage
@@ -38,105 +42,123 @@ class Row:
 
 
 def characters(store: Store) -> list[str]:
-    """Everybody who has a kit or an output."""
+    """The ids of all characters that have a kit or an output."""
     made = [folder.parent.name for stage in STAGES for folder in store.runs.glob(f"*/{stage.folder}")]
     return sorted({*scan_kits(store).versions, *made})
 
 
-def rows(character: str, store: Store) -> list[Row]:
+def stage_statuses(character: str, store: Store) -> list[StageStatus]:
     """The stages of a character: is each output what its own preset and seed would give today?"""
-    return [_row(stage, character, store) for stage in STAGES[1:]]
+    return [_stage_status(stage, character, store) for stage in STAGES[1:]]
 
 
-def _row(stage: Stage, character: str, store: Store) -> Row:
+def _stage_status(stage: Stage, character: str, store: Store) -> StageStatus:
     try:
         output = store.current(character, stage.noun)
     except MissingOutput:
-        return Row(stage=stage, fingerprint="", age="", state="never made")
+        return StageStatus(stage=stage, fingerprint="", age="", state="never made")
     except BrokenOutput as error:
-        return Row(stage=stage, fingerprint="", age="", state=f"broken: {error}")
+        return StageStatus(stage=stage, fingerprint="", age="", state=f"broken: {error}")
+
     try:
-        inputs = {noun: store.current(character, noun) for noun in stage.needs if noun != "raw_kit"}
+        inputs = current_inputs(stage, character, store)
         preset, seed = get_preset(output.manifest["preset"]), output.manifest["recipe"]["seed"]
-        reason = why(
-            stage_spec(stage, character, preset=preset, seed=seed, store=store, inputs=inputs), store
-        )
+        spec = stage_spec(stage, character, preset=preset, seed=seed, store=store, inputs=inputs)
+        reason = why(spec, store)
         state = f"stale: {reason}" if reason else "up to date"
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         state = f"unknown: {error}"
-    return Row(stage=stage, fingerprint=output.fingerprint, age=_age(output), state=state)
+    return StageStatus(stage=stage, fingerprint=output.fingerprint, age=_age(output), state=state)
 
 
 def status_table(store: Store, *, only: str = "") -> str:
-    """The rows of all characters, or of one, as text."""
+    """The stages of all characters, or of one, as text."""
     lines = []
     for character in [only] if only else characters(store):
         promoted = store.promoted(character)
-        lines.append(f"{character}  (champion: {promoted['grpo_checkpoint'] if promoted else 'none yet'})")
-        for row in rows(character, store):
-            lines.append(
-                f"  {row.stage.noun:<16} {row.fingerprint or '-':<16} {row.age or '-':>5}  {row.state}"
-            )
-    return (
-        "\n".join(lines)
-        or f"no characters yet: put a kit into {store.data / 'characters'}, or run `python -m unichar onboard`"
-    )
+        lines.append(f"{character}  (promoted: {promoted['grpo_checkpoint'] if promoted else 'none yet'})")
+        for row in stage_statuses(character, store):
+            age, key = row.age or "-", row.fingerprint or "-"
+            lines.append(f"  {row.stage.noun:<16} {key:<16} {age:>5}  {row.state}")
+
+    if not lines:
+        return "no characters yet: run `make data`, or `python -m unichar onboard <folder>`"
+    return "\n".join(lines)
 
 
 def forecast(character: str, *, preset: str, seed: int, store: Store) -> list[tuple[Stage, str]]:
     """What `customize` would do at each stage, and why.
 
-    A stage whose inputs would be made anew cannot be foretold: they may come out as they were, and then nothing follows.
+    A stage whose inputs would be made again cannot be predicted: if they come out as before, it does not run.
 
     Raises:
-        FileNotFoundError: There is no such kit or base model, so the run would fail.
+        MissingFile: There is no such kit or base model, so the run would fail.
+        UserError: The preset cannot take this kit through all stages, or one of its judges is missing.
     """
     known: dict[str, Output] = {}
-    told = []
+    predictions = []
+
     for stage in STAGES[1:]:
+        check_compatible(stage, get_preset(preset), character, store)
         needs = [noun for noun in stage.needs if noun not in ("raw_kit", "validated_kit")]
         unknown = [noun for noun in needs if noun not in known]
         if unknown:
-            told.append((stage, f"would run, unless {', '.join(unknown)} came out as before"))
+            predictions.append((stage, f"would run, unless {', '.join(unknown)} came out as before"))
             continue
+
         inputs = {noun: known[noun] for noun in needs}
-        plan = stage_spec(stage, character, preset=get_preset(preset), seed=seed, store=store, inputs=inputs)
-        found = store.find(character, stage.noun, plan.key)
+        spec = stage_spec(stage, character, preset=get_preset(preset), seed=seed, store=store, inputs=inputs)
+        found = store.find(character, stage.noun, spec.key)
         if found:
             known[stage.noun] = found
-        told.append((stage, f"already there ({plan.key})" if found else f"would run: {why(plan, store)}"))
-    return told
+            predictions.append((stage, f"already there ({spec.key})"))
+        else:
+            predictions.append((stage, f"would run: {why(spec, store)}"))
+
+    return predictions
 
 
 def doctor(store: Store) -> tuple[list[Path], list[str]]:
-    """Remove what killed runs left more than a day ago, and read every output again.
+    """Remove what killed runs left more than a day ago, and check every file of every output.
+
+    Scratch folders stay, since a run may resume from them; those of versions that called them `.work-<key>`
+    go.
 
     Returns:
         (removed, problems): paths, and one line for each output that is not what its manifest says.
     """
     removed, problems = [], []
-    for path in (
-        sorted(store.runs.glob("*/*/.tmp-*"))
-        + sorted(store.runs.glob("*/.tmp-*"))
-        + sorted(store.runs.glob(".tmp-*"))
-    ):
-        if time.time() - path.stat().st_mtime > _DAY and not is_locked(
-            path.with_name(f".lock-{path.name.split('-')[1]}")
-        ):
+
+    for path in _leftovers(store):
+        # The name goes on with the fingerprint, by which the process that makes the output holds a lock.
+        lock = path.with_name(f".lock-{path.name.split('-')[1]}")
+        if time.time() - path.stat().st_mtime > _DAY and not is_locked(lock):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             removed.append(path)
+
     for character in characters(store):
         for stage in STAGES[1:]:
             problems += _problems(stage, character, store)
     return removed, problems
 
 
+def _leftovers(store: Store) -> list[Path]:
+    """Temporary files and folders, and the scratch folders of earlier versions."""
+    found = []
+    for pattern in ("*/*/.tmp-*", "*/*/.work-*", "*/.tmp-*", ".tmp-*"):
+        found += sorted(store.runs.glob(pattern))
+    return found + sorted(store.kits.glob(".tmp-*"))
+
+
 def _problems(stage: Stage, character: str, store: Store) -> list[str]:
-    folder, problems = store.stage_folder(character, stage.noun), []
+    """One line for each output of a stage that is broken, and for a pointer that leads nowhere."""
+    folder = store.stage_folder(character, stage.noun)
+    problems = []
+
     outputs = [path for path in folder.glob("*") if path.is_dir() and not path.name.startswith(".")]
     for path in sorted(outputs):
         if not (path / MANIFEST).exists():
-            problems.append(f"{path} has no {MANIFEST}, so nobody reads it: delete it")
+            problems.append(f"{path} has no {MANIFEST}, so nothing reads it: delete it")
             continue
         try:
             output = store.find(character, stage.noun, path.name)
@@ -144,6 +166,7 @@ def _problems(stage: Stage, character: str, store: Store) -> list[str]:
             store.verify(output, again=True)
         except (BrokenOutput, OSError) as error:
             problems.append(str(error))
+
     if (folder / "CURRENT.json").exists():
         try:
             store.current(character, stage.noun)
@@ -153,6 +176,7 @@ def _problems(stage: Stage, character: str, store: Store) -> list[str]:
 
 
 def _age(output: Output) -> str:
+    """How long ago it was made, as "3 h"."""
     made = datetime.strptime(output.manifest["created_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     seconds = (datetime.now(UTC) - made).total_seconds()
     for name, size in (("d", _DAY), ("h", 3600), ("min", 60)):

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from unichar.errors import UserError
 from unichar.judges.attribute_classifier import AttributeClassifier
 from unichar.judges.efficientnet import EfficientNetLite0, EfficientNetLite2
 from unichar.model.nano.backbone import load_backbone
@@ -53,7 +54,7 @@ def main(out: Path, work: Path, *, scale: float = 1.0, seed: int = 0) -> Path:
         seed: Added to every phase's own seed.
     """
     if scale <= 0:
-        raise ValueError(
+        raise UserError(
             f"the scale of the base training is {scale}; expected a positive number, 1 is the shipped base"
         )
     shape = NanoConfig()

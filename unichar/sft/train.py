@@ -35,7 +35,15 @@ from unichar.training.curves import read_curve
 from unichar.training.loop import run_loop
 from unichar.training.meter import Meter
 from unichar.training.microbatches import SampleIndex, rank_microbatches
-from unichar.training.ranks import is_main, join, shard, sum_gradients, total, wait_for_all, world_size
+from unichar.training.ranks import (
+    init_process_group,
+    is_main,
+    shard,
+    sum_gradients,
+    total,
+    wait_for_all,
+    world_size,
+)
 from unichar.training.schedule import set_factor, trapezoid
 from unichar.training.seeds import torch_rng
 from unichar.training.state import TrainState, run_key
@@ -55,15 +63,20 @@ def run(job: StageJob) -> dict[str, float]:
     Returns:
         Final losses (means of the last tenth of the curve), counts and speed; empty on all ranks but 0.
     """
-    join()
+    init_process_group()
+
     config: SftConfig = job.config
     base_sha256 = base_digest(job.base)
 
+    # The base stays frozen; only the adapters that are attached here are trained and saved.
     model = load_model(job.base)
+
+    # alpha = 2 rank for both: the adapters' output is scaled by 2 for any rank.
     und = LoraSettings(rank=config.und_rank, alpha=2 * config.und_rank, targets=config.und_targets)
     gen = LoraSettings(rank=config.gen_rank, alpha=2 * config.gen_rank, targets=config.gen_targets)
     add_adapters(model, und=und, gen=gen, seed=job.seed)
 
+    # All ranks run the loop; a saved state in the scratch folder is found and continued.
     trainer = Trainer(model, job)
     began = time.monotonic()
     run_loop(
@@ -78,8 +91,11 @@ def run(job: StageJob) -> dict[str, float]:
     )
     seconds = time.monotonic() - began
 
+    # Before saving, so that `adapters/` holds what validation selected.
     trainer.validation.restore_best()
     save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
+
+    # One rank writes the curves; the others wait, since a rank that leaves early breaks the group.
     summary = _write_curves(trainer, job) | {"training_seconds": round(seconds, 1)} if is_main() else {}
     wait_for_all()
     return summary
@@ -90,23 +106,30 @@ class Trainer:
 
     def __init__(self, model: UnifiedModel, job: StageJob) -> None:
         self.model, self.job = model, job
+
+        # Settings may depend on the kind of pictures (prior preservation).
         self.folder = job.inputs["curated_kit"]
         domain = domain_of(CuratedKit.read(self.folder))
         self.config: SftConfig = job.config.for_domain(domain)
         config = self.config
 
-        # Data: conversations, pictures of the character and prior-preservation images.
+        # Data. Pictures first (few-shot studies), then held-out topics, which must not train in any form.
         items = with_pictures(read_interactions(job.inputs["interactions"] / "train.jsonl"), config.images)
         uses_held_out = config.validation.every and config.conversations
         items, held_out = hold_out(items, config.validation.conversations if uses_held_out else 0, job.seed)
+
+        # Conversations in the order of all steps, which makes a batch a function of the step.
         self.conversations = [item for item in items if item.kind != "portrait"]
         self.order = self._order()
+
+        # Pictures are encoded once, here: every step noises the same latents.
         portraits = [item for item in items if item.kind == "portrait"]
         self.character = character_pool(model, portraits, self.folder)
         self.prior = prior_pool(model, config, domain, job.seed) if config.prior_pictures else None
         self.validation = Validation(model, job, held_out, self._sheet_prompts())
 
-        # Memory: FSDP2 over ranks, activation checkpointing.
+        # Memory: FSDP2 over ranks, activation checkpointing. The reentrant variant of the latter would lose
+        # gradients, since frozen embeddings feed the layers inputs that require none.
         self.sharded = config.shard and world_size() > 1
         if self.sharded:
             shard(blocks(model))
@@ -117,6 +140,8 @@ class Trainer:
         self.und, self.gen = list(trainable(model.und).values()), list(trainable(model.gen).values())
         groups = [{"params": self.und, "lr": config.und_lr}, {"params": self.gen, "lr": config.gen_lr}]
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0)
+
+        # The counter is part of the training state, the meter (clock and memory) is not.
         self.counter = TokenCounter()
         self.meter = Meter()
         self.tracker = Tracker(config.tracker, job.scratch, run="sft")
@@ -126,6 +151,8 @@ class Trainer:
         count = self.config.steps * self.config.conversations
         if not count:
             return []
+
+        # All steps at once, so that the mix of kinds is spread over the whole run.
         return mixed([item.kind for item in self.conversations], self.config.mix, count, self.job.seed)
 
     def _sheet_prompts(self) -> list[str]:
@@ -138,6 +165,8 @@ class Trainer:
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
         key = run_key(config=dataclasses.asdict(self.config), seed=self.job.seed, base_sha256=base_sha256)
+
+        # Everything a resumed step depends on; batches and noise are functions of seed and step.
         modules = {
             "und": self.model.und,
             "gen": self.model.gen,
@@ -148,6 +177,7 @@ class Trainer:
 
     def report(self, index: int, means: dict[str, float]) -> dict[str, float]:
         """A row of the curve with speed and memory added; the tracker gets it too."""
+        # Totals of the run; the meter takes the difference to its last reading.
         pictures = (index + 1) * self.pictures_per_step
         row = means | self.meter.read(tokens=int(self.counter.tokens), pictures=pictures)
         self.tracker.log(index, row)
@@ -165,9 +195,9 @@ class Trainer:
         set_factor(self.optimizer, trapezoid(index, config.steps, warmup=_WARMUP, decay=_DECAY))
         accumulator = LossAccumulator()
 
-        # Text first. Its number of target tokens is known only after the forward pass, so gradients of the
-        # summed cross-entropy are scaled to those of the weighted mean before gradients of pictures are
-        # added.
+        # Text first; its graph is freed before that of the pictures is built. The number of target tokens is
+        # known only after the forward pass, so gradients of the summed cross-entropy are scaled to those of
+        # the weighted mean before gradients of pictures are added.
         self._backward_text(index, accumulator)
         (tokens,) = total([accumulator.count(TEXT)])
         for parameter in parameters:
@@ -184,6 +214,7 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
+        # Losses are those of the whole step, so every rank reports the same numbers.
         self.counter.tokens += int(tokens)
         losses = unified_loss(
             self._summed_over_ranks(accumulator), ce_weight=config.ce_weight, mse_weight=config.mse_weight
@@ -198,6 +229,8 @@ class Trainer:
         order = self.order[index * count : (index + 1) * count]
         items = [self.conversations[i] for i in order]
 
+        # Each microbatch leaves the gradients of its sum; padding keeps sharded ranks at equal numbers of
+        # passes.
         for microbatch in rank_microbatches(len(items), self.config.microbatches, pad=self.sharded):
             # Sharded weights are gathered once per pass, so all ranks must run equally many: one per
             # conversation.
@@ -217,8 +250,11 @@ class Trainer:
         losses = self.model.text_losses([item.segments for item in items], self.folder)  # [targets] per item
         self.model.und.eval()
 
+        # Sums, not means: the number of target tokens of the whole step is not known yet.
         sums = [loss.sum() * sample.weight for loss, sample in zip(losses, samples, strict=True)]
         torch.stack(sums).sum().backward()
+
+        # Padding is not counted, it belongs to another sample.
         for item, loss, sample in zip(items, losses, samples, strict=True):
             if sample.weight:
                 accumulator.add(f"{TEXT}_{item.kind}", loss.detach().sum().item(), len(loss))
@@ -228,8 +264,11 @@ class Trainer:
         config, seed = self.config, self.job.seed
         if not config.pictures:
             return
+
+        # One generator per step; character and prior preservation draw from it in this order.
         generator = torch_rng(seed, "sft-noise", index)
 
+        # Different prompts, each with equally many noised pictures.
         chosen = shuffled(len(self.character.prompts), config.prompts, index, seed)
         each = config.pictures // config.prompts
         self._backward_pool("portraits", self.character, chosen, each, generator, accumulator)
@@ -258,6 +297,7 @@ class Trainer:
             # Encode the prompts of all ranks here: new ones cost a pass, and ranks must run equally many.
             self.model.prompt_context([pool.prompts[i] for i in chosen])
 
+        # The weight of one picture in the mean over all pictures of the step, known before any pass.
         scale = self.config.mse_weight / (self.config.pictures + self.config.prior_pictures)
         for microbatch in rank_microbatches(len(chosen), self.config.microbatches, pad=self.sharded):
             if not microbatch:
@@ -267,6 +307,7 @@ class Trainer:
             weights = torch.tensor([sample.weight for sample in microbatch for _ in range(each)])
             context = self.model.prompt_context([pool.prompts[chosen[sample.index]] for sample in microbatch])
 
+            # Everything below is of this microbatch; its graph ends with the backward pass.
             x, eps, times = x0[positions], noise[positions], t[positions]
             velocity = self.model.velocity(add_noise(x, eps, times), times, context)
             errors = flow_loss(velocity, x, eps) * weights  # [pictures of this microbatch]
@@ -275,8 +316,10 @@ class Trainer:
 
     def _summed_over_ranks(self, accumulator: LossAccumulator) -> LossAccumulator:
         """Sums and counts over all ranks, under all names that any rank may have."""
+        # The same list on every rank, since sums are exchanged by position; a rank may lack some tasks.
         names = [f"{TEXT}_{kind}" for kind in sorted({item.kind for item in self.conversations})]
         names += [f"{PICTURES}_portraits", f"{PICTURES}_prior"]
+
         sums = total([accumulator.sums.get(name, 0.0) for name in names])
         counts = total([accumulator.counts.get(name, 0.0) for name in names])
         return LossAccumulator(
@@ -305,14 +348,17 @@ def _write_curves(trainer: Trainer, job: StageJob) -> dict[str, float]:
 
 def _summary(rows: list[dict[str, float]], trainer: Trainer) -> dict[str, float]:
     """Mean losses of the last tenth of the curve, the lowest held-out loss, and counts."""
+    # At least one row; a single batch is too noisy to stand for the end of training.
     last = rows[-max(1, len(rows) // 10) :]
     names = sorted({name for row in last for name in row if name.startswith((TEXT, PICTURES))})
     summary = {name: _mean(last, name) for name in names}
 
+    # Infinite while nothing has been validated.
     best = trainer.validation.history.best
     if best.isfinite():
         summary["held_out_nll"] = best.item()
 
+    # Early stopping may have ended the run before `config.steps`.
     steps = int(rows[-1]["step"]) + 1
     return summary | {
         "num_conversations": len(trainer.conversations),
@@ -326,5 +372,6 @@ def _summary(rows: list[dict[str, float]], trainer: Trainer) -> dict[str, float]
 
 def _mean(rows: list[dict[str, float]], name: str) -> float:
     """The mean over the rows that have the number."""
+    # A task that no batch of a row contained has no number there.
     values = [row[name] for row in rows if name in row]
     return sum(values) / len(values)

@@ -8,8 +8,9 @@ from unichar.store.files import write_atomic
 
 
 class Curve:
-    """Appends to `curve.jsonl`; a resumed run drops the lines after the step it resumes from, so no step
-    appears twice.
+    """Appends to `curve.jsonl`.
+
+    A resumed run first drops the lines from `resume_from` on, so that no step appears twice.
     """
 
     def __init__(self, path: Path, *, resume_from: int = 0) -> None:

@@ -161,9 +161,7 @@ class _StopFlag:
 
 
 def _write_at_once(words: str) -> None:
-    """Write a line to stderr from a signal handler, where buffered streams and logging must not be entered
-    again.
-    """
+    """Write a line from a signal handler, where buffered streams and logging must not be entered again."""
     if is_main():
         os.write(2, f"{words}\n".encode())
 

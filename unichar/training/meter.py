@@ -1,6 +1,4 @@
-"""How fast training runs and how much memory it takes: numbers that depend on the machine, beside those that
-do not.
-"""
+"""Speed and memory of training: the numbers in a curve that depend on the machine."""
 
 import resource
 import time
@@ -9,30 +7,34 @@ import torch
 
 
 class Meter:
-    """Speed since the last reading, and memory: what depends on the machine."""
+    """Measures speed since its last reading, and peak memory."""
 
     def __init__(self) -> None:
         self._before: tuple[float, dict[str, int]] | None = None
 
     def read(self, **counts: int) -> dict[str, float]:
-        """Peak memory in MB, and by how much each count has grown a second since the last call (absent on the
-        first).
+        """`peak_memory_mb`, and from the second call on `<name>_per_second` for each count.
+
+        Args:
+            counts: Running totals, which only grow.
 
         Example: `meter.read(pictures=96)["pictures_per_second"]`
         """
         now = time.monotonic()
-        row = {"peak_memory_mb": round(peak_memory_mb(), 1)}
+        numbers = {"peak_memory_mb": round(peak_memory_mb(), 1)}
+
         if self._before is not None:
-            began, before = self._before
-            row |= {
-                f"{name}_per_second": round((count - before[name]) / (now - began), 2)
-                for name, count in counts.items()
-            }
+            then, before = self._before
+            for name, count in counts.items():
+                numbers[f"{name}_per_second"] = round((count - before[name]) / (now - then), 2)
+
         self._before = now, counts
-        return row
+        return numbers
 
 
 def peak_memory_mb() -> float:
-    """Most memory this process has used: on its GPU where it has used one, else the machine's."""
+    """Peak memory of this process in MB: that of its GPU if it has used one, else resident memory."""
     on_gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
-    return on_gpu / 1e6 if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    if on_gpu:
+        return on_gpu / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

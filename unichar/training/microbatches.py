@@ -1,6 +1,4 @@
-"""Splits the samples of a step into microbatches and over ranks; each sample is read exactly once, for any
-number of either.
-"""
+"""Splits the samples of a step into microbatches and over ranks; each sample is read exactly once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -33,7 +31,9 @@ def rank_microbatches(count: int, microbatches: int, *, pad: bool) -> list[list[
     for microbatch in range(microbatches):
         first = microbatch * world_size()
         samples = [SampleIndex(index, 1.0) for index in range(first + rank(), count, stride)]
-        most = len(range(first, count, stride))  # of any rank, since rank 0 begins first
+
+        # Rank 0 comes first, so no rank has more samples than it.
+        most = len(range(first, count, stride))
         missing = most - len(samples) if pad else 0
         lists.append(samples + [padding] * missing)
     return lists

@@ -1,13 +1,13 @@
-"""Several processes that train one model: who they are, sums over all of them, frozen weights split between
-them.
+"""Data-parallel training: ranks, sums over all ranks, frozen weights sharded between them.
 
     accelerate launch --num_processes 8 -m unichar sft --character mochi --preset bagel
 
-Every process runs the same program (`sft` or `grpo`) on its share of each step's items; sums of losses and
-gradients are taken over all, so a step gives what one process would give. Process 0 alone writes. Without a
-launcher there is one process and every function here does nothing. In the paper's code a process without text
-in its batch stops all others; here every process reads its part of one batch that all know, and sums count
-what is there.
+Every rank runs the same program (`sft` or `grpo`) on its samples of each step. Losses and gradients are
+summed over all ranks, so that a step gives what one process would give. Only rank 0 writes. Without a
+launcher there is one process and every function here does nothing.
+
+Departs from the paper's code, where a rank without text in its batch stops all others: here all ranks know
+the whole batch, and a sum counts whatever samples each of them has.
 """
 
 import os
@@ -22,101 +22,106 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 
-def join() -> None:
-    """Meet the other processes of the launcher, if there is one; may be called again.
+def init_process_group() -> None:
+    """Initialize torch.distributed if a launcher started several processes; may be called again.
 
-    Tensors on the CPU travel by gloo and those on a GPU by NCCL, so a small model may stay on the CPU of a
-    machine with GPUs.
+    Tensors on the CPU are sent by gloo and those on a GPU by NCCL, so that a small model may stay on the CPU
+    of a machine with GPUs.
     """
     has_gpu = torch.cuda.is_available()
     if launched() > 1 and not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo")
-        PartialState(cpu=not has_gpu)  # accelerate sets this process's GPU and knows who is first
+
+        # accelerate selects this process's GPU; its trackers ask it for the rank.
+        PartialState(cpu=not has_gpu)
 
 
 def launched() -> int:
-    """How many processes the launcher started, before they have met."""
+    """How many processes the launcher started; known before the process group is initialized."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def local_device() -> torch.device:
-    """Where a large model belongs: this process's own GPU, or the CPU where there is none."""
+    """The device for a large model: this process's own GPU, or the CPU if there is none."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
+
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device
 
 
 def world_size() -> int:
-    """Number of processes."""
+    """Number of ranks."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """Index of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def is_main() -> bool:
-    """Whether this process writes."""
+    """Whether this is rank 0, the only one that writes."""
     return rank() == 0
 
 
 def wait_for_all() -> None:
-    """Return when every process is here."""
+    """Barrier: return once every rank has called this."""
     if world_size() > 1:
         dist.barrier()
 
 
 def total(numbers: Sequence[float]) -> list[float]:
-    """Each number summed over all processes, in double precision."""
+    """Each number summed over all ranks, in double precision."""
     if world_size() == 1:
         return list(numbers)
+
     summed = torch.tensor(list(numbers), dtype=torch.float64)
     dist.all_reduce(summed)
     return summed.tolist()
 
 
 def sum_tensor(tensor: Tensor) -> Tensor:
-    """The tensor, with what all processes have in it summed in place."""
+    """Sum a tensor over all ranks, in place, and return it."""
     if world_size() > 1:
         dist.all_reduce(tensor)
     return tensor
 
 
 def any_of(*flags: bool) -> tuple[bool, ...]:
-    """For each flag, whether any process raised it: all of them then do the same thing at the same step."""
+    """For each flag, whether any rank raised it, so that all ranks take the same branch at the same step."""
     return tuple(count > 0 for count in total([float(flag) for flag in flags]))
 
 
 def from_main(number: float) -> float:
-    """The number process 0 has."""
+    """The number that rank 0 has, on every rank."""
     return total([number if is_main() else 0.0])[0]
 
 
 def broadcast_text(text: str) -> str:
-    """The text process 0 has, for all."""
+    """The text that rank 0 has, on every rank."""
     if world_size() == 1:
         return text
+
+    # The other ranks need the length first, to have a buffer of that size.
     size = int(from_main(len(text.encode())))
-    data = torch.zeros(size, dtype=torch.uint8)
     if not size:
         return ""
+
+    data = torch.zeros(size, dtype=torch.uint8)
     if is_main():
         data.copy_(torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8))
     dist.broadcast(data, src=0)
     return bytes(data.tolist()).decode()
 
 
-def part() -> None:
-    """End what `join` began, process 0 last: whoever leaves while others still read its last message breaks
-    it for them.
-
-    May be called again; the others must have called it, or process 0 waits.
-    """
+def destroy_process_group() -> None:
+    """Undo `init_process_group`; rank 0 waits until every other rank has called this. May be called again."""
     if world_size() == 1:
         return
+
+    # Rank 0 hosts the store that all connect through; if it left first, others could lose its last message.
     goodbye = torch.zeros(1)
     if is_main():
         for other in range(1, world_size()):
@@ -128,50 +133,59 @@ def part() -> None:
 
 @torch.no_grad()
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
-    """Sum the gradients of whole parameters over all processes, in one message; split ones are summed by
-    their backward pass.
+    """Sum the gradients of unsharded parameters over all ranks, in one all-reduce.
+
+    Gradients of sharded parameters (DTensor) are summed by their backward pass.
     """
     if world_size() == 1:
         return
-    whole = [parameter for parameter in parameters if not isinstance(parameter, DTensor)]
-    for parameter in whole:
-        if parameter.grad is None:  # nothing for it in this process's share
-            parameter.grad = torch.zeros_like(parameter)
-    if not whole:
+
+    unsharded = [parameter for parameter in parameters if not isinstance(parameter, DTensor)]
+    if not unsharded:
         return
-    gradients = [parameter.grad for parameter in whole if parameter.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
+
+    # A rank whose samples did not reach a parameter still takes part in the sum.
+    for parameter in unsharded:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+
+    gradients = [parameter.grad for parameter in unsharded if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])  # [number of parameters]
     dist.all_reduce(flat)
+
     for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(summed.view_as(gradient))
 
 
 def shard(blocks: Sequence[nn.Module]) -> None:
-    """Split the weights of `blocks` over the processes (FSDP2), each gathered only while it runs.
+    """Shard the weights of `blocks` over all ranks with FSDP2; each block is gathered only while it runs.
 
-    Inner blocks come before the ones they are in. Frozen weights may have another type than the adapters
-    between them. From then on all processes must run the same blocks equally often, and gradients come out of
-    the backward pass already summed.
+    Frozen weights may have another dtype than the adapters in the same block. Afterwards all ranks must run
+    the same blocks equally often, and gradients come out of the backward pass already summed.
+
+    Args:
+        blocks: Inner blocks before the blocks that contain them.
     """
     mesh = init_device_mesh(next(blocks[0].parameters()).device.type, (world_size(),))
     for block in blocks:
-        # Said outright, since a block that is in no other would keep its weights between forward and
-        # backward.
+        # By default FSDP2 would keep an outermost block's weights between forward and backward.
         fully_shard(block, mesh=mesh, reshard_after_forward=True)
+
     for block in blocks:
         assert isinstance(block, FSDPModule)
+        # Gradients are summed, not averaged; gloo has no scaled sums.
         block.set_gradient_divide_factor(1.0)
-        block.set_force_sum_reduction_for_comms(True)  # gloo knows no scaled sums
+        block.set_force_sum_reduction_for_comms(True)
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A tensor in one piece; all processes must ask for it together."""
+    """The full tensor of a sharded one, any other as it is. Collective: all ranks must call it together."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 @torch.no_grad()
 def assign(target: Tensor, value: Tensor) -> None:
-    """Copy a whole tensor into a parameter, or this process's part of it into a split one."""
+    """Copy a full tensor into `target`; if that is sharded, this rank's shard of it."""
     if isinstance(target, DTensor):
         value = distribute_tensor(value.to(target.device), target.device_mesh, target.placements)
     target.copy_(value)

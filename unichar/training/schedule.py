@@ -4,13 +4,18 @@ from torch.optim import Optimizer
 
 
 def trapezoid(step: int, total: int, *, warmup: float = 0.02, decay: float = 0.3) -> float:
-    """Factor in (0, 1]: linear warm-up over the first `warmup` share of `total`, flat, linear decay over the
-    last `decay`.
+    """Factor in (0, 1] of the learning rate: linear warm-up, constant, linear decay (a trapezoid).
 
-    The decay ends at 1 / (decay steps), not at zero, so that the last step still learns.
+    Args:
+        step: Index of the step, from 0.
+        total: Number of steps.
+        warmup: Share of `total` that warms up.
+        decay: Share of `total` that decays.
     """
     up = max(1, round(total * warmup))
     down = max(1, round(total * decay))
+
+    # The last step has the factor 1 / down, not zero, so that it still learns.
     return min(1.0, (step + 1) / up, (total - step) / down)
 
 

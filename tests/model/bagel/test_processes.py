@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from factories_model import disturb
 
-from unichar.training.ranks import join, rank, shard, whole
+from unichar.training.ranks import init_process_group, rank, shard, whole
 from unichar.model.bagel.weights import load_bagel
 from unichar.model.lora import LoraSettings, add_adapters, blocks, trainable
 from unichar.types import Segment
@@ -35,7 +35,7 @@ def learn(bagel):
     return [velocity.detach(), losses.detach(), *gradients]
 
 
-join()
+init_process_group()
 alone, split = learn(model()), model()
 shard(blocks(split))
 for number, (ours, theirs) in enumerate(zip(learn(split), alone, strict=True)):

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from unichar.errors import UserError
+
 LATENT_CHANNELS = 16
 """Channels of the autoencoder's latents."""
 LATENT_PATCH = 2
@@ -64,7 +66,7 @@ class VisionConfig:
         _multiple("vit_config.json", "hidden_size", self.hidden_size, self.num_attention_heads)
         _multiple("vit_config.json", "image_size", self.image_size, self.patch_size)
         if self.num_hidden_layers < 2:
-            raise ValueError(
+            raise UserError(
                 f"vit_config.json: num_hidden_layers is {self.num_hidden_layers}, expected 2 or more"
             )
 
@@ -95,7 +97,7 @@ def read_config(folder: Path, *, autoencoder_width: int, latent_side: int) -> Ba
     """The configuration of a published folder.
 
     Raises:
-        ValueError: A file is missing or damaged, or a field is missing or invalid; the message names both.
+        UserError: A file is missing or damaged, or a field is missing or invalid; the message names both.
     """
     return BagelConfig(
         text=_read(folder / "llm_config.json", TextConfig),
@@ -109,18 +111,18 @@ def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a published folder.
 
     Raises:
-        ValueError: The file is missing or holds something else.
+        UserError: The file is missing or holds something else.
     """
     if not path.exists():
-        raise ValueError(
+        raise UserError(
             f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again"
         )
     try:
         value = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}): download it again") from error
+        raise UserError(f"{path} is no JSON ({error}): download it again") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path} holds a {type(value).__name__}, expected a JSON object: download it again")
+        raise UserError(f"{path} holds a {type(value).__name__}, expected a JSON object: download it again")
     return value
 
 
@@ -132,13 +134,13 @@ def _read(path: Path, kind: type[Sizes]) -> Sizes:
     values: dict[str, Any] = {}
     for field in fields(kind):
         if field.name not in raw:
-            raise ValueError(f"{path}: {field.name} is missing")
+            raise UserError(f"{path}: {field.name} is missing")
 
         value = raw[field.name]
         types = (int, float) if field.type is float else (int,)
         if isinstance(value, bool) or not isinstance(value, types):
             expected = "a number" if field.type is float else "a whole number"
-            raise ValueError(f"{path}: {field.name} is {value!r}, expected {expected}")
+            raise UserError(f"{path}: {field.name} is {value!r}, expected {expected}")
         values[field.name] = value
     return kind(**values)
 
@@ -146,9 +148,9 @@ def _read(path: Path, kind: type[Sizes]) -> Sizes:
 def _positive(file: str, config: TextConfig | VisionConfig) -> None:
     for field in fields(config):
         if getattr(config, field.name) <= 0:
-            raise ValueError(f"{file}: {field.name} is {getattr(config, field.name)}, expected more than 0")
+            raise UserError(f"{file}: {field.name} is {getattr(config, field.name)}, expected more than 0")
 
 
 def _multiple(file: str, field: str, value: int, of: int) -> None:
     if value % of:
-        raise ValueError(f"{file}: {field} is {value}, expected a multiple of {of}")
+        raise UserError(f"{file}: {field} is {value}, expected a multiple of {of}")

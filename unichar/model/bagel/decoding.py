@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from unichar.errors import UserError
 from unichar.model.bagel.context import Context
 from unichar.model.bagel.decoder import TextExpert, run_experts
 
@@ -18,10 +19,10 @@ def finite(tensor: Tensor, problem: str) -> Tensor:
     """The tensor itself.
 
     Raises:
-        ValueError: It holds NaN or infinity; the message is `problem`.
+        UserError: It holds NaN or infinity; the message is `problem`.
     """
     if not bool(tensor.isfinite().all()):
-        raise ValueError(problem)
+        raise UserError(problem)
     return tensor
 
 
@@ -40,7 +41,7 @@ def next_token_logits(
         max_tokens: Number of logits.
 
     Raises:
-        ValueError: The expert predicts NaN.
+        UserError: The expert predicts NaN.
     """
     device = und.embed_tokens.weight.device
     for _ in range(max_tokens):

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from unichar.errors import UserError
 from unichar.model.bagel.autoencoder import Autoencoder
 from unichar.model.bagel.config import LATENT_CHANNELS, PIXELS, BagelConfig
 from unichar.model.bagel.context import Context, empty_context, join
@@ -53,12 +54,12 @@ class BagelModel(nn.Module):
     def __init__(self, config: BagelConfig, tokenizer: BagelTokenizer, *, image_size: int) -> None:
         """
         Raises:
-            ValueError: The position table is too small for pictures of that size.
+            UserError: The position table is too small for pictures of that size.
         """
         super().__init__()
         largest = config.latent_side * PIXELS
         if image_size % PIXELS or not PIXELS <= image_size <= largest:
-            raise ValueError(
+            raise UserError(
                 f"image_size is {image_size}, expected a multiple of {PIXELS} from {PIXELS} to {largest}, "
                 "where this BAGEL's positions end"
             )
@@ -98,7 +99,7 @@ class BagelModel(nn.Module):
         """Latents [B, 16, h, w] of RGB pictures.
 
         Raises:
-            ValueError: A picture is not `image_size` pixels square, or the autoencoder produces NaN.
+            UserError: A picture is not `image_size` pixels square, or the autoencoder produces NaN.
         """
         check_image_size(images, self.image_size, verb="expected")
         weight = self.vae.encoder.conv_in.weight
@@ -114,7 +115,7 @@ class BagelModel(nn.Module):
         """Pixels [B, 3, H, W] in [-1, 1].
 
         Raises:
-            ValueError: The autoencoder produces NaN.
+            UserError: The autoencoder produces NaN.
         """
         weight = self.vae.decoder.conv_in.weight
         decoded = []
@@ -128,9 +129,9 @@ class BagelModel(nn.Module):
         """Unsupported.
 
         Raises:
-            ValueError: Always.
+            UserError: Always.
         """
-        raise ValueError(
+        raise UserError(
             "BAGEL has no heads that read attributes of toons: use another encoder, or train photographs"
         )
 
@@ -147,7 +148,7 @@ class BagelModel(nn.Module):
         """Context of P prompts. Each is encoded alone, so contexts are batch-invariant.
 
         Raises:
-            ValueError: A prompt is longer than the decoder's context.
+            UserError: A prompt is longer than the decoder's context.
         """
         contexts: dict[str, Context] = {}
         with self.base_text():
@@ -167,7 +168,7 @@ class BagelModel(nn.Module):
             latents: Latents [16, h, w] of the clean ones, without noise.
 
         Raises:
-            ValueError: It is longer than the decoder's context.
+            UserError: It is longer than the decoder's context.
         """
         if not elements:
             return empty_context(self.config.text, self._experts()[0].embed_tokens.weight)
@@ -184,7 +185,7 @@ class BagelModel(nn.Module):
         limit = self.config.text.max_position_embeddings
         if len(packed.positions) > limit:
             start = self.tokenizer.decode(packed.ids[packed.ids != PATCH][:20].tolist())[:60]
-            raise ValueError(
+            raise UserError(
                 f"the text starting {start!r} has {len(packed.positions)} tokens, BAGEL reads at most "
                 f"{limit}: shorten it"
             )
@@ -258,7 +259,7 @@ class BagelModel(nn.Module):
         """Latents [B, 16, h, w], one picture at a time; `guidance` is the text scale, 1 is none.
 
         Raises:
-            ValueError: The generation expert predicts NaN.
+            UserError: The generation expert predicts NaN.
         """
         empty, per_prompt = self.prompt_context([""]), len(seeds) // len(context)
         latents = []
@@ -290,7 +291,7 @@ class BagelModel(nn.Module):
         pictures.
 
         Raises:
-            ValueError: The generation expert predicts NaN.
+            UserError: The generation expert predicts NaN.
         """
         grid = _grid(noise)
 
@@ -320,7 +321,7 @@ class BagelModel(nn.Module):
         """Cross-entropy of every token that carries a loss, one tensor per conversation.
 
         Raises:
-            ValueError: A conversation is longer than the decoder's context, or the decoder predicts NaN.
+            UserError: A conversation is longer than the decoder's context, or the decoder predicts NaN.
         """
         sizing = seen_in_training(self.config.vision.patch_size, self.config.vision.image_size)
         prepared = []
@@ -358,7 +359,7 @@ class BagelModel(nn.Module):
         """The next message of each conversation, one at a time; greedy at temperature 0.
 
         Raises:
-            ValueError: A conversation with its reply exceeds the decoder's context, or the decoder predicts
+            UserError: A conversation with its reply exceeds the decoder's context, or the decoder predicts
                 NaN.
         """
         replies = []
@@ -375,7 +376,7 @@ class BagelModel(nn.Module):
         elements, seen = as_elements(turns, self.tokenizer, sizing)
         context, limit = self.read_context(elements, seen=seen), self.config.text.max_position_embeddings
         if context.mask.shape[1] + max_tokens > limit:
-            raise ValueError(
+            raise UserError(
                 f"a conversation has {context.mask.shape[1]} tokens and its reply up to {max_tokens} more, "
                 f"BAGEL holds {limit}: shorten the history or the texts in it"
             )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from unichar.errors import UserError
 from unichar.model.pixels import to_pixels
 
 MAX_PIXELS = 14 * 14 * 9 * 1024
@@ -55,10 +56,10 @@ class Sizing:
         """Resized pixels [3, H, W] in [-1, 1].
 
         Raises:
-            ValueError: The picture is longer than `MAX_RATIO` times its width.
+            UserError: The picture is longer than `MAX_RATIO` times its width.
         """
         if max(image.size) > MAX_RATIO * min(image.size):
-            raise ValueError(
+            raise UserError(
                 f"a picture of {image.width} x {image.height} pixels is longer than {MAX_RATIO:g}:1: "
                 "crop it to what matters"
             )

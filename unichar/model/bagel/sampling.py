@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from unichar.errors import UserError
 from unichar.model.flow import time_grid
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
@@ -38,9 +39,9 @@ class Guidance:
 
     def __post_init__(self) -> None:
         if self.renorm not in ("global", "channel", "text_channel"):
-            raise ValueError(f"Guidance.renorm is {self.renorm!r}; expected global, channel or text_channel")
+            raise UserError(f"Guidance.renorm is {self.renorm!r}; expected global, channel or text_channel")
         if not 0 <= self.renorm_min <= 1:
-            raise ValueError(f"Guidance.renorm_min is {self.renorm_min}; expected 0 to 1")
+            raise UserError(f"Guidance.renorm_min is {self.renorm_min}; expected 0 to 1")
 
     def acts(self, t: float) -> bool:
         """Whether guidance applies at this time."""

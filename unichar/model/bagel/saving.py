@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from unichar.errors import UserError
 from unichar.model.bagel.config import BagelConfig, read_json
 from unichar.model.bagel.names import AUTOENCODER, INDEX, SINGLE, merged, published
 from unichar.store.files import json_bytes, write_atomic
@@ -28,11 +29,11 @@ def save_bagel(model: nn.Module, folder: Path, *, base: Path, shard_bytes: int =
     size the weights are one `ema.safetensors`, as BAGEL's own code expects.
 
     Raises:
-        ValueError: The folder is not empty.
+        UserError: The folder is not empty.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise ValueError(f"{folder} holds something already: name an empty folder, nothing is overwritten")
+        raise UserError(f"{folder} holds something already: name an empty folder, nothing is overwritten")
 
     for path in sorted(base.iterdir()):
         if path.suffix in (".json", ".txt", ".jinja", ".model") and path.name != INDEX:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
+from unichar.errors import UserError
 from unichar.model.bagel.packing import Element, SpecialTokens
 
 CONTROL = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
@@ -21,12 +22,12 @@ class BagelTokenizer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, vocabulary: int) -> None:
         """
         Raises:
-            ValueError: The tokenizer has more tokens than the model's vocabulary, so it is another model's.
+            UserError: The tokenizer has more tokens than the model's vocabulary, so it is another model's.
         """
         known = tokenizer.get_vocab()
         tokenizer.add_tokens([name for name in CONTROL if name not in known], special_tokens=True)
         if len(tokenizer) > vocabulary:
-            raise ValueError(
+            raise UserError(
                 f"the tokenizer has {len(tokenizer)} tokens with {', '.join(CONTROL)}, the model's "
                 f"vocabulary (vocab_size in llm_config.json) is {vocabulary}: the tokenizer files are "
                 "another model's, download them again"

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from unichar.errors import UserError
 from unichar.model.bagel.config import BagelConfig, read_config, read_json
 from unichar.model.bagel.generation import sincos_table
 from unichar.model.bagel.model import BagelModel
@@ -50,7 +51,7 @@ def load_bagel(
         image_size: Side of generated pictures in pixels; by default from `config.json`, else up to 1024.
 
     Raises:
-        ValueError: A file is missing, damaged or another model's, or tensors are missing, unknown or of
+        UserError: A file is missing, damaged or another model's, or tensors are missing, unknown or of
             another shape; the first eight are named.
     """
     device = device or local_device()
@@ -78,7 +79,7 @@ def read_shape(folder: Path, stored: dict[str, StoredTensor]) -> tuple[BagelConf
     files.
 
     Raises:
-        ValueError: A configuration file is missing or damaged.
+        UserError: A configuration file is missing or damaged.
     """
     path = folder / "config.json"
     options = read_json(path) if path.exists() else {}
@@ -96,25 +97,25 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """The tokenizer of a folder; ValueError where it is missing or damaged."""
     path = folder / "tokenizer.json"
     if not path.exists():
-        raise ValueError(
+        raise UserError(
             f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again"
         )
     try:
         return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises plain Exception
-        raise ValueError(f"{path} is damaged ({error}): download it again") from error
+        raise UserError(f"{path} is damaged ({error}): download it again") from error
 
 
 def find_tensors(folder: Path) -> dict[str, StoredTensor]:
     """File, shape and size of each stored tensor; only the headers of the files are read.
 
     Raises:
-        ValueError: A file is missing or damaged.
+        UserError: A file is missing or damaged.
     """
     if (folder / INDEX).exists():
         index = read_json(folder / INDEX).get("weight_map")
         if not isinstance(index, dict) or not index:
-            raise ValueError(f"{folder / INDEX} has no weight_map: download it again")
+            raise UserError(f"{folder / INDEX} has no weight_map: download it again")
         files = sorted({*index.values(), AUTOENCODER})
     else:
         files = [SINGLE, AUTOENCODER]
@@ -124,7 +125,7 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
         found |= _header(folder / file)
 
     if "encoder.conv_in.weight" not in found:
-        raise ValueError(
+        raise UserError(
             f"{folder / AUTOENCODER} has no encoder.conv_in.weight, so it is no FLUX autoencoder: "
             "download it again"
         )
@@ -134,7 +135,7 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
 def _header(path: Path) -> dict[str, StoredTensor]:
     """The tensors of one file."""
     if not path.exists():
-        raise ValueError(
+        raise UserError(
             f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again"
         )
 
@@ -147,7 +148,7 @@ def _header(path: Path) -> dict[str, StoredTensor]:
                 width = 8 if tensor.get_dtype() in ("F64", "I64") else 4  # an upper bound is enough
                 found[name] = (path, shape, math.prod(shape) * width)
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged or no safetensors file ({error}): download it again") from error
+        raise UserError(f"{path} is damaged or no safetensors file ({error}): download it again") from error
     return found
 
 
@@ -162,7 +163,7 @@ def _check_same_tensors(
             wrong.append(f"{name} {stored[name][1]}, expected {expected[name]}")
 
     if wrong:
-        raise ValueError(
+        raise UserError(
             f"{folder} is no whole BAGEL of the sizes its llm_config.json and vit_config.json say, "
             f"{len(wrong)} tensors differ: {', '.join(wrong[:8])}"
         )

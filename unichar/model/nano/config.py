@@ -4,6 +4,8 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
+from unichar.errors import UserError
+
 
 @dataclass(frozen=True, kw_only=True)
 class NanoConfig:
@@ -33,11 +35,11 @@ class NanoConfig:
 
     def __post_init__(self) -> None:
         if self.image_size % 16:
-            raise ValueError(
+            raise UserError(
                 f"image_size is {self.image_size}, expected a multiple of 16 (8x VAE, 2x2 patches)"
             )
         if self.expert_heads % self.kv_heads:
-            raise ValueError(
+            raise UserError(
                 f"expert_heads is {self.expert_heads}, expected a multiple of kv_heads ({self.kv_heads})"
             )
 

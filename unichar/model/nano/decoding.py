@@ -22,6 +22,8 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, LlamaForCausalLM
 
+from unichar.errors import UserError
+
 SLOTS = 16
 """Conversations decoded together."""
 _MIN_SLOTS = 2
@@ -50,7 +52,7 @@ def decode(
         stop: The token that ends a message; -1 never occurs, so exactly `max_tokens` are decoded.
 
     Raises:
-        ValueError: A prompt with its reply exceeds the model's context, or the logits are not finite.
+        UserError: A prompt with its reply exceeds the model's context, or the logits are not finite.
     """
     longest = max((len(prompt) for prompt in prompts), default=0)
     check_context(llama, longest, max_tokens)
@@ -91,11 +93,11 @@ def check_context(llama: LlamaForCausalLM, tokens: int, new_tokens: int) -> None
     """Check that a prompt and its reply fit the backbone's context.
 
     Raises:
-        ValueError: `tokens` of the prompt plus `new_tokens` of the reply are too many.
+        UserError: `tokens` of the prompt plus `new_tokens` of the reply are too many.
     """
     limit = llama.config.max_position_embeddings
     if tokens + new_tokens > limit:
-        raise ValueError(
+        raise UserError(
             f"a conversation has {tokens} tokens and its reply up to {new_tokens} more, the model holds "
             f"{limit}: shorten the history or the texts in it"
         )
@@ -103,7 +105,7 @@ def check_context(llama: LlamaForCausalLM, tokens: int, new_tokens: int) -> None
 
 def _finite(logits: Tensor) -> Tensor:
     if not torch.isfinite(logits).all():
-        raise ValueError(
+        raise UserError(
             "the text backbone answers with NaN instead of word probabilities: its adapters (adapters/und) "
             "diverged or are damaged; train them again with a lower learning rate"
         )

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unichar.errors import UserError
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.vae import LATENT_CHANNELS
 
@@ -57,11 +58,11 @@ def pad_context(context: TextContext, length: int) -> TextContext:
     """Pad the token axis to `length`; padding is masked. Compiled code then sees one shape.
 
     Raises:
-        ValueError: A prompt is longer than `length`.
+        UserError: A prompt is longer than `length`.
     """
     missing = length - context.mask.shape[1]
     if missing < 0:
-        raise ValueError(f"a prompt has {context.mask.shape[1]} tokens, at most {length} fit here")
+        raise UserError(f"a prompt has {context.mask.shape[1]} tokens, at most {length} fit here")
 
     return TextContext(
         tuple(F.pad(k, (0, 0, 0, missing)) for k in context.keys),

@@ -5,6 +5,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from unichar.errors import MissingFile, UserError
 from unichar.model.nano.backbone import load_backbone
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.merge import BACKBONE, BASE
@@ -18,12 +19,12 @@ def load_nano(path: Path) -> NanoModel:
     """Load a nano base from a safetensors file, or a merged character from a folder; on the CPU, all frozen.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a nano base, or tensors are missing, unknown or of another shape; the first eight are
+        MissingFile: No such file.
+        UserError: Not a nano base, or tensors are missing, unknown or of another shape; the first eight are
             named.
     """
     if not path.exists():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"the base model {path} is missing: run `make data` (dvc pull), or `python -m unichar base`"
         )
 
@@ -59,7 +60,7 @@ def _check_same_tensors(path: Path, own: dict[str, Tensor], stored: dict[str, Te
             wrong.append(f"{name} {tuple(stored[name].shape)}, expected {tuple(own[name].shape)}")
 
     if wrong:
-        raise ValueError(
+        raise UserError(
             f"{path} does not fit this version of nano, {len(wrong)} tensors differ: {', '.join(wrong[:8])}"
         )
 
@@ -68,18 +69,18 @@ def read_shape(path: Path) -> NanoConfig:
     """The configuration a base was trained with, from the header of its file.
 
     Raises:
-        ValueError: The file is damaged or no nano base.
+        UserError: The file is damaged or no nano base.
     """
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
     except SafetensorError as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is damaged or no safetensors file ({error}): fetch the base again (`make data`)"
         ) from error
 
     if "config" not in metadata:
-        raise ValueError(
+        raise UserError(
             f"{path} is no nano base, it does not say its shape: fetch the base again (`make data`)"
         )
     return NanoConfig.from_json(metadata["config"])

@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
+from unichar.errors import UserError
 from unichar.kit.images import load_picture, prepare
 from unichar.model.components import unwrapped, without_adapters
 from unichar.model.flow import Velocity, integrate
@@ -109,7 +110,7 @@ class NanoModel(nn.Module):
         """Latents [B, C, h, w] of RGB pictures.
 
         Raises:
-            ValueError: A picture is not `image_size` pixels square.
+            UserError: A picture is not `image_size` pixels square.
         """
         check_image_size(images, self.image_size, verb="nano draws")
         with torch.autocast("cpu", torch.bfloat16):
@@ -182,7 +183,7 @@ class NanoModel(nn.Module):
         guidance).
 
         Raises:
-            ValueError: The expert predicts NaN.
+            UserError: The expert predicts NaN.
         """
         noise = self.start_noise(seeds)
         chunks = []
@@ -193,7 +194,7 @@ class NanoModel(nn.Module):
 
         bad = (~latents.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
         if bad:
-            raise ValueError(
+            raise UserError(
                 f"the generation expert draws NaN (pictures {', '.join(map(str, bad[:8]))} of "
                 f"{len(latents)}): its adapters (adapters/gen) diverged or are damaged; train them again "
                 "with a lower learning rate"
@@ -233,7 +234,7 @@ class NanoModel(nn.Module):
         `packing`.
 
         Raises:
-            ValueError: A conversation is longer than the backbone's context.
+            UserError: A conversation is longer than the backbone's context.
         """
         _disable_input_casts(self.und)
         sequences = [render(segments, self.tokenizer, image_tokens=NUM_TOKENS) for segments in conversations]
@@ -306,7 +307,7 @@ class NanoModel(nn.Module):
         Each is sampled from the seed and its own text, so a reply does not depend on the other conversations.
 
         Raises:
-            ValueError: A conversation is longer than the backbone's context, or the backbone predicts NaN.
+            UserError: A conversation is longer than the backbone's context, or the backbone predicts NaN.
         """
         stop = self.tokenizer.convert_tokens_to_ids(END)
         assert isinstance(stop, int)
