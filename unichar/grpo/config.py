@@ -29,6 +29,8 @@ class RolloutConfig:
 
     def __post_init__(self) -> None:
         _expect_counts("rollout", self, "prompts", "step_prompts", "sample_steps", "microbatches")
+
+        # An advantage is a difference within a group; a single picture has none.
         if self.group < 2:
             raise UserError(
                 f"GrpoConfig.rollout.group is {self.group}; expected 2 or more, "
@@ -96,6 +98,7 @@ class FlowGrpoConfig:
 class RewardConfig:
     """Weights of the reward terms, the judges behind them, and how rewards become advantages."""
 
+    # Terms; their scales differ, so weights do not say how much each one contributes.
     identity_weight: float = 1.0
     """Weight of the likeness to the character, on a scale from the negatives to a copy [flow 0.15]."""
     alignment_weight: float = 1.0
@@ -107,8 +110,12 @@ class RewardConfig:
     consistency_weight: float = 0.0
     """Weight of showing what a reply says; above 0 every third prompt is a multimodal turn. Photographs need
     a judge that reads text: `judges.clip` or `judges.endpoint`."""
+
+    # Judges.
     judges: JudgesConfig = field(default_factory=JudgesConfig)
     """Judges of photographs besides the base's own encoders [flow CLIP, DINO, BLIP]."""
+
+    # From rewards to advantages.
     min_spread: float = 1e-3
     """Groups whose rewards have a smaller standard deviation carry no signal and are skipped."""
     advantage_clip: float = 2.0
@@ -144,6 +151,8 @@ class TextRlConfig:
 
     rounds: int = 0
     """Rounds; 0 leaves the text adapters as SFT made them."""
+
+    # Rollouts.
     prompts: int = 2
     """Questions per round."""
     group: int = 4
@@ -152,12 +161,15 @@ class TextRlConfig:
     """Longest reply."""
     temperature: float = 1.0
     """Sampling temperature of the replies that are compared."""
+
+    # Optimization.
     lr: float = 1e-4
     """Learning rate of the text adapters."""
     regularizer_weight: float = 0.5
     """Weight of the SFT regularizer: the cross-entropy of SFT's own replies to the same questions."""
 
     def __post_init__(self) -> None:
+        # Off by default; settings of what does not run are not checked.
         if self.rounds > 0:
             _expect_counts("text", self, "prompts", "max_tokens")
         if self.rounds > 0 and self.group < 2:
@@ -173,11 +185,15 @@ class GrpoConfig:
 
     algorithm: Literal["nft", "flow_grpo"] = "nft"
     """How pictures are reinforced: DiffusionNFT, or the paper's Flow-GRPO."""
+
+    # Length of the run.
     rounds: int = 4
     """Rounds of sampling, scoring and training [flow 101]."""
     epochs: int = 3
     """Epochs over a round's pictures; nft draws new times and noise in each, flow_grpo repeats its steps [1]
     [flow 2]."""
+
+    # Optimizer.
     lr: float = 5e-4
     """Peak learning rate of the picture adapters [3e-4] [flow 1e-5, full tuning]."""
     lr_decay: float = 1.0
@@ -185,11 +201,15 @@ class GrpoConfig:
     constant after the warmup [0] [flow 0]."""
     clip: float = 1.0
     """Largest gradient norm [1.0]."""
+
+    # Logs and checkpoints.
     tracker: str = "tensorboard"
     """Where the curve goes besides `curve.jsonl`: a tracker of accelerate (tensorboard, mlflow, ...) or
     ""."""
     save_seconds: float = 30.0
     """Seconds between the checkpoints a killed run resumes from."""
+
+    # Groups of settings: rollouts, the two algorithms, rewards, validation, text RL.
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     nft: NftConfig = field(default_factory=NftConfig)
     flow_grpo: FlowGrpoConfig = field(default_factory=FlowGrpoConfig)
@@ -204,6 +224,7 @@ class GrpoConfig:
         if not 0 <= self.lr_decay <= 1:
             raise UserError(f"GrpoConfig.lr_decay is {self.lr_decay}; expected a fraction from 0 to 1")
 
+        # The window of stochastic steps lies within the sampling steps.
         steps = self.rollout.sample_steps
         if self.algorithm == "flow_grpo" and self.flow_grpo.window > steps:
             raise UserError(
@@ -217,6 +238,7 @@ class GrpoConfig:
         Raises:
             UserError: A reward is weighted that no judge can give.
         """
+        # Toon attributes are read by a classifier; other pictures need a judge that knows text.
         weight, judges = self.reward.consistency_weight, self.reward.judges
         if weight and not (domain.reads_attributes or judges.clip or judges.endpoint):
             raise UserError(
@@ -225,6 +247,7 @@ class GrpoConfig:
                 "(docs/judges.md), or the weight 0"
             )
 
+        # A domain's own beta replaces the general one, so that algorithms read one number.
         beta = self.nft.domain_beta.get(domain.name, self.nft.beta)
         return replace(self, nft=replace(self.nft, beta=beta))
 

@@ -1,7 +1,7 @@
 """Flow-GRPO (arXiv:2505.05470), the paper's algorithm: clipped likelihood ratios of stochastic steps.
 
-Unlike in the paper's code, the window of stochastic steps starts at another place for every prompt and round
-(there: at one place per GPU for the whole run), prompts are never truncated, gradients are clipped, and
+Unlike in the paper's code, the window of stochastic steps starts at another step for every prompt and round
+(there: at one step per GPU for the whole run), prompts are never truncated, gradients are clipped, and
 pictures are sampled in batches.
 """
 
@@ -35,6 +35,8 @@ class FlowGrpo:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
         self.metrics = ("loss", "ratio_off", "clipped", *(["kl"] if config.flow_grpo.kl > 0 else []))
         """Names of the numbers that `accumulate_gradients` returns."""
+
+        # Nothing to save: the trained policy itself samples, so `modules` is empty.
         self.modules: dict[str, nn.Module] = {}
 
     def sampling_policy(self) -> AbstractContextManager[None]:
@@ -49,7 +51,11 @@ class FlowGrpo:
         Pictures with the same number in `groups` share a window, which that number determines.
         """
         rollout, config = self._config.rollout, self._config.flow_grpo
+
+        # One window per group, so that pictures of a prompt differ by their noise alone.
         starts = torch.tensor([window_start(self._config, self._seed, group) for group in groups])  # [B]
+
+        # Noise inside the window makes steps random, so that they have likelihoods; outside it is an ODE.
         x0, trajectory = integrate_sde(
             self._velocity(context),
             self._model.start_noise(seeds),
@@ -60,6 +66,7 @@ class FlowGrpo:
             steps=rollout.sample_steps,
             shift=rollout.shift,
         )
+
         return {"x0": x0, **vars(trajectory)}
 
     def advantages(self, rewards_pg: Tensor) -> Tensor:
@@ -80,8 +87,12 @@ class FlowGrpo:
         """
         window = self._config.flow_grpo.window
         sums: dict[str, float] = {}
+
+        # One backward pass per step: the graph of one velocity at a time is kept.
         for w in range(window):
             loss, numbers = self._step_loss(minibatch, microbatch, w, context)
+
+            # Weighted so that gradients sum to those of the mean over minibatch and window.
             backward(loss * minibatch.fraction(microbatch) / window)
             for name, value in {"loss": loss.item(), **numbers}.items():
                 sums[name] = sums.get(name, 0.0) + value / window
@@ -97,6 +108,7 @@ class FlowGrpo:
         def recorded(name: str) -> Tensor:
             return minibatch.rollout[name][pictures, w]
 
+        # The step as it was sampled; its time, length and noise are constants of the objective.
         x, following = recorded("x"), recorded("next")  # [M, C, h, w] before and after the step
         t, dt, s = recorded("t"), recorded("dt"), recorded("s")  # [M] time, step length, noise scale
         velocity = self._velocity(context)
@@ -106,6 +118,8 @@ class FlowGrpo:
         if config.kl > 0:
             with self._reference.swapped():
                 mean_ref = sde_mean(x, velocity(x, t), t, dt, s)
+
+        # The same step under the trained policy, with gradients.
         mean = sde_mean(x, velocity(x, t), t, dt, s)  # [M, C, h, w]
         log_prob = sde_log_prob(following, mean, dt, s)  # [M]
 
@@ -115,6 +129,7 @@ class FlowGrpo:
             minibatch.advantages[microbatch],
             clip_range=config.clip_range,
         )
+
         if mean_ref is not None:
             divergence = step_kl(mean, mean_ref, s).mean()
             loss, numbers = loss + config.kl * divergence, numbers | {"kl": divergence.item()}
@@ -128,6 +143,8 @@ class FlowGrpo:
         guidance = self._config.flow_grpo.guidance
         if guidance <= 1:
             return lambda x, t: self._model.velocity(x, t, context)
+
+        # The unconditional branch reads an empty prompt; guidance extrapolates from it.
         empty = self._model.prompt_context([""])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
@@ -139,5 +156,7 @@ class FlowGrpo:
 
 def window_start(config: GrpoConfig, seed: int, group: int) -> int:
     """Index of the first stochastic step of a group, uniform over windows in the first half of the steps."""
+    # The first half decides what a picture shows. At least 0, where the window is longer than that.
     last = max(0, (config.rollout.sample_steps + 1) // 2 - config.flow_grpo.window)
+    # The group's number counts over the whole run, so windows move from round to round.
     return python_rng(seed, "window", group).randint(0, last)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 _DIMS = (1, 2, 3)
-"""Channel, height and width of [B, C, h, w]."""
+"""Channel, height and width of [B, C, h, w]: errors are means per picture."""
 
 
 def nft_loss(
@@ -41,18 +41,25 @@ def nft_loss(
     Returns:
         `loss`, and `{"policy": ..., "kl": ...}`; without a reference no `kl`.
     """
+    # Implicit policies, mirrored at the sampling policy: the positive one beta of the way to the trained
+    # policy, the negative one as far in the opposite direction.
     old = v_old.detach()  # [B, C, h, w]
     positive = beta * v + (1 - beta) * old
     negative = (1 + beta) * old - beta * v
 
+    # A good picture (r near 1) should be explained by the positive policy, a bad one by the negative.
     positive_error = _weighted_error(positive, x0, x_t, t)  # [B]
     negative_error = _weighted_error(negative, x0, x_t, t)  # [B]
+
+    # Divided by beta, since gradients are proportional to it.
     policy = (r * positive_error + (1 - r) * negative_error) / beta  # [B]
     loss, numbers = scale * policy.mean(), {"policy": policy.mean().item()}
 
+    # Distance of the velocities to the SFT model's, which keeps the policy from drifting.
     if v_ref is not None:
         distance = (v - v_ref.detach()).square().mean(dim=_DIMS).mean()
         loss, numbers = loss + kl * distance, numbers | {"kl": distance.item()}
+
     return loss, numbers
 
 
@@ -70,10 +77,14 @@ def flow_grpo_loss(
     Returns:
         `loss`, and `{"ratio_off": mean distance of ratios from 1, "clipped": fraction outside the range}`.
     """
+    # Likelihood ratio of the recorded step; 1 until the first optimizer step of the round is taken.
     ratio = (log_prob - old_log_prob.detach()).exp()  # [B]
     clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+
+    # PPO's pessimistic choice of the two. Where the clipped term is larger, there is no gradient.
     loss = torch.maximum(-advantages * ratio, -advantages * clipped).mean()
 
+    # For the curve only, without gradients.
     off = (ratio.detach() - 1).abs()
     return loss, {"ratio_off": off.mean().item(), "clipped": (off > clip_range).float().mean().item()}
 
@@ -88,8 +99,10 @@ def step_kl(mean: Tensor, mean_ref: Tensor, s: Tensor) -> Tensor:
 
 def _weighted_error(v: Tensor, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
     """[B] squared error of the predicted x0, divided by its mean absolute error (without gradient)."""
+    # x0 as the velocity predicts it: the straight path from x_t back to time 0.
     error = x_t - t.view(-1, 1, 1, 1) * v - x0  # [B, C, h, w]; t is [B, 1, 1, 1]
     with torch.no_grad():
         # In fp64, as in the published code; the bound keeps the divisor above 0.
         weight = error.double().abs().mean(dim=_DIMS).clamp(min=1e-5).float()  # [B]
+
     return error.square().mean(dim=_DIMS) / weight

@@ -20,12 +20,15 @@ def training_turns(
 ) -> list[Prompt]:
     """The multimodal turns of training whose scene no test item asks for."""
     domain = domain_of(kit)
+
+    # Held-out scenes are the report's: a turn that shows one may not be trained on.
     turns = [turn_prompt(kit, item) for item in multimodal_turns(train)]
     return _without_scenes(turns, {domain.scene_key(item.attributes) for item in test}, domain)
 
 
 def disjoint_turns(turns: Sequence[Prompt], validation: Sequence[Prompt], domain: Domain) -> list[Prompt]:
-    """Those of `turns` that share neither scene nor reference picture with a validation prompt."""
+    """Those of `turns` that have neither scene nor reference picture in common with a validation prompt."""
+    # By picture and by scene: photographs have references but may have no known scene.
     references = {prompt.reference for prompt in validation if prompt.reference}
     others = [turn for turn in turns if turn.reference not in references]
     return _without_scenes(others, {domain.scene_key(prompt.attributes) for prompt in validation}, domain)
@@ -33,6 +36,7 @@ def disjoint_turns(turns: Sequence[Prompt], validation: Sequence[Prompt], domain
 
 def with_turns(prompts: Sequence[Prompt], turns: Iterable[Prompt]) -> list[Prompt]:
     """`prompts` with every third one replaced by the next of `turns`, until these run out."""
+    # The next turn takes the position of a plain prompt, so the number of prompts stays.
     remaining = iter(turns)
     mixed = []
     for index, prompt in enumerate(prompts):

@@ -37,6 +37,8 @@ class Nft:
         self._model, self._config, self._reference, self._seed = model, config, reference, seed
         self.metrics = ("loss", "policy", *(["kl"] if config.nft.kl > 0 else []))
         """Names of the numbers that `accumulate_gradients` returns."""
+
+        # The sampling policy starts as the SFT model; it is saved with the training state.
         self.old = Snapshot(live)
         self.modules: dict[str, nn.Module] = {"old": self.old}
 
@@ -48,6 +50,8 @@ class Nft:
         self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]
     ) -> dict[str, Tensor]:
         """`x0` [B, C, h, w] for B seeds; `groups` is not needed."""
+        # The clean latents are all that is trained on, so any sampler will do; without guidance, as in the
+        # paper.
         rollout = self._config.rollout
         x0 = self._model.sample_latents(
             context, seeds, steps=rollout.sample_steps, guidance=1.0, shift=rollout.shift
@@ -81,9 +85,12 @@ class Nft:
         """
         config = self._config.nft
         scale = self._config.reward.advantage_clip
+
+        # Clean latents, and how good each picture is among those of its prompt: 0 worst, 1 best.
         x0 = minibatch.rollout["x0"][minibatch.indices[microbatch]]  # [M, C, h, w]
         r = optimality(minibatch.advantages[microbatch], clip=scale)  # [M]
 
+        # Noise is drawn for the whole minibatch and indexed here, so microbatches do not change it.
         sums = dict.fromkeys(self.metrics, 0.0)
         for times, noise in self._times_and_noise(minibatch, index):
             t = times[microbatch]  # [M]
@@ -92,15 +99,21 @@ class Nft:
             # Swapped weights come first: they must not change between a forward pass and its gradients.
             with self.old.swapped():
                 v_old = self._model.velocity(x_t, t, context)
+
+            # Only with a weight, since it costs a forward pass.
             v_ref = None
             if config.kl > 0:
                 with self._reference.swapped():
                     v_ref = self._model.velocity(x_t, t, context)
+
+            # The trained policy, the only pass with gradients.
             v = self._model.velocity(x_t, t, context)  # [M, C, h, w]
 
             loss, numbers = nft_loss(
                 v, v_old, v_ref, x0=x0, x_t=x_t, t=t, r=r, beta=config.beta, kl=config.kl, scale=scale
             )
+
+            # One backward pass per time: the graph of one velocity at a time is kept.
             backward(loss * minibatch.fraction(microbatch) / config.times)
             for name, value in minibatch.weighted({"loss": loss.item(), **numbers}, microbatch).items():
                 sums[name] += value / config.times
@@ -115,17 +128,24 @@ class Nft:
         """
         rollout = self._config.rollout
         shape = minibatch.rollout["x0"].shape[1:]  # [C, h, w]
+
+        # A function of seed and optimizer step: a resumed run draws the same.
         generator = torch_rng(self._seed, "grpo-noise", index)
         grid = time_grid(rollout.sample_steps, rollout.shift)[: (rollout.sample_steps + 1) // 2]  # [T]
 
         # For all prompts of a round, so that skipped groups do not shift the random numbers of the others.
         orders = [torch.randperm(len(grid), generator=generator) for _ in range(rollout.prompts)]
         order = torch.stack(orders)  # [P, T]
+
+        # Prompt of each picture, since the G pictures of a prompt are adjacent in the round.
         prompts = minibatch.indices // rollout.group  # [N]
+
+        # A permutation per prompt, so the times of a picture differ as long as there are unused ones.
         for turn in range(self._config.nft.times):
             noise = torch.randn((rollout.prompts, *shape), generator=generator)  # [P, C, h, w]
             yield grid[order[prompts, turn % len(grid)]], noise[prompts]
 
     def finish_round(self, steps: int) -> None:
         """EMA update of the sampling policy after `steps` optimizer steps since the start of the run."""
+        # The decay grows with the steps up to its bound; with decay 0 the sampling policy becomes a copy.
         self.old.ema_update(min(self._config.nft.ema_decay_per_step * steps, _MAX_EMA_DECAY))

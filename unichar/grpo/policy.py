@@ -40,15 +40,21 @@ class Snapshot(nn.Module):
 
     def __init__(self, parameters: dict[str, Tensor]) -> None:
         super().__init__()
+
+        # References to the parameters that are trained, not copies.
         self._live = parameters
+
         # Names of buffers may not contain dots.
         self._keys = {name: name.replace(".", "/") for name in parameters}
+
+        # Buffers, which `state_dict` saves but no optimizer finds.
         for name, parameter in parameters.items():
             self.register_buffer(self._keys[name], parameter.detach().clone())
 
     @torch.no_grad()
     def ema_update(self, decay: float) -> None:
         """s <- decay * s + (1 - decay) * p for every live parameter p; decay 0 copies."""
+        # lerp_(p, w) = s + w (p - s), in place, so the buffers stay those of the training state.
         for name, parameter in self._live.items():
             self.get_buffer(self._keys[name]).lerp_(parameter, 1 - decay)
 
@@ -58,7 +64,10 @@ class Snapshot(nn.Module):
 
         Afterwards, or after an error, the live values are back.
         """
+        # A copy of the live values: swapping is in place, so that the model needs no second set of modules.
         live = {name: parameter.detach().clone() for name, parameter in self._live.items()}
+
+        # Gradients are off: a graph through swapped values would be wrong after they are swapped back.
         with torch.no_grad():
             try:
                 for name, parameter in self._live.items():

@@ -16,6 +16,7 @@ def validation_prompts(
     kit: CuratedKit, train: Sequence[Interaction], test: Sequence[Interaction], *, count: int, seed: int
 ) -> list[Prompt]:
     """Up to `count` prompts to select checkpoints by; no report uses them, so selection does not bias it."""
+    # A stream of its own: these prompts do not depend on how many are trained on.
     rng = python_rng(seed, "watch")
     return domain_of(kit).validation_prompts(kit, plain_prompts(train), test, count=count, rng=rng)
 
@@ -30,6 +31,7 @@ def training_prompts(
     seed: int,
 ) -> list[Prompt]:
     """`count` prompts to train on; none asks for what a test item or a `validation` prompt asks for."""
+    # Prompts of all rounds are drawn at once, so those of a round are a function of seed and round.
     rng = python_rng(seed, "practice")
     known = plain_prompts(train)
     return domain_of(kit).training_prompts(kit, known, test, validation=validation, count=count, rng=rng)

@@ -35,8 +35,11 @@ def reinforce_replies(
 
     Every rank does the same work.
     """
+    # They were frozen while pictures were reinforced.
     for parameter in parameters:
         parameter.requires_grad_(True)
+
+    # After the pictures: a kill in here resumes here, since each has a state of its own.
     trainer = TextRlTrainer(model, job, parameters)
     run_loop(
         "grpo text",
@@ -57,6 +60,9 @@ class TextRlTrainer:
 
         train = read_interactions(job.inputs["interactions"] / "train.jsonl")
         self.items = [item for item in train if _is_answerable(item)]
+
+        # Rewards are fitted to the character's own training replies, against the base's to the same
+        # questions.
         own = [item.target.value for item in self.items if item.kind == "role_play"]
         self.length, self.style = Length(own), StyleReward(own, self._base_replies())
 
@@ -68,6 +74,8 @@ class TextRlTrainer:
     def state(self, base_sha256: str) -> TrainState:
         """What a resumed run starts from; refuses another configuration, seed or base."""
         key = run_key(config=dataclasses.asdict(self.config), seed=self.job.seed, base_sha256=base_sha256)
+
+        # A subfolder: the state of the pictures lies beside it under the same name.
         path = self.job.scratch / FOLDER / "state.safetensors"
         path.parent.mkdir(exist_ok=True)
         return TrainState(path, {"und": self.model.und}, {"adamw": self.optimizer}, key=key)
@@ -75,6 +83,8 @@ class TextRlTrainer:
     def round(self, index: int) -> dict[str, float]:
         """Sample groups of replies, score them, take one optimizer step; returns numbers named `text_...`."""
         config, seed = self.config, self.job.seed
+
+        # A stream of its own per round; a small kit may have fewer questions than are asked for.
         count = min(config.text.prompts, len(self.items))
         items = python_rng(seed, "words", index).sample(self.items, count)
 
@@ -87,12 +97,16 @@ class TextRlTrainer:
         for item, group in zip(items, replies, strict=True):
             scores.append([self._score(item, reply) for reply in group])
         rewards = torch.tensor([[sum(each.values()) for each in group] for group in scores])  # [P, G]
+
         use = groups_with_variance(rewards, min_spread=config.reward.min_spread)  # [P]
+
+        # Means over all replies, term by term, for the curve.
         numbers = {}
         for name in scores[0][0]:
             numbers[f"text_{name}"] = _mean([each[name] for group in scores for each in group])
         numbers |= {"text_reward": rewards.mean().item(), "text_skipped": float((~use).sum())}
 
+        # Skipped groups keep advantage 0, so that they add nothing but the SFT regularizer.
         if use.any():
             advantages = torch.zeros_like(rewards)
             advantages[use] = group_advantages(rewards[use], clip=config.reward.advantage_clip)
@@ -103,6 +117,8 @@ class TextRlTrainer:
         """Replies of the base model to some of the questions."""
         count = min(_NUM_BASE_REPLIES, len(self.items))
         items = python_rng(self.job.seed, "anybody").sample(self.items, count)
+
+        # What anybody would say: without the text adapters, to questions of the character's own training.
         with self.model.base_text():
             return self._sample(items, derive(self.job.seed, "anybody"))
 
@@ -111,8 +127,10 @@ class TextRlTrainer:
         config = self.config.text
         conversations = []
         for item in items:
+            # Everything before the reply that is to be sampled.
             turns = [Turn(role=segment.role, text=segment.value) for segment in item.segments[:-1]]
             conversations.append(turns)
+
         return self.model.reply(
             conversations, max_tokens=config.max_tokens, temperature=config.temperature, seed=seed
         )
@@ -132,13 +150,17 @@ class TextRlTrainer:
             replies: G sampled replies to each.
             advantages: [P, G]
         """
+        # Sampled replies in the order of the flattened advantages, then SFT's own replies.
         sampled = []
         for item, group in zip(items, replies, strict=True):
             sampled += [_with_reply(item, reply) for reply in group]
         original = [item.segments for item in items]
 
+        # One pass over both. A mean per reply, so that long replies do not weigh more.
         losses = self.model.text_losses([*sampled, *original], self.job.inputs["curated_kit"])
         means = torch.stack([loss.mean() for loss in losses])  # [P x G + P]
+
+        # Minimizing advantage x cross-entropy makes good replies likelier and bad ones less likely.
         policy = (advantages.flatten() * means[: len(sampled)]).mean()
         regularizer = means[len(sampled) :].mean()
 

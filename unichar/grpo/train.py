@@ -86,6 +86,7 @@ def run(job: StageJob) -> dict[str, float]:
 
     trainer = Trainer(model, job)
     began = time.monotonic()
+
     # Ends early once validation says that identity has fallen.
     run_loop(
         "grpo",
@@ -289,7 +290,7 @@ class Trainer:
                 yield epoch * rollout.minibatches + number, positions[groups.sort().values].flatten()
 
     def _optimizer_step(self, minibatch: Minibatch, texts: Sequence[str], step: int) -> dict[str, float]:
-        """One optimizer step on N pictures with their prompts; this rank computes the gradients of its share
+        """One optimizer step on N pictures with their prompts; this rank computes the gradients of its part
         of them."""
         config = self.config
 

@@ -41,6 +41,8 @@ class Progress(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+
+        # Plain scalars; fp64, so that comparisons after a resumption see the very same numbers.
         for name in ("steps", "skipped", "best_round"):
             self.register_buffer(name, torch.zeros((), dtype=torch.int64))
         for name in ("start_identity", "start_reward"):
@@ -79,17 +81,22 @@ class Validation:
             `held_out_<term>` by the reward's rubric and `evaluator_<term>` by the evaluator's.
             `evaluator_likeness` may not fall, and `evaluator_score` selects the checkpoint.
         """
+        # Prompts of this rank, padded so that all ranks take part in every collective call.
         count = len(self._prompts)
         samples = rank_microbatches(count, 1, pad=True)[0]
         prompts = [self._prompts[sample.index] for sample in samples]
         drawn = self._draw(prompts)
 
+        # One set of pictures, two rubrics: rewards may rise while the evaluator's scores fall.
         rewards = all_gather_rewards(samples, [self._rubric.score(drawn, prompts)], count)
         scores = all_gather_rewards(samples, [self._evaluator.score(drawn, prompts)], count)
+
+        # Beside the evaluator's terms: likeness decides on stopping, copying is for the curve.
         each = [prompt for prompt in prompts for _ in range(self._config.validation.group)]
         likeness = self._evaluator.scorers.likeness(drawn.pixels)  # [B]
         copying = self._evaluator.scorers.copying(drawn.pixels, each)  # [B]
 
+        # Means over all prompts of all ranks, the same on every rank.
         numbers = {f"held_out_{name}": term.mean().item() for name, term in rewards.terms.items()}
         numbers |= {f"evaluator_{name}": term.mean().item() for name, term in scores.terms.items()}
         numbers["held_out_reward"] = rewards.total.mean().item()
@@ -103,17 +110,21 @@ class Validation:
 
     def _update_best(self, rounds: int, numbers: dict[str, float]) -> None:
         progress = self.progress
+
+        # Before the first round: the SFT model, which later rounds are measured against.
         if rounds == 0:
             progress.start_identity.fill_(numbers["evaluator_likeness"])
             progress.start_reward.fill_(numbers["held_out_reward"])
 
         drop = progress.start_identity.item() - numbers["evaluator_likeness"]
+
         # Negated, so that a NaN stops training too.
         if not drop <= self._config.validation.max_identity_drop:
             progress.stopped.fill_(True)
         elif numbers["evaluator_score"] > progress.best_score.item():
             progress.best_score.fill_(numbers["evaluator_score"])
             progress.best_round.fill_(rounds)
+            # Decay 0 copies the trained policy.
             self.best.ema_update(0.0)
 
     @torch.no_grad()
@@ -122,9 +133,11 @@ class Validation:
         config, rollout = self._config.validation, self._config.rollout
         context = self._model.prompt_context([prompt.text for prompt in prompts])
 
+        # The same noise in every round, so that scores differ by the training alone.
         seeds = []
         for prompt in prompts:
             seeds += [derive(self._seed, "watch", prompt.text, g) for g in range(config.group)]
+
         latents = self._model.sample_latents(
             context, seeds, steps=rollout.sample_steps, guidance=config.guidance, shift=rollout.shift
         )  # [B, C, h, w]
