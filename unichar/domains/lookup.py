@@ -18,6 +18,7 @@ def domain_of(kit: CuratedKit) -> Domain:
     Raises:
         UserError: The name is not one of `DOMAINS`.
     """
+    # Files from before the field existed.
     if not kit.domain:
         return inferred_domain(picture.attributes for picture in kit.pictures)
     if kit.domain not in DOMAINS:
@@ -30,6 +31,7 @@ def domain_of(kit: CuratedKit) -> Domain:
 
 def inferred_domain(pictures: Iterable[Mapping[str, str]]) -> Domain:
     """The domain of pictures with these attributes: toons if each has a species, else photographs."""
+    # Attributes are given for all pictures or for none; the checks of a kit refuse anything else.
     species = ["species" in attributes for attributes in pictures]
     return DOMAINS["toon" if species and all(species) else "photo"]
 

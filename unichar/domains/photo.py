@@ -58,6 +58,7 @@ class PhotoDomain:
 
     def captions(self, kit: CuratedKit, picture: Picture, *, count: int, rng: random.Random) -> list[str]:
         """The words of the caption in up to four other frames."""
+        # "A picture of Bo running" reads well, "A picture of at the beach" does not.
         is_named = picture.caption.startswith(kit.name)
         frames = _NAMED_FRAMES if is_named else _FRAMES
         found = dict.fromkeys([picture.caption, *(frame.format(picture.caption) for frame in frames)])
@@ -72,6 +73,7 @@ class PhotoDomain:
         for question in rng.sample(WHO_QUESTIONS, min(wordings, len(WHO_QUESTIONS))):
             found.append(PictureQuestion("name", question, kit.name, ()))
 
+        # Multiple choice needs three wrong captions.
         options: tuple[str, ...] = ()
         if len(others) >= NUM_OPTIONS - 1:
             options = (picture.caption, *rng.sample(others, NUM_OPTIONS - 1))
@@ -109,6 +111,7 @@ class PhotoDomain:
 
         GRPO does not train on those pictures; SFT has.
         """
+        # By picture, so that no wording of a held-back picture is trained on.
         held_back = sorted({prompt.reference for prompt in known})[::_VALIDATION_EVERY]
         of_held_back = [prompt for prompt in known if prompt.reference in held_back]
         asked = {item.prompt for item in test}

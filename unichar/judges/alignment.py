@@ -46,6 +46,8 @@ class AttributeAlignment:
     def score(self, pixels: Tensor, targets: Sequence[dict[str, str]]) -> Tensor:
         """[B] for pixels [B, 3, H, W] and the attributes of one prompt per picture."""
         logits = self._encoder.read(pixels)
+
+        # Prompts name different attributes, so hits and attributes are counted per picture.
         found, named = torch.zeros(len(pixels)), torch.zeros(len(pixels))
 
         for name, values in SCENE.items():
@@ -91,8 +93,10 @@ class Consistency:
 
     def score(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
         """[B] for pixels [B, 3, H, W] and one prompt per picture; 0 for prompts without a reply."""
+        # All pictures of a prompt without a reply get the same, so they change no advantage.
         scores = torch.zeros(len(pixels))
         rows = [row for row, prompt in enumerate(prompts) if prompt.reply]
+
         if rows and domain_of(self._kit).reads_attributes:
             scores[rows] = self._attributes.score(pixels[rows], [prompts[row].attributes for row in rows])
         elif rows and self._texts:

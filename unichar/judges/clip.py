@@ -52,6 +52,7 @@ class Clip:
     @torch.no_grad()
     def pictures(self, pixels: Tensor) -> Tensor:
         """Features [B, D] of unit length, on the CPU, of pixels [B, 3, H, W] in [-1, 1]."""
+        # Features leave the GPU chunk by chunk; they are small and compared on the CPU.
         rows = []
         for chunk in pixels.split(CHUNK):
             fitted = preprocess(self._processor, chunk)
@@ -68,6 +69,7 @@ class Clip:
             output = self._net.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
             features = F.normalize(self._net.text_projection(output.pooler_output), dim=1)  # [pieces, D]
 
+            # The products with a picture add up to the mean cosine, so the sum must not be normalised again.
             lengths = tokens.attention_mask.sum(dim=1, keepdim=True).float()  # [pieces, 1]
             self._texts[text] = ((features * lengths).sum(dim=0) / lengths.sum()).cpu()
         return self._texts[text]
@@ -85,6 +87,7 @@ class ClipAlignment:
         features = torch.stack([clip.text(caption) for caption in captions])  # [R, D]
         cosines = clip.pictures(references) @ features.T  # [R, R]
 
+        # The diagonal holds each picture with its own caption.
         own, count = cosines.diagonal(), len(captions)
         others = (cosines.sum() - own.sum()) / (count * (count - 1))
         self.zero = float(others)

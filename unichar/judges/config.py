@@ -41,6 +41,7 @@ class JudgesConfig:
     """The model there that reads texts and sees pictures."""
 
     def __post_init__(self) -> None:
+        # A server may have several models, and a model without a server cannot be asked.
         if bool(self.endpoint) != bool(self.endpoint_model):
             raise UserError(
                 f"JudgesConfig.endpoint is {self.endpoint!r} and endpoint_model {self.endpoint_model!r}; "
@@ -92,6 +93,8 @@ def judges_file(base: Path) -> Path:
     """
     if base.is_file():
         return base
+
+    # The variable is for machines without a checkout's data folder.
     data = Path(os.environ.get("UNICHAR_DATA") or "data")
     found = Path(os.environ.get("UNICHAR_JUDGES") or data / "models" / "nano" / "base.safetensors")
     if not found.is_file():
@@ -162,6 +165,7 @@ def _check_address(address: str) -> None:
     Raises:
         UserError: It is no plain http(s) address. The message does not repeat a secret.
     """
+    # All four places may hold a key or a password.
     parts = urlsplit(address)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UserError(

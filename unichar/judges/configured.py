@@ -35,6 +35,7 @@ class ConfiguredJudges:
     """
 
     def __init__(self, judges: JudgesConfig, kit: CuratedKit, folder: Path, *, questions: Path) -> None:
+        # Attributes are read exactly by the packed encoders; a text judge would only add noise.
         judges_pictures = not domain_of(kit).reads_attributes
         endpoint = Endpoint(judges.endpoint, judges.endpoint_model) if judges.endpoint else None
 
@@ -57,6 +58,7 @@ class ConfiguredJudges:
 
     def notes(self) -> list[str]:
         """Sentences for the report on which networks judged, to be called after judging."""
+        # The report shows these sentences, so that its numbers are not compared with those of other judges.
         notes = []
         if self.encoder:
             notes.append("Identity, copying and diversity are judged by DINOv2.")

@@ -34,6 +34,7 @@ class Copying:
         self._scenes = scenes
         self._references = perceptual_vectors(encoder, references)
 
+        # Nobody but the kit says how near two different pictures of a character may be.
         among = perceptual_distances(self._references, self._references)  # [R, R]
         among.fill_diagonal_(float("inf"))
         self._closest_pair = float(among.min())
@@ -42,6 +43,8 @@ class Copying:
         """[B] distance to the nearest reference that is compared, infinite where none is."""
         vectors = perceptual_vectors(self._encoder, pixels)
         distances = perceptual_distances(vectors, self._references)  # [B, R]
+
+        # A distance that does not count becomes infinite.
         if self._scenes and prompts:
             shared = [[_share(prompt.attributes, scene) for scene in self._scenes] for prompt in prompts]
             distances = distances.masked_fill(torch.tensor(shared), float("inf"))

@@ -36,6 +36,7 @@ class DinoEncoder:
         middle = self._tokens(states[len(states) // 2])
         last = self._tokens(states[-1])
 
+        # The class token is a map of one position, so that it is compared like any other map.
         side = fitted.shape[-1] // self._net.config.patch_size
         patches = [tokens[:, :, 1:].unflatten(2, (side, side)) for tokens in (middle, last)]  # [B, D, h, w]
         return [*patches, last[:, :, :1, None]]

@@ -21,6 +21,7 @@ def leave_one_out(vectors_pgd: Tensor) -> Tensor:
     groups = vectors_pgd.shape[1]
     rows = []
     for group in vectors_pgd:
+        # The diagonal is 0 up to rounding, which the difference removes.
         distances = perceptual_distances(group, group)  # [G, G]
         rows.append((distances.sum(dim=1) - distances.diagonal()) / (groups - 1))
     return torch.stack(rows)

@@ -26,6 +26,7 @@ _FEATURE_ROWS = (2, 4, 6)
 def _same(x: Tensor, kernel: int, stride: int) -> Tensor:
     """Zero padding after which the output side is the input side / stride, rounded up; an odd pixel goes
     right and down."""
+    # TensorFlow pads as much as the stride needs, PyTorch the same on both sides.
     pads = []
     for side in (x.shape[-1], x.shape[-2]):
         total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
@@ -43,6 +44,7 @@ class _Block(nn.Module):
         self.skips = stride == 1 and inner == width
         self.expands = expansion > 1
 
+        # Modules have the names of the published weights.
         if self.expands:
             self.expand_conv = nn.Conv2d(inner, wide, 1, bias=False)
             self.bn0 = nn.BatchNorm2d(wide, eps=1e-3)
@@ -54,6 +56,8 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu6(self.bn0(self.expand_conv(x))) if self.expands else x
         y = F.relu6(self.bn1(self.depthwise_conv(_same(y, self.kernel, self.stride))))
+
+        # The projection is linear: no activation after it.
         y = self.bn2(self.project_conv(y))
         return x + y if self.skips else y
 

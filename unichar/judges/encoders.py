@@ -81,6 +81,7 @@ class _ImageNetEncoder:
     @torch.no_grad()
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """Three maps of the pictures, enlarged to 224 pixels."""
+        # Bicubic interpolation overshoots at edges.
         larger = F.interpolate(pixels, size=_IMAGENET_SIDE, mode="bicubic", antialias=True)
         return self._net.features(larger.clamp(-1, 1))
 
@@ -124,6 +125,7 @@ def reward_encoder(domain: Domain, base: Path, *, tower: Encoder) -> Encoder:
     Raises:
         UserError: The base has no encoder that can judge this domain.
     """
+    # Nano bases are files, BAGEL is a folder.
     model: ModelFamily = "bagel" if base.is_dir() else "nano"
     check_model(domain, model, character="this character")
     name = domain.reward_encoder[model]
@@ -140,6 +142,8 @@ def tensors_of(base: Path, part: str) -> dict[str, Tensor]:
     """
     path, prefix = judges_file(base), f"{part}."
     tensors = {}
+
+    # Only the tensors of this part are read from the file.
     with safe_open(str(path), framework="pt") as file:
         for name in file.keys():  # noqa: SIM118
             if name.startswith(prefix):
@@ -163,11 +167,13 @@ def perceptual_vectors(encoder: Encoder, pixels: Tensor) -> Tensor:
     parts = []
     for chunk in pixels.split(_CHUNK):
         maps = encoder.maps(chunk)
+
+        # Divided so that the product of two rows is the mean of the cosines of all positions.
         flat = []
         for m in maps:
             positions = m.shape[2] * m.shape[3]
             flat.append(F.normalize(m, dim=1).flatten(1) / (positions * len(maps)) ** 0.5)  # [B, C * h * w]
-        parts.append(torch.cat(flat, dim=1))
+        parts.append(torch.cat(flat, dim=1))  # [chunk, D]
     return torch.cat(parts)
 
 

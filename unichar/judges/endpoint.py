@@ -104,6 +104,7 @@ class Endpoint:
 
     def _answer(self, content: Content, max_tokens: int) -> str:
         """One request with its retries."""
+        # A seed and temperature 0 make answers as repeatable as the server can.
         body = {"model": self.model, "messages": [{"role": "user", "content": content}]}
         data = json.dumps(body | {"max_tokens": max_tokens, "temperature": 0, "seed": 0}).encode()
 
@@ -129,6 +130,8 @@ class Endpoint:
         is_secure, host = self._parts.scheme == "https", self._parts.hostname or ""
         kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
         connection = kind(host, self._parts.port, timeout=self._timeout)
+
+        # A connection for each try: judges are slow, and a server that restarts drops the old ones.
         headers = {"Content-Type": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
@@ -154,6 +157,7 @@ class Endpoint:
 
     def _shown(self, answer: bytes) -> str:
         """The beginning of what a server says, on one line, without the key that some repeat."""
+        # Some servers repeat the key in their refusal.
         words = " ".join(answer.decode(errors="replace").split())
         return (words.replace(self._key, "***") if self._key else words)[:_SHOWN]
 
@@ -165,6 +169,7 @@ def text(words: str) -> dict[str, Any]:
 
 def picture(image: Image.Image) -> dict[str, Any]:
     """A picture in a request, as PNG: lossless."""
+    # Compression artefacts would be judged as a part of the picture.
     file = io.BytesIO()
     image.save(file, "png")
     encoded = base64.b64encode(file.getvalue()).decode()

@@ -41,6 +41,7 @@ class AttributeIdentity:
     def __init__(self, encoder: Encoder, references: Tensor, *, names: Sequence[str]) -> None:
         self._encoder = encoder
         self._names = names
+        # `score` compares with the mean reference, `nearest` with each one.
         each = self._probabilities(references)
         self._mean = {name: p.mean(dim=0, keepdim=True) for name, p in each.items()}  # [1, values] each
         self._each = self._roots(each)
@@ -122,6 +123,7 @@ class FeatureIdentity:
 def negatives(size: int, count: int = 24) -> Tensor:
     """[count, 3, size, size] renders of random toons, the same at every call: pictures of anybody but the
     character."""
+    # A seed of its own, since the zero of the scale must not depend on a run.
     rng = random.Random(0)
     images = []
     for seed in range(count):
@@ -131,6 +133,7 @@ def negatives(size: int, count: int = 24) -> Tensor:
 
 def _largest(likeness_br: Tensor, *, others: bool) -> Tensor:
     """[B] the largest value of every row, without the diagonal for `others`."""
+    # Each reference is most similar to itself.
     if others:
         diagonal = torch.eye(len(likeness_br), dtype=torch.bool)
         likeness_br = likeness_br.masked_fill(diagonal, float("-inf"))

@@ -57,6 +57,7 @@ class LlmJudge:
             EndpointError: The model cannot be asked.
         """
         task, truth = _TASKS[dimension].format(name=self._name), self._facts[dimension]
+        # The task comes after the reply, so that a reply does not have the last word.
         requests = []
         for question, reply in exchanges:
             words = _ASK.format(name=self._name, truth=truth, question=question, reply=reply, task=task)
@@ -95,6 +96,7 @@ def _persona(kit: CuratedKit) -> str:
         "likes": persona.likes,
         "dislikes": persona.dislikes,
     }
+    # Empty lists would invite the judge to make something up.
     lines = [kit.description]
     if persona.style:
         lines.append(f"style: {persona.style}")

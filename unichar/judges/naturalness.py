@@ -43,9 +43,11 @@ class Naturalness:
     @torch.no_grad()
     def _errors(self, latents: Tensor) -> Tensor:
         """[B] mean squared velocity error over the worst positions, always with the same noise."""
+        # The same noise for every picture: differences come from the pictures alone.
         noise = torch.randn(latents.shape[1:], generator=torch_rng(0, "naturalness")).expand_as(latents)
         t = torch.full((len(latents),), TIME)
 
+        # The true velocity of a rectified flow is noise minus data.
         velocity = self._velocity(add_noise(latents, noise, t), t)
         errors = (velocity - (noise - latents)).square().mean(dim=1).flatten(1)  # [B, h * w]
         count = max(1, round(WORST * errors.shape[1]))

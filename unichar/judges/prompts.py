@@ -43,6 +43,7 @@ def turn_prompt(kit: CuratedKit, item: Interaction) -> Prompt:
         instruction=instruction,
     )
 
+    # Turns of the kit have a picture; instruction samples name the attributes of their scene instead.
     said = f"{reply} {instruction}"
     for picture in kit.pictures:
         if (picture.user, picture.reply) == (user, reply):
@@ -55,6 +56,8 @@ def _prompts(items: Sequence[Interaction], forms: Sequence[str]) -> list[Prompt]
     for item in items:
         if item.kind != "portrait" or item.form not in forms:
             continue
+
+        # Test samples for scenes without a picture end with the user's text.
         reference = item.target.value if item.segments[-1].loss else ""
         is_open = item.form == "open"
         prompts.append(

@@ -32,6 +32,7 @@ def load_published(kind: Any, name: str, *, model_type: str) -> tuple[Any, Any]:
     Raises:
         MissingJudge: It is not there, is another network, has no safetensors, or lacks some of its weights.
     """
+    # transformers would load another architecture with a warning only.
     check_published(name, model_type)
     processor = load_part(AutoImageProcessor, name, backend="pil")
     options = {"use_safetensors": True, "output_loading_info": True, "dtype": torch.float32}
@@ -62,4 +63,5 @@ def load_part(kind: Any, name: str, **options: Any) -> Any:
 def preprocess(processor: Any, pixels: Tensor) -> Tensor:
     """The network's input for pixels [B, 3, H, W] in [-1, 1], on its device; they become 8-bit pictures
     first."""
+    # As the network saw pictures in its training, and as a report's PNG files are.
     return processor(to_images(pixels), return_tensors="pt").pixel_values.to(local_device())

@@ -108,6 +108,8 @@ class QuestionAlignment:
         """
         if set(texts) <= self._questions.keys():
             return
+
+        # Several ranks may ask about the same text; the first one writes, the others read.
         lock = self._file.with_suffix(".lock")
         with locked(lock, waiting="waiting for the questions that another process writes"):
             if self._file.exists():
@@ -127,6 +129,8 @@ class QuestionAlignment:
 
         requests = [[text(f"{words}\n\n{question.shown(_UNSAID)}")] for words, question in asked]
         answers = self._endpoint.ask(requests, max_tokens=_ANSWER_TOKENS)
+
+        # A question that the text does not answer is about something that the prompt leaves open.
         found: dict[str, list[Question]] = {words: [] for words in new}
         for (words, question), answer in zip(asked, answers, strict=True):
             if question.picked(answer, _UNSAID) == question.answer:
@@ -165,6 +169,7 @@ class QuestionAlignment:
         answers = iter(self._endpoint.ask(requests, max_tokens=_ANSWER_TOKENS))
         self.asked += len(requests)
 
+        # Answers come in the order of the requests.
         scores = []
         for of_image in questions:
             picked = [question.picked(next(answers), _UNSEEN) for question in of_image]
@@ -222,11 +227,13 @@ def _question(row: Any) -> Question | None:
     if any(_VAGUE.search(word) for word in words):
         return None
 
+    # Two to four choices, none twice, the answer among them.
     choices = {_plain(choice): " ".join(choice.split()) for choice in row["choices"]}
     right = choices.get(_plain(row["answer"]))
     if right is None or not 2 <= len(row["choices"]) <= 4 or len(choices) != len(row["choices"]):
         return None
 
+    # Models write the right choice first, so the order is a function of the question instead.
     asked = " ".join(row["question"].split())
     order = sorted(choices.values())
     python_rng(0, "choices", asked).shuffle(order)

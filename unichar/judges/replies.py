@@ -44,6 +44,7 @@ class Length:
 
     def score(self, reply: str) -> float:
         """0..1"""
+        # An empty reply scores 0.
         words = len(reply.split())
         return min(1.0, words / max(self.low, 1), self.high / max(words, 1))
 

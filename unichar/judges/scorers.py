@@ -53,6 +53,7 @@ class Scorers:
         self._encoder, self._kit, self._texts = encoder, kit, texts
         self._domain = domain_of(kit)
 
+        # Held-out pictures are loaded too: a report ranks among all pictures, a reward among the known ones.
         self._images = [picture.image for picture in kit.pictures]
         self._known = [picture.image for picture in kit.split("train")]
         pixels = to_pixels([load_picture(folder / name, size) for name in self._images])
@@ -64,6 +65,7 @@ class Scorers:
         self._rank_among_known = SceneRank(encoder, self.references)
         self._rank_among_all = SceneRank(encoder, pixels)
 
+        # The thresholds need identity and copying on the same references.
         self._likeness = self._identity(size)
         scenes = [picture.attributes for picture in kit.split("train")]
         self._copying = Copying(encoder, self.references, scenes=scenes)
@@ -102,6 +104,7 @@ class Scorers:
         if self._texts:
             return mean_score(self._texts, pixels, [target_text(prompt, self._kit) for prompt in prompts])
 
+        # Without a reference nothing can be ranked.
         rows = [row for row, prompt in enumerate(prompts) if prompt.reference]
         names = [prompts[row].reference for row in rows]
         is_known = all(name in self._known for name in names)

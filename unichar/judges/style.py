@@ -29,6 +29,7 @@ class Style:
         if len(replies) < 2:
             raise ValueError("style needs the replies of at least two characters to tell them apart")
 
+        # All characters share one vocabulary, so that unseen grams cost each of them the same.
         counts = {who: sum(map(_grams, texts), Counter[str]()) for who, texts in replies.items()}
         vocabulary = set().union(*counts.values())
         self._log: dict[str, dict[str, float]] = {}
@@ -39,11 +40,14 @@ class Style:
     def score(self, who: str, reply: str) -> float:
         """Probability that `who` said it."""
         grams = _grams(reply)
+        # Log-likelihoods; grams that nobody has said carry no evidence.
         evidence = {}
         for name, log in self._log.items():
             evidence[name] = sum(count * log[gram] for gram, count in grams.items() if gram in log)
 
         temperature = max(1.0, len(reply.split()) / _WORDS_PER_EVIDENCE)
+
+        # The largest is subtracted before the exponential, so that nothing overflows.
         top = max(evidence.values())
         odds = {name: math.exp((value - top) / temperature) for name, value in evidence.items()}
         return odds[who] / sum(odds.values())

@@ -25,6 +25,7 @@ class IdentityThresholds:
         self, likeness: AttributeIdentity | FeatureIdentity, copying: Copying, references: Tensor
     ) -> None:
         self._likeness, self._copying = likeness, copying
+        # Half of the references are less alike than this and still the same character.
         among = likeness.nearest(references, others=True)
         self.low = float(among.median())
         """Likeness to the nearest reference below which the score falls."""

@@ -26,6 +26,7 @@ def check_compatible(stage: Stage, preset: Preset, character: str, store: Store)
         UserError: The model or a reward of the preset does not support the kit's pictures, or a judge is
             missing.
     """
+    # From the user's folder, since nothing has been curated yet when the first stage asks.
     domain = kit_domain(store.kit(character))
     check_model(domain, preset.model, character=character)
     preset.grpo.for_domain(domain)
@@ -44,5 +45,7 @@ def _check_judges(preset: Preset, domain: Domain, base: Path) -> None:
     if not domain.reads_attributes:
         preset.grpo.reward.judges.check_files()
         preset.evaluation.judges.check_files()
-    if base.exists():  # a missing base is reported with how to get it
+
+    # A missing base is reported by the stage itself, with how to get it.
+    if base.exists():
         judges_file(base)

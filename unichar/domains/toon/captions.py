@@ -62,6 +62,7 @@ def random_name(rng: random.Random) -> str:
 
 def describe(identity: Identity) -> str:
     """`a teal cat with purple eyes in a dotted pink shirt, wearing a red scarf`"""
+    # Hair and skin are named for humans only, whose colour is that of the hair.
     if identity.species == "human":
         body = f"a human with {identity.color} hair and {identity.skin} skin,"
     else:
@@ -101,6 +102,7 @@ def caption(who: str, scene: Scene | Mapping[str, str], rng: random.Random) -> s
     """
     phrases = ", ".join(scene_phrases(scene, rng))
 
+    # Four forms, among them commands: a user may ask in any of them.
     form = rng.randrange(4)
     if form == 0:
         return f"A picture of {who}, {phrases}."

@@ -75,6 +75,7 @@ class ToonDomain:
 
     def captions(self, kit: CuratedKit, picture: Picture, *, count: int, rng: random.Random) -> list[str]:
         """Exact wordings of the picture's attributes."""
+        # A dictionary keeps the order and drops repetitions.
         found = {picture.caption: None}
         scene = _scene(picture.attributes)
 
@@ -153,6 +154,7 @@ class ToonDomain:
         rng: random.Random,
     ) -> list[Prompt]:
         """New scenes and parts of scenes, none of them in a test item or a validation prompt."""
+        # Held-out pictures are among the test items.
         taken = {self.scene_key(item.attributes) for item in test}
         taken |= {self.scene_key(prompt.attributes) for prompt in validation}
         return self._new_prompts(kit.name, rng, count, taken=taken, distinct=False)
@@ -174,6 +176,7 @@ class ToonDomain:
         Every other prompt uses a name, as the character's prompts do. What a prompt leaves open is drawn at
         random, so that it differs from picture to picture; it should for the character too.
         """
+        # All scenes are drawn before the first seed: the order of draws fixes the data.
         told = [_prior_scene(index, rng) for index in range(count)]
         images = [draw(identity, scene, size=size, seed=rng.randrange(2**31)) for identity, scene, _ in told]
         return [prompt for _, _, prompt in told], images

@@ -85,7 +85,8 @@ def _figure(pen: Pen, identity: Identity, scene: Scene) -> None:
 
 
 def _behind(pen: Pen, species: str, coat: Color) -> None:
-    """Tails and wings: whatever shows from behind the body."""
+    """Tails, wings and long hair: whatever shows from behind the body."""
+    # On the viewer's right, where the arm seldom hides it.
     tail = [(0.58, 0.84), (0.72, 0.88), (0.76, 0.78)]
     if species in ("cat", "dog"):
         pen.limb(tail, coat, 0.035)
@@ -108,6 +109,7 @@ def _behind(pen: Pen, species: str, coat: Color) -> None:
 
 
 def _legs(pen: Pen, color: Color, *, jumping: bool) -> None:
+    # Legs apart in the air.
     spread = 0.05 if jumping else 0.0
     for side in (-1, 1):
         foot = (0.5 + side * (0.075 + spread), 0.92)
@@ -118,9 +120,12 @@ def _legs(pen: Pen, color: Color, *, jumping: bool) -> None:
 def _body(pen: Pen, color: Color, pattern: str) -> None:
     center, rx, ry = (0.5, 0.72), 0.145, 0.15
     pen.oval(center, rx, ry, color)
+
+    # The pattern is lighter than the shirt, unless that is nearly white.
     mark = lighter(color, 0.72) if sum(color) < 600 else (140, 140, 152)
     if pattern == "striped":
         for dy in (-0.07, 0.0, 0.07):
+            # As long as the oval is wide there, without touching its outline.
             half = 0.93 * rx * (1 - (dy / ry) ** 2) ** 0.5 - 0.012
             pen.line([(0.5 - half, 0.72 + dy), (0.5 + half, 0.72 + dy)], mark, 0.026)
     elif pattern == "dotted":

@@ -35,6 +35,7 @@ def render_kit(folder: Path, size: int = 512) -> list[Path]:
         UserError: There are no scenes, a line is not JSON or does not describe a toon, or two lines name the
             same picture. Nothing has been drawn then.
     """
+    # All lines are read before anything is written.
     scenes = _read_scenes(folder / "scenes.jsonl")
     for name, (identity, scene, seed) in scenes.items():
         buffer = io.BytesIO()
@@ -83,6 +84,7 @@ def _read_line(line: Any) -> tuple[str, tuple[Identity, Scene, int]]:
     ):
         raise UserError("expected an object with a text 'image' and an object 'attributes'")
 
+    # Only the last part of a path counts, so that nothing is written outside the kit.
     name = Path(line["image"]).name
     if not name.endswith(".png"):
         raise UserError(
@@ -102,5 +104,6 @@ def _read_line(line: Any) -> tuple[str, tuple[Identity, Scene, int]]:
 
     identity = Identity(**{key: value for key, value in values.items() if key in IDENTITY})
     scene = Scene(**{key: value for key, value in values.items() if key in SCENE})
+    # The seed depends on the line alone, see `render_kit`.
     seed = zlib.crc32(json.dumps([name, values], sort_keys=True).encode())
     return name, (identity, scene, seed)

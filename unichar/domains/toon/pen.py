@@ -75,6 +75,7 @@ class Pen:
 
     def shape(self, points: list[Point], fill: Color, ink: Color | None = INK) -> None:
         """A filled polygon."""
+        # Pillow draws no thick outline of a polygon, so it is a closed polyline.
         corners = [self._at(p) for p in points]
         self._draw.polygon(corners, fill=fill)
         if ink:
@@ -84,12 +85,15 @@ class Pen:
         """A polyline with round ends."""
         corners = [self._at(p) for p in points]
         self._draw.line(corners, fill=ink, width=self._width(width), joint="curve")
+
+        # Pillow ends lines square.
         for x, y in (corners[0], corners[-1]):
             r = width * self.side / 2
             self._draw.ellipse((x - r, y - r, x + r, y + r), fill=ink)
 
     def limb(self, points: list[Point], fill: Color, width: float) -> None:
         """A thick outlined line: an arm or a leg."""
+        # The wider line in ink leaves an outline on both sides of the narrower one.
         self.line(points, INK, width + 2 * LINE)
         self.line(points, fill, width)
 

@@ -102,6 +102,8 @@ def _check(record: Identity | Scene, vocabulary: dict[str, tuple[str, ...]]) -> 
 def attributes(identity: Identity, scene: Scene) -> dict[str, str]:
     """Everything true of one picture, as attribute name -> value. `skin` is left out where no skin shows."""
     values = dataclasses.asdict(identity) | dataclasses.asdict(scene)
+
+    # Fur, scales and metal cover the skin.
     if identity.species != "human":
         del values["skin"]
     return values
@@ -111,6 +113,8 @@ def random_identity(rng: random.Random) -> Identity:
     """A random identity that is not reserved for the starter cast (see `is_reserved`)."""
     while True:
         identity = Identity(**{name: rng.choice(values) for name, values in IDENTITY.items()})
+
+        # Clothes of the body's colour would be hard to tell from it.
         if identity.outfit != identity.color and not is_reserved(identity):
             return identity
 
@@ -142,5 +146,6 @@ def is_reserved(identity: Identity) -> bool:
     are chosen among them, so the base can never have met a character (nor its twin with other eyes) before
     its kit arrives.
     """
+    # 13 of 256 values of the first byte are one in twenty.
     key = f"{identity.species}/{identity.color}/{identity.outfit}".encode()
     return hashlib.sha256(key).digest()[0] < 13
