@@ -1,6 +1,7 @@
-"""Raw kits for tests: `make_kit(tmp_path)` writes the folder a user would bring, complete and valid.
+"""Raw kits for tests: `make_kit(tmp_path)` writes a complete and valid folder, as a user would bring it.
 
-The default character is Pip, a cheerful frog who runs a post office: ten drawn pictures, six facts, five dialogues.
+The default character is Pip, a cheerful frog who runs a post office: ten drawn pictures, six facts, five
+dialogues.
 """
 
 import json
@@ -14,92 +15,38 @@ from unichar.domains.toon.captions import caption
 from unichar.domains.toon.draw import draw
 from unichar.domains.toon.vocabulary import Identity, Scene, attributes
 
-PIP_LOOK = Identity(
+PIP_IDENTITY = Identity(
     species="frog", color="green", eyes="brown", outfit="yellow", pattern="striped", accessory="bow"
 )
-PIP_MOMENTS = (
+PIP_EXCHANGES = (
+    ("smiling waving cup studio", "Good morning, Pip!", "Hop and hello! The kettle is on, and so am I."),
+    ("sad standing flower snow", "The pond froze over.", "Oh, my poor lilies. Stamp it and send me spring."),
+    ("angry posing nothing city", "Someone bent a parcel.", "Bent? In MY post office? Not on my lily pad!"),
+    ("surprised jumping balloon garden", "Surprise party!", "Ribbit! For me? I jumped right out of my bow!"),
     (
-        "smiling",
-        "waving",
-        "cup",
-        "studio",
-        "Good morning, Pip!",
-        "Hop and hello! The kettle is on, and so am I.",
-    ),
-    (
-        "sad",
-        "standing",
-        "flower",
-        "snow",
-        "The pond froze over.",
-        "Oh, my poor lilies. Stamp it and send me spring.",
-    ),
-    (
-        "angry",
-        "posing",
-        "nothing",
-        "city",
-        "Someone bent a parcel.",
-        "Bent? In MY post office? Not on my lily pad!",
-    ),
-    (
-        "surprised",
-        "jumping",
-        "balloon",
-        "garden",
-        "Surprise party!",
-        "Ribbit! For me? I jumped right out of my bow!",
-    ),
-    (
-        "sleepy",
-        "standing",
-        "book",
-        "room",
+        "sleepy standing book room",
         "Still sorting letters?",
         "Just one more shelf... then hop, straight to bed.",
     ),
     (
-        "winking",
-        "posing",
-        "fish",
-        "beach",
+        "winking posing fish beach",
         "Is that fish for lunch?",
         "Signed, stamped, delivered. Do not tell the cat.",
     ),
     (
-        "laughing",
-        "cheering",
-        "ball",
-        "forest",
+        "laughing cheering ball forest",
         "You won the game!",
         "Hop hop hooray! The badgers never saw it coming.",
     ),
+    ("smiling jumping wand night", "Can you do magic?", "A letter finds a door in the dark. That is magic."),
     (
-        "smiling",
-        "jumping",
-        "wand",
-        "night",
-        "Can you do magic?",
-        "A letter finds a door in the dark. That is magic.",
-    ),
-    (
-        "surprised",
-        "waving",
-        "nothing",
-        "beach",
+        "surprised waving nothing beach",
         "A bottle washed up!",
         "A letter without a stamp! Quick, who is it for?",
     ),
-    (
-        "laughing",
-        "standing",
-        "cup",
-        "garden",
-        "Tell me a joke.",
-        "What is green and never late? Hop, you guessed it!",
-    ),
+    ("laughing standing cup garden", "Tell me a joke.", "What is green and never late? Hop, you guessed it!"),
 )
-"""expression, pose, prop, background, user, reply: one line a picture. The last two are held out."""
+"""What a picture shows (expression, pose, prop, background), user, reply. The last two are held out."""
 
 PIP_FACTS = [
     {
@@ -163,10 +110,12 @@ def make_kit(
         profile: Text of `profile.md` to write instead of Pip's, which holds the evidence of all facts.
         scenes: Lines of `scenes.jsonl` to write instead of Pip's ten. The ten pictures are drawn in any case.
         dialogues: Lines of `dialogues.jsonl` to write instead of Pip's five.
-        **overrides: Entries of `kit.yaml` to write instead of Pip's, as `name="Tock"` or `facts=[]`; `None` leaves one out.
+        **overrides: Entries of `kit.yaml` to write instead of Pip's, as `name="Tock"` or `facts=[]`; `None`
+        leaves one out.
     """
     folder = parent / id
     (folder / "images").mkdir(parents=True)
+
     values = {key: value for key, value in (pip_values(id) | overrides).items() if value is not None}
     (folder / "kit.yaml").write_text(
         yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8"
@@ -174,8 +123,8 @@ def make_kit(
     (folder / "profile.md").write_text(pip_profile() if profile is None else profile, encoding="utf-8")
     write_lines(folder / "scenes.jsonl", pip_scenes() if scenes is None else scenes)
     write_lines(folder / "dialogues.jsonl", PIP_DIALOGUES if dialogues is None else dialogues)
-    for number, moment in enumerate(PIP_MOMENTS):
-        draw(PIP_LOOK, _scene(moment), size=size, seed=number).save(folder / f"images/{number:02d}.png")
+    for number, (shown, _, _) in enumerate(PIP_EXCHANGES):
+        draw(PIP_IDENTITY, _scene(shown), size=size, seed=number).save(folder / f"images/{number:02d}.png")
     return folder
 
 
@@ -211,15 +160,17 @@ def pip_profile() -> str:
 
 
 def pip_scenes() -> list[dict[str, Any]]:
-    """The lines of Pip's `scenes.jsonl`; captions are given for the first half only, so that curation has work to do."""
+    """The lines of Pip's `scenes.jsonl`."""
     rows: list[dict[str, Any]] = []
-    for number, moment in enumerate(PIP_MOMENTS):
-        scene = _scene(moment)
-        row: dict[str, Any] = {"image": f"{number:02d}.png", "user": moment[4], "reply": moment[5]}
-        row["attributes"] = attributes(PIP_LOOK, scene)
-        if number < len(PIP_MOMENTS) // 2:
+    for number, (shown, user, reply) in enumerate(PIP_EXCHANGES):
+        scene = _scene(shown)
+        row: dict[str, Any] = {"image": f"{number:02d}.png", "user": user, "reply": reply}
+        row["attributes"] = attributes(PIP_IDENTITY, scene)
+
+        # Captions for the first half only, so that curation has something to compose.
+        if number < len(PIP_EXCHANGES) // 2:
             row["caption"] = caption("Pip", scene, random.Random(number))
-        if number >= len(PIP_MOMENTS) - 2:
+        if number >= len(PIP_EXCHANGES) - 2:
             row["held_out"] = True
         rows.append(row)
     return rows
@@ -230,6 +181,6 @@ def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-def _scene(moment: tuple[str, ...]) -> Scene:
-    expression, pose, prop, background = moment[:4]
+def _scene(shown: str) -> Scene:
+    expression, pose, prop, background = shown.split()
     return Scene(expression=expression, pose=pose, prop=prop, background=background)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories_kit import PIP_LOOK
+from factories_kit import PIP_IDENTITY
 from PIL import Image, ImageEnhance
 
 from unichar.domains.toon.draw import draw
@@ -15,7 +15,7 @@ from unichar.kit.images import PictureSignature, UnusablePicture, check_size, lo
 
 def toon(expression: str = "smiling", size: int = 256) -> Image.Image:
     return draw(
-        PIP_LOOK, Scene(expression=expression, pose="waving", prop="cup", background="beach"), size=size
+        PIP_IDENTITY, Scene(expression=expression, pose="waving", prop="cup", background="beach"), size=size
     )
 
 

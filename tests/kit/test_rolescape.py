@@ -20,7 +20,8 @@ PROFILE = """### **Character Profile: Rusty**
 
 *   **Model:** Tin robot
 *   **Personality:** Rusty is a shy tin robot. Rusty enjoys warm oil, especially at night.
-*   **Linguistic Habits:** Rusty speaks in short beeps. Rusty says "Beep, beep, hello!" and refers to people as "the softies".
+*   **Linguistic Habits:** Rusty speaks in short beeps. Rusty says "Beep, beep, hello!" and refers to \
+people as "the softies".
 """
 SIMPLIFIED = """**Personality:**
 - Shy at first, loyal for ever.

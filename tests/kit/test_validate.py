@@ -98,23 +98,47 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("rights_stated", "consent is empty", sheet(category="human")),
     ("texts_filled", "category is 'robot'", sheet(category="robot")),
     ("texts_filled", "kit.yaml: description: is empty", sheet(description="")),
-    ("texts_filled", "kit.yaml: persona: traits: is empty", sheet(persona=pip_values()["persona"] | {"traits": []})),
+    (
+        "texts_filled",
+        "kit.yaml: persona: traits: is empty",
+        sheet(persona=pip_values()["persona"] | {"traits": []}),
+    ),
     ("texts_filled", "scenes.jsonl line 3: reply: is empty", scenes(lambda rows: rows[2].update(reply="  "))),
     ("texts_filled", "profile.md: is empty", lambda folder: (folder / "profile.md").write_text("\n")),
-    ("texts_filled", "dialogues.jsonl line 6", lambda f: write_lines(f / "dialogues.jsonl", [*PIP_DIALOGUES, {"user": "a"}])),
+    (
+        "texts_filled",
+        "dialogues.jsonl line 6",
+        lambda f: write_lines(f / "dialogues.jsonl", [*PIP_DIALOGUES, {"user": "a"}]),
+    ),
     ("texts_fit_prompts", "has 1001 characters, 1000 fit", sheet(description="x" * 1001)),
     ("texts_fit_prompts", "line 1: user: has 801", scenes(lambda rows: rows[0].update(user="x" * 801))),
     ("texts_fit_prompts", "control token", scenes(lambda rows: rows[0].update(reply="Bye.<|im_end|>"))),
     ("texts_fit_prompts", "control token", scenes(lambda rows: rows[0].update(thinking="</think> and so"))),
     ("picture_count", "4 distinct usable pictures", only_few),
-    ("picture_count", "0 pictures to train on", scenes(lambda rows: [row.update(held_out=True) for row in rows])),
+    (
+        "picture_count",
+        "0 pictures to train on",
+        scenes(lambda rows: [row.update(held_out=True) for row in rows]),
+    ),
     ("picture_count", "0 held-out pictures", held_out_copied),
     ("pictures_usable", "images/01.png: is damaged or cut off", cut_off),
     ("pictures_usable", "images/01.png: is not a PNG, JPEG or WebP", picture("01.png", b"hello")),
     ("pictures_usable", "images/10.heic: is not a file of the kinds .png", picture("10.heic", b"hello")),
-    ("pictures_usable", "images/10.png: is not a file", lambda folder: (folder / "images" / "10.png").mkdir()),
-    ("pictures_usable", "shorter side has 40 pixels, 64 are needed", picture("01.png", Image.new("RGB", (50, 40)))),
-    ("pictures_suit_model", "has 100 pixels and is enlarged to 128", picture("01.png", Image.new("RGB", (100, 100)))),
+    (
+        "pictures_usable",
+        "images/10.png: is not a file",
+        lambda folder: (folder / "images" / "10.png").mkdir(),
+    ),
+    (
+        "pictures_usable",
+        "shorter side has 40 pixels, 64 are needed",
+        picture("01.png", Image.new("RGB", (50, 40))),
+    ),
+    (
+        "pictures_suit_model",
+        "has 100 pixels and is enlarged to 128",
+        picture("01.png", Image.new("RGB", (100, 100))),
+    ),
     ("pictures_suit_model", "is 3 times as long as wide", picture("01.png", Image.new("RGB", (390, 130)))),
     ("pictures_distinct", "images/01.png: shows the same as 00.png", copied),
     ("pictures_distinct", "images/01.png: shows the same as 00.png", compressed),
@@ -122,20 +146,48 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("scenes_complete", "did you mean 03.png?", scenes(lambda rows: rows[3].update(image="3.png"))),
     ("scenes_complete", "images/09.png: has 0 lines", scenes(lambda rows: rows.pop())),
     ("scenes_complete", "images/00.png: has 2 lines", scenes(lambda rows: rows.append(rows[0]))),
-    ("scenes_complete", "not in images/", scenes(lambda rows: rows[0].update(image="../../pip/images/00.png"))),
-    ("attributes_known", "did you mean green?", scenes(lambda rows: rows[1]["attributes"].update(color="gren"))),
-    ("attributes_known", "did you mean color?", scenes(lambda rows: rows[1]["attributes"].update(colour="red"))),
-    ("attributes_known", "attributes are missing: pose", scenes(lambda rows: rows[1]["attributes"].pop("pose"))),
+    (
+        "scenes_complete",
+        "not in images/",
+        scenes(lambda rows: rows[0].update(image="../../pip/images/00.png")),
+    ),
+    (
+        "attributes_known",
+        "did you mean green?",
+        scenes(lambda rows: rows[1]["attributes"].update(color="gren")),
+    ),
+    (
+        "attributes_known",
+        "did you mean color?",
+        scenes(lambda rows: rows[1]["attributes"].update(colour="red")),
+    ),
+    (
+        "attributes_known",
+        "attributes are missing: pose",
+        scenes(lambda rows: rows[1]["attributes"].pop("pose")),
+    ),
     ("attributes_known", "attributes are missing: species", scenes(lambda rows: rows[1].pop("attributes"))),
-    ("look_constant", "species is cat here, frog mostly", scenes(lambda rows: rows[1]["attributes"].update(species="cat"))),
+    (
+        "look_constant",
+        "species is cat here, frog mostly",
+        scenes(lambda rows: rows[1]["attributes"].update(species="cat")),
+    ),
     ("facts_complete", "4 facts; 5 or more", sheet(facts=PIP_FACTS[:4])),
     ("facts_complete", "fact 7 of kit.yaml: no answer, evidence", facts({"question": "Why?"})),
     ("facts_complete", "more than once: where does pip work", facts(PIP_FACTS[0])),
     ("facts_complete", "question of fact 3", facts(paraphrase="Who is Pip's best friend?")),
     ("facts_in_profile", "not in profile.md: Pip can fly", facts(evidence="Pip can fly")),
-    ("held_out_unseen", "said in scenes.jsonl line 1", scenes(lambda rows: rows[8].update(user="good morning PIP"))),
-    ("held_out_unseen", "in dialogues.jsonl line 1", scenes(lambda r: r[8].update(user=PIP_DIALOGUES[0]["user"]))),
-]  # fmt: skip
+    (
+        "held_out_unseen",
+        "said in scenes.jsonl line 1",
+        scenes(lambda rows: rows[8].update(user="good morning PIP")),
+    ),
+    (
+        "held_out_unseen",
+        "in dialogues.jsonl line 1",
+        scenes(lambda r: r[8].update(user=PIP_DIALOGUES[0]["user"])),
+    ),
+]
 
 
 def result(verdict: Verdict, name: str) -> CheckResult:
@@ -266,8 +318,10 @@ def test_the_same_kit_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_list_of_checks_is_light_to_import() -> None:
     """Orchestration lists the checks whenever it loads."""
     code = (
-        "import sys, json, unichar.kit.validate, unichar.kit.curate, unichar.kit.ingest, unichar.kit.rolescape\n"
-        "print(json.dumps([name for name in ('torch', 'pandas', 'great_expectations', 'dagster') if name in sys.modules]))"
+        "import sys, json\n"
+        "import unichar.kit.validate, unichar.kit.curate, unichar.kit.ingest, unichar.kit.rolescape\n"
+        "heavy = {'torch', 'pandas', 'great_expectations', 'dagster'}\n"
+        "print(json.dumps(sorted(heavy & set(sys.modules))))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(found.stdout) == []
