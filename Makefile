@@ -95,7 +95,6 @@ home:
 
 demo: setup data home
 	$(BIN)/python -m dagster job execute -m orchestration.definitions -j onboard_character -c configs/onboard_mochi.yaml
-	@$(BIN)/python -m unichar.pipeline.display --character mochi
 
 ui: setup data home
 	$(BIN)/python -m dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000

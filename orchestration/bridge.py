@@ -23,6 +23,7 @@ from orchestration.evidence import Evidence
 from orchestration.partitions import CHARACTERS
 from orchestration.process_group import explain, run_in_group
 from orchestration.process_identity import RUN_VARIABLE
+from unichar.errors import UserError
 from unichar.kit.content import kit_files
 from unichar.kit.schema import check_key
 from unichar.kit.verdict import CheckResult, KitRejected, gate
@@ -46,7 +47,7 @@ class StageConfig(dg.Config):
     """Run config of every stage; both have defaults, so `-c` is optional."""
 
     preset: str = os.environ.get("UNICHAR_PRESET", "cpu")
-    """A named preset: smoke, cpu or bagel. UNICHAR_PRESET is what this deployment uses when nothing is said."""
+    """A named preset: smoke, cpu or bagel. The default is UNICHAR_PRESET of the environment, else cpu."""
     seed: int = 0
 
 
@@ -76,7 +77,7 @@ def character_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionConte
 
 
 def admit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """Take a character in: its kit is there, so its partition exists from now on, whether or not Dagster knew it before.
+    """Register a character whose kit is there: its partition exists from now on.
 
     Registering comes last, so a wrong key or a missing kit leaves nothing behind. See
     docs/decisions/0002-self-registering-partition.md.
@@ -99,7 +100,11 @@ def admit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 
 def bring_in(kit: str, config: StageConfig, instance: dg.DagsterInstance) -> str:
-    """Check a kit folder, copy it into `kits/` and register its character; the id. A rejected kit changes nothing."""
+    """Check a kit folder, copy it into `kits/` and register its character. A rejected kit changes nothing.
+
+    Returns:
+        The character's id.
+    """
     with user_errors():
         character = onboard(Path(kit).expanduser(), preset=config.preset)
     _register(character, instance)
@@ -123,7 +128,7 @@ def reasons_of(result: dg.JobExecutionResult) -> str:
 
 
 def check(context: dg.AssetCheckExecutionContext, config: StageConfig) -> Iterator[dg.AssetCheckResult]:
-    """Check the kit and report every selected check, then stop the run with all reasons at once if the kit is rejected."""
+    """Yield the result of every selected check of the kit; for a rejected kit, then fail with all reasons."""
     character = character_of(context)
     with user_errors():
         verdict = check_kit(character, preset=config.preset)
@@ -155,7 +160,10 @@ def launch(
     *,
     show: Callable[[Output], Evidence] | None = None,
 ) -> dg.MaterializeResult:
-    """Run a stage in a process group of its own, so that its memory is given back and a cancelled run leaves nothing behind."""
+    """Run a stage in a process group of its own.
+
+    Its memory is given back when it ends, and a cancelled run leaves none of its processes behind.
+    """
     character = character_of(context)
     command = [sys.executable, "-m", "unichar", verb, "--character", character]
     command += ["--preset", config.preset, "--seed", str(config.seed)]
@@ -173,10 +181,10 @@ def launch(
 
 
 def main_results(character: str) -> list[str]:
-    """Where the report of a character is and its three main numbers, one line each; none when it cannot be read."""
+    """Where the report of a character is and its three main numbers, a line each; none if unreadable."""
     try:
         return results(character, Store.from_env()).splitlines()
-    except (ValueError, OSError):
+    except (UserError, OSError):
         return []
 
 
@@ -194,7 +202,7 @@ def user_errors() -> Iterator[None]:
     except KitRejected as error:
         reasons = dg.MetadataValue.json(list(error.reasons))
         raise dg.Failure(str(error), metadata={"reasons": reasons}, allow_retries=False) from None
-    except (ValueError, OSError) as error:
+    except (UserError, OSError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
 
 

@@ -1,8 +1,9 @@
-"""Runs whose process was killed: find them, mark them failed, free their pool slots, and say what a step waits for.
+"""Find runs whose process was killed, mark them failed and free their pool slots; say what a step waits for.
 
-Dagster's local launcher never notices that a run process is gone: the run stays STARTED and keeps its slot of pool `gpu`, and
-every later run waits for it without end. Here every run records its process in a tag. The next run, and the sensor
-`dead_runs` under the daemon, close the runs whose process has certainly ended; see docs/decisions/0025-dead-runs.md.
+Dagster's local launcher never notices that a run process is gone: the run stays STARTED and keeps its slot of
+pool `gpu`, and every later run waits for it without end. Here every run records its process in a tag. The
+next run, and the sensor `dead_runs` under the daemon, close the runs whose process has certainly ended; see
+docs/decisions/0025-dead-runs.md.
 """
 
 import dataclasses
@@ -10,7 +11,6 @@ import json
 import time
 from collections.abc import Callable
 
-import dagster as dg
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from orchestration.process_identity import ProcessIdentity, kill_trainers, trainers_of
@@ -20,7 +20,7 @@ _OPEN = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 _SAVING_SECONDS = 60.0
 """How long the training of a dead run may take to save its state and leave before it is killed."""
 _FINISHED_SECONDS = 60.0
-"""After this a finished run keeps no slot, as `free_slots_after_run_end_seconds` of dagster.yaml says for the daemon."""
+"""After this a finished run keeps no slot, as with `free_slots_after_run_end_seconds` of the daemon."""
 
 _seen_saving: dict[str, float] = {}
 """Dead run -> when this process first saw that its training is still alive (monotonic seconds)."""
@@ -29,7 +29,8 @@ _seen_saving: dict[str, float] = {}
 def process_tags(run_id: str) -> dict[str, str]:
     """Tags by which a run records its process: the calling one.
 
-    They hold the run's id, because a run that Dagster starts again after a failure gets the tags of the dead one.
+    They hold the run's id, because a run that Dagster starts again after a failure gets the tags of the dead
+    one.
     """
     process = dataclasses.asdict(ProcessIdentity.current())
     return {PROCESS_TAG: json.dumps({"run": run_id, **process})}
@@ -44,10 +45,10 @@ def process_of(run: DagsterRun) -> ProcessIdentity | None:
 
 
 def close_dead_runs(instance: DagsterInstance, say: Callable[[str], None]) -> None:
-    """Mark runs failed whose process has certainly ended, and free the pool slots of dead and of finished runs.
+    """Mark runs failed whose process has certainly ended; free the pool slots of dead and of finished runs.
 
-    A run of another machine or container is never touched, nor one whose training still saves its state: that one is
-    killed after a minute. `say` gets one line for each change, and for each training that is waited for.
+    A run of another machine or container is never touched, nor one whose training still saves its state: that
+    one is killed after a minute. `say` gets one line for each change.
     """
     for run in instance.get_runs(filters=RunsFilter(statuses=_OPEN)):
         process = process_of(run)
@@ -61,7 +62,7 @@ def close_dead_runs(instance: DagsterInstance, say: Callable[[str], None]) -> No
 
 
 def describe_waiting(run_id: str, instance: DagsterInstance) -> list[str]:
-    """One line for each step of a run that waits for a pool: since when, and what holds the pool for how long."""
+    """One line for each step of a run that waits for a pool: since when, and what holds it for how long."""
     lines = []
     for pool in sorted(instance.event_log_storage.get_concurrency_keys()):
         info = instance.event_log_storage.get_concurrency_info(pool)
@@ -130,8 +131,8 @@ def _describe_holder(run_id: str, step_key: str, instance: DagsterInstance) -> s
     if run is None:
         return f"a deleted run {run_id[:8]}"
 
-    [stats] = instance.get_run_step_stats(run_id, [step_key]) or [None]
-    began = stats.start_time if stats else None
+    stats = instance.get_run_step_stats(run_id, [step_key])
+    began = stats[0].start_time if stats else None
     held = f" for {_seconds(time.time() - began)}" if began else ""
     return f"{step_key} of {describe_run(run)}{held}, {_describe_process(run)}"
 

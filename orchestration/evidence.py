@@ -1,7 +1,7 @@
 """Metadata by which an asset shows its output in the Dagster UI: pictures, curves, tables and paths.
 
-Markdown under 1000 characters is shown in place, longer markdown behind a link. It holds numbers and pictures only: text of a
-kit or a model is never rendered here and stays in the files whose paths are given.
+Markdown under 1000 characters is shown in place, longer markdown behind a link. It holds numbers and pictures
+only: text of a kit or a model is never rendered here and stays in the files whose paths are given.
 """
 
 import dagster as dg
@@ -15,7 +15,7 @@ Evidence = dict[str, dg.MetadataValue]
 
 _CURVES = ("loss", "ce", "mse", "held_out_nll", "reward", "held_out_reward")
 _TASKS = ("ce_", "mse_")
-"""Columns of `curve.jsonl` that are shown, and prefixes of the columns of single tasks; the other columns are not."""
+"""Columns of `curve.jsonl` that are shown, and prefixes of the columns of single tasks."""
 
 
 def verdict(output: Output) -> Evidence:

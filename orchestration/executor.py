@@ -1,6 +1,6 @@
-"""Dagster's executors with what a run on one's own machine needs: it can be found dead, and it says what it does.
+"""Dagster's executors for runs on one's own machine, which can be found dead and say what they do.
 
-before the first step   record the run's process in a tag; close the runs that died, so that their slots are free
+before the first step   record the run's process in a tag; close dead runs, so that their slots are free
 while steps run         show stages and progress; every 30 s say what holds the pool that a step waits for
 whatever happens        end with the code server that started the run
 """
@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 from dagster._core.execution.context.system import PlanOrchestrationContext
@@ -23,7 +23,7 @@ from orchestration.terminal import STEP_VARIABLE, StageDisplay, run_terminal
 
 _REFRESH_SECONDS = 1.0
 _CHECK_SECONDS = 5.0
-"""How often a waiting run looks for dead runs: a freed slot is claimed at most this much plus Dagster's 15 s later."""
+"""How often a waiting run looks for dead runs. Dagster claims a freed slot up to 15 s later."""
 _SAY_SECONDS = 30.0
 _CLAIM_PAUSE_SECONDS = 0.1
 
@@ -32,7 +32,7 @@ class WatchedExecutor(dg.Executor):
     """Another executor, watched by a thread that closes dead runs and shows progress."""
 
     def __init__(self, inner: dg.Executor, *, steps_have_logs: bool) -> None:
-        """`steps_have_logs` is False where all steps print into one compute log, that of the run's process."""
+        """`steps_have_logs` is False where the steps share one compute log, that of the run's process."""
         self._inner = inner
         self._steps_have_logs = steps_have_logs
         # Now, because a run that is started inside a step finds standard error pointed to a compute log.
@@ -117,8 +117,8 @@ class _Watch:
 def _claim_with_pauses() -> None:
     """Let a step that waits for a pool sleep between two attempts to claim a slot.
 
-    Dagster's multiprocess executor asks in a loop without a pause (1.13.27) and takes a whole core from the training that
-    it waits for.
+    Dagster's multiprocess executor asks in a loop without a pause (1.13.27) and takes a whole core from the
+    training that it waits for.
     """
     claim = InstanceConcurrencyContext.claim
 
@@ -136,17 +136,30 @@ def _claim_with_pauses() -> None:
 _claim_with_pauses()
 
 
-@dg.executor(
-    name="multiprocess",
-    config_schema=dg.multiprocess_executor.config_schema,
-    requirements=dg.multiple_process_executor_requirements(),
+def _watched(
+    executor: dg.ExecutorDefinition,
+    requirements: Sequence[dg.ExecutorRequirement] = (),
+    *,
+    steps_have_logs: bool,
+) -> dg.ExecutorDefinition:
+    create = executor.executor_creation_fn
+    assert create is not None
+
+    return dg.ExecutorDefinition(
+        name=executor.name,
+        description=executor.description,
+        config_schema=executor.config_schema,  # type: ignore[arg-type]
+        requirements=list(requirements),
+        executor_creation_fn=lambda context: WatchedExecutor(
+            create(context), steps_have_logs=steps_have_logs
+        ),
+    )
+
+
+multiprocess_executor = _watched(
+    dg.multiprocess_executor, dg.multiple_process_executor_requirements(), steps_have_logs=True
 )
-def multiprocess_executor(context: dg.InitExecutorContext) -> dg.Executor:
-    """Dagster's multiprocess executor: each step in a process of its own."""
-    return WatchedExecutor(dg.multiprocess_executor.executor_creation_fn(context), steps_have_logs=True)
+"""Each step in a process of its own."""
 
-
-@dg.executor(name="in_process", config_schema=dg.in_process_executor.config_schema)
-def in_process_executor(context: dg.InitExecutorContext) -> dg.Executor:
-    """Dagster's in-process executor: all steps in the process of the run."""
-    return WatchedExecutor(dg.in_process_executor.executor_creation_fn(context), steps_have_logs=False)
+in_process_executor = _watched(dg.in_process_executor, steps_have_logs=False)
+"""All steps in the process of the run."""

@@ -1,12 +1,14 @@
 """A child process ends when its parent does, however the parent ended. Linux (`pidfd_open`).
 
-Dagster starts a run from the code server and a step from the run with `multiprocessing`, and neither child notices that its
-parent was killed: the step trains on, and its pool slot stays taken. `multiprocessing` gives every child the reading end of a
-pipe whose writing end only the parent holds, so end-of-file on it means that the parent is gone. Unlike the kernel's
-parent-death signal it does not depend on which thread of the parent started the child.
+Dagster starts a run from the code server and a step from the run with `multiprocessing`, and neither child
+notices that its parent was killed: the step trains on, and its pool slot stays taken. `multiprocessing` gives
+every child the reading end of a pipe whose writing end only the parent holds, so end-of-file on it means that
+the parent is gone. Unlike the kernel's parent-death signal it does not depend on which thread of the parent
+started the child.
 
-A code server that `dagster dev` or the daemon started for itself stays until its runs are finished, although nobody can see
-or cancel them any more. Its runs therefore end with the process that owns the code server, too.
+A code server that `dagster dev` or the daemon started for itself stays until its runs are finished, although
+nobody can see or cancel them any more. Its runs therefore end with the process that owns the code server,
+too.
 """
 
 import multiprocessing
@@ -20,7 +22,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 _MOST_SECONDS = 60.0
-"""From SIGTERM to SIGKILL: longer than a training may take to save its state (20 s) and the step to record how it ended."""
+"""From SIGTERM to SIGKILL: a training may take 20 s to save its state; then the step records how it ended."""
 _PARENT = 1
 """Position of the parent's id in /proc/<pid>/stat after the command name; see proc_pid_stat(5), field 4."""
 
@@ -29,8 +31,8 @@ _PARENT = 1
 def end_with_parent(*, most_seconds: float = _MOST_SECONDS) -> None:
     """Send this process SIGTERM when its `multiprocessing` parent ends, and SIGKILL `most_seconds` later.
 
-    Dagster turns SIGTERM into an exception in the running step, which ends its training with time to save. Without such a
-    parent (a command in a shell, a code server) this does nothing.
+    Dagster turns SIGTERM into an exception in the running step, which ends its training with time to save.
+    Without such a parent (a command in a shell, a code server) this does nothing.
     """
     parent = multiprocessing.parent_process()
     if parent is None or parent.pid is None:
@@ -42,9 +44,10 @@ def end_with_parent(*, most_seconds: float = _MOST_SECONDS) -> None:
 
 
 def _handles_of_owners(pid: int) -> list[int]:
-    """Handles of the processes that own a code server; none when `pid` is no code server that another process owns.
+    """Handles of the processes that own the code server `pid`; none when it is no owned code server.
 
-    `dagster dev` starts a code server that starts another one, both with `--heartbeat`, which means that they have an owner.
+    `dagster dev` starts a code server that starts another one, both with `--heartbeat`, which means that they
+    have an owner.
     """
     handles = []
     try:

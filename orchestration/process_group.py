@@ -1,8 +1,8 @@
-"""Run a command in a process group of its own: its output streams through, and no process of it is left behind.
+"""Run a command in a process group of its own: its output streams through, and none of its processes stay.
 
-Dagster's own subprocess client signals its direct child only. A trainer that starts workers (a launcher, data loaders)
-then leaves them behind on the GPU when a run is cancelled. Here the whole group gets SIGTERM, time to save, then SIGKILL;
-see docs/decisions/0004-process-group.md. Linux.
+Dagster's own subprocess client signals its direct child only. A trainer that starts workers (a launcher, data
+loaders) then leaves them behind on the GPU when a run is cancelled. Here the whole group gets SIGTERM, time
+to save, then SIGKILL; see docs/decisions/0004-process-group.md. Linux.
 """
 
 import codecs
@@ -46,8 +46,8 @@ def run_in_group(
         environment: Variables for the command in addition to those of this process.
         grace_seconds: How long the group may take to save its work between SIGTERM and SIGKILL.
     """
-    # A file, not a pipe: when this process is killed, a pipe breaks, and the next line that the command prints would end
-    # it before it has saved its state.
+    # A file, not a pipe: when this process is killed, a pipe breaks, and the next line that the command
+    # prints would end it before it has saved its state.
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command,
@@ -76,8 +76,8 @@ def run_in_group(
 def end_group(process: subprocess.Popen[bytes], *, grace_seconds: float) -> None:
     """SIGTERM the group that `process` leads, wait until it is empty, SIGKILL what is left.
 
-    Interrupts do not shorten the wait: Ctrl-C reaches a step twice, from the terminal and from its run, and the second one
-    must not cost the state that is being saved.
+    Interrupts do not shorten the wait: Ctrl-C reaches a step twice, from the terminal and from its run, and
+    the second one must not cost the state that is being saved.
     """
     with _interrupts_ignored():
         _signal(process, signal.SIGTERM)
@@ -101,7 +101,7 @@ def explain(code: int) -> str:
 
 
 class _Copier(threading.Thread):
-    """Prints what is written to a file while it grows. Reads at positions of its own: the writer's does not move."""
+    """Prints a file while it grows. Reads with `pread`, which leaves the position of the writer alone."""
 
     def __init__(self, output: IO[bytes]) -> None:
         super().__init__(name="copier", daemon=True)
@@ -161,10 +161,10 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> bool:
 
 
 def _end_with_parent() -> None:
-    """Let SIGTERM end the command, and let the kernel send it when this process is killed and cannot clean up.
+    """Let SIGTERM end the command, and let the kernel send it when this process is killed.
 
-    A parent that ignores or blocks SIGTERM hands that on. Dagster's does when it is started in the background of a script: the
-    shell makes SIGINT ignored there, and Dagster copies that to SIGTERM after a run.
+    A parent that ignores or blocks SIGTERM hands that on. Dagster's does when it is started in the background
+    of a script: the shell makes SIGINT ignored there, and Dagster copies that to SIGTERM after a run.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

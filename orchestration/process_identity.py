@@ -1,7 +1,9 @@
-"""Which process is it? An identity that survives a reused process id, a reboot and a second machine. Linux (`/proc`).
+"""Which process is it? An identity that survives a reused process id, a reboot and a second machine. Linux
+(`/proc`).
 
-A process id alone does not identify a process: the kernel gives it out again, another machine has the same number, and in
-a container it counts from one. The start time in clock ticks since boot, the boot id and the pid namespace make it unique.
+A process id alone does not identify a process: the kernel gives it out again, another machine has the same
+number, and in a container it counts from one. The start time in clock ticks since boot, the boot id and the
+pid namespace make it unique.
 """
 
 import dataclasses
@@ -12,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 RUN_VARIABLE = "UNICHAR_RUN"
-"""Environment variable of a training process and of everything it starts: the id of the Dagster run it works for."""
+"""Environment variable of a training process and of everything it starts: the id of the Dagster run it works
+for.
+"""
 
 _PROC = Path("/proc")
 _STATE, _START_TIME = 0, 19
@@ -42,13 +46,15 @@ class ProcessIdentity:
         return cls(
             host=socket.gethostname(),
             boot=(_PROC / "sys/kernel/random/boot_id").read_text().strip(),
-            namespace=os.readlink("/proc/self/ns/pid"),
+            namespace=str(Path("/proc/self/ns/pid").readlink()),
             pid=pid,
             started=started,
         )
 
     def is_gone(self) -> bool:
-        """Whether this process has certainly ended. False for what cannot be seen from here (another host, a container)."""
+        """Whether this process has certainly ended. False for what cannot be seen from here (another host, a
+        container).
+        """
         here = ProcessIdentity.current()
         if self.host != here.host:
             return False
@@ -59,7 +65,7 @@ class ProcessIdentity:
 
 
 def start_time(pid: int) -> int | None:
-    """Start time of a running process in clock ticks since boot; None when there is none, or only a zombie."""
+    """Start time of a running process in clock ticks since boot; None when it has ended or is a zombie."""
     try:
         # The command name stands in parentheses and may hold spaces and parentheses itself.
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
@@ -70,7 +76,9 @@ def start_time(pid: int) -> int | None:
 
 
 def trainers_of(run_id: str) -> list[int]:
-    """Ids of the running processes on this machine that work for a Dagster run: training processes and their workers."""
+    """Ids of the running processes on this machine that work for a Dagster run: training processes and their
+    workers.
+    """
     return [pid for pid in _process_ids() if _works_for(pid, run_id)]
 
 
@@ -82,7 +90,8 @@ def kill_trainers(run_id: str) -> None:
         except ProcessLookupError:
             continue
 
-        # The handle stays bound to this very process: asking again here rules out an id that was reused meanwhile.
+        # The handle stays bound to this very process: asking again here rules out an id that was reused
+        # meanwhile.
         try:
             if _works_for(pid, run_id):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)

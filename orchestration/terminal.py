@@ -1,8 +1,9 @@
-"""What `dagster job execute` shows on the terminal: one line a stage, and a progress bar while a stage trains.
+"""What `dagster job execute` shows on the terminal: one line a stage, and a progress bar while a stage
+trains.
 
-The run process writes all of it. Steps run in processes of their own and print into Dagster's compute logs only; the run
-process reads these files as they grow and turns progress lines into a bar. Dagster's own console logger shows warnings and
-errors; its event log keeps everything.
+The run process writes all of it. Steps run in processes of their own and print into Dagster's compute logs
+only; the run process reads these files as they grow and turns progress lines into a bar. Dagster's own
+console logger shows warnings and errors; its event log keeps everything.
 """
 
 import logging
@@ -44,7 +45,8 @@ class Terminal:
     """
 
     def __init__(self, stream: IO[str] | None = None) -> None:
-        # A descriptor of its own: while a step runs in this process, Dagster points standard error to a compute log.
+        # A descriptor of its own: while a step runs in this process, Dagster points standard error to a
+        # compute log.
         self.stream = stream or os.fdopen(os.dup(2), "w", buffering=1, errors="replace")
         self.is_tty = self.stream.isatty()
         self._lock = threading.Lock()
@@ -126,7 +128,7 @@ class StageDisplay:
         self._checks: dict[str, list[tuple[str, bool]]] = {}
 
     def show(self, event: dg.DagsterEvent) -> None:
-        """Take in one event of the run, and print a line when a stage ended. An error here never ends the run."""
+        """Take in one event of the run, and print a line when a stage ended. Never raises."""
         try:
             self._show(event)
         except Exception as error:
@@ -146,7 +148,8 @@ class StageDisplay:
             self._checks.setdefault(step, []).append((check.check_name, check.passed))
         elif kind == dg.DagsterEventType.STEP_SUCCESS:
             self.succeeded.add(step)
-            self._end(step, self._result(step))
+            if self._made.get(step) or self._checks.get(step):
+                self._end(step, self._result(step))
         elif kind == dg.DagsterEventType.STEP_FAILURE:
             self.terminal.has_shown_failure = True
             self._end(step, failure_message(event))
@@ -188,7 +191,7 @@ class StageDisplay:
     def _result(self, step: str) -> str:
         checks = self._checks.get(step)
         if not checks:
-            return self._made.get(step, "done")
+            return self._made[step]
 
         failed = [name for name, passed in checks if not passed]
         passed = f"{len(checks) - len(failed)} of {len(checks)} passed"
@@ -203,7 +206,9 @@ class StageDisplay:
 
 
 def progress_bar(line: str) -> str:
-    """A training's progress line with a bar: `[######......] 80/150  63 s left: loss 2.31`; another line as it is."""
+    """A training's progress line with a bar: `[######......] 80/150  63 s left: loss 2.31`; another line as
+    it is.
+    """
     found = _PROGRESS.match(line)
     if found is None:
         return line
@@ -215,7 +220,7 @@ def progress_bar(line: str) -> str:
 
 
 def failure_message(event: dg.DagsterEvent) -> str:
-    """Why a step ended without success: words where the reason is known, else the error with its traceback."""
+    """Why a step ended without success: in words if the reason is known, else the traceback."""
     data = event.step_failure_data
     said = data.user_failure_data
     if said and "run" in said.metadata:  # its own run has said why
@@ -235,7 +240,8 @@ def failure_message(event: dg.DagsterEvent) -> str:
 def terminal_logger(context: dg.InitLoggerContext) -> logging.Logger:
     """Warnings and errors of a run on the terminal, without what `StageDisplay` has shown in its own way.
 
-    Chosen by run config, `loggers: {terminal: {}}`; without it Dagster's console logger prints errors with tracebacks.
+    Chosen by run config, `loggers: {terminal: {}}`; without it Dagster's console logger prints errors with
+    tracebacks.
     """
     logger = logging.Logger("terminal", level=logging.WARNING)
     handler = logging.StreamHandler(run_terminal().stream)
@@ -246,15 +252,19 @@ def terminal_logger(context: dg.InitLoggerContext) -> logging.Logger:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a log record says what no stage line has said: no event of a step, no end of a run that ran its steps."""
+    """Whether a log record says what no stage line has said: no event of a step, no end of a run that ran its
+    steps.
+    """
     event = getattr(record, "dagster_meta", {}).get("dagster_event")
-    return event is None or not (event.step_key or event.is_job_event and run_terminal().has_shown_failure)
+    return event is None or not (event.step_key or (event.is_job_event and run_terminal().has_shown_failure))
 
 
 def silence_step() -> None:
-    """In a step's process, drop what is printed outside of Dagster's compute logs, where the run process reads it.
+    """In a step's process, drop what is printed outside of Dagster's compute logs, where the run process
+    reads it.
 
-    Dagster copies compute logs to the output of the step's process as well; there they would break the progress bar.
+    Dagster copies compute logs to the output of the step's process as well; there they would break the
+    progress bar.
     """
     parent = multiprocessing.parent_process()
     if parent is None or os.environ.get(STEP_VARIABLE) != str(parent.pid):

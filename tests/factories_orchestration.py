@@ -1,4 +1,6 @@
-"""What tests of the orchestration share: a line in a temporary folder, the real `dagster` command, why a run failed."""
+"""What tests of the orchestration share: a line in a temporary folder, the real `dagster` command, why a run
+failed.
+"""
 
 import json
 import os
@@ -27,7 +29,9 @@ worker = subprocess.Popen([sys.executable, "-c", f"import signal, time; {stubbor
 open(sys.argv[1], "w").write(f"{os.getpid()} {worker.pid}")
 sys.exit(1) if "--fail" in sys.argv else time.sleep(100)
 """
-"""A trainer that has a worker; writes both process ids into the file named first. `--stubborn`: its worker ignores SIGTERM."""
+"""A trainer that has a worker; writes both process ids into the file named first. `--stubborn`: its worker
+ignores SIGTERM.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,8 @@ class Line:
 def publish_report(
     line: Line, character: str, *, preset: str, seed: int, report: dict | None = None
 ) -> Output:
-    """Every output of a character, published by the store with the true recipes; what is not there yet gets a trivial product.
+    """Every output of a character, published by the store with the true recipes; what is not there yet gets a
+    trivial product.
 
     For tests of who must run again, and of what is shown; nothing is trained.
     """
@@ -110,7 +115,9 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
 
 
 def all_gone(pids: Path) -> bool:
-    """Whether none of the processes named in the file runs any more. Zombies have ended; who reaps them is not our matter."""
+    """Whether none of the processes named in the file runs any more. Zombies have ended; who reaps them is
+    not our matter.
+    """
     return not any(is_running(pid) for pid in pids.read_text().split())
 
 
@@ -140,12 +147,13 @@ if stop:
     sys.exit(143)
 open(os.path.join(folder, "done"), "w").write(str(step))
 """
-"""A training of 20 steps a second: `<folder> <steps>`. On SIGTERM it saves its step; the next one goes on from there.
+"""A training of 20 steps a second: `<folder> <steps>`. On SIGTERM it saves its step; the next one goes on
+from there.
 
 Writes `trainer` (its process id and its step's), `state` on SIGTERM and `done` at the end into the folder.
 """
 
-TRAINING_JOB = """
+TRAINING_JOB = f"""
 import os, sys
 import dagster as dg
 from orchestration.defs.sensors import dead_runs
@@ -161,7 +169,7 @@ class Training(dg.Config):
 
 @dg.asset(pool="gpu")
 def checkpoint(context: dg.AssetExecutionContext, config: Training) -> None:
-    command = [sys.executable, "-c", {trainer!r}, config.folder, str(config.steps)]
+    command = [sys.executable, "-c", {SAVING_TRAINER!r}, config.folder, str(config.steps)]
     ended = run_in_group(command, environment={{RUN_VARIABLE: context.run_id}}, grace_seconds=10)
     if ended.code:
         raise dg.Failure(f"training ended with {{ended.code}}", allow_retries=False)
@@ -175,8 +183,10 @@ def defs():
     return dg.Definitions(
         [checkpoint], jobs=jobs, sensors=[dead_runs], executor=multiprocess_executor, loggers=loggers
     )
-""".format(trainer=SAVING_TRAINER)
-"""A module with the job `train`, one step that trains under the executor of the pipeline, and the sensor `dead_runs`."""
+"""
+"""A module with the job `train`, one step that trains under the executor of the pipeline, and the sensor
+`dead_runs`.
+"""
 
 
 class Training:

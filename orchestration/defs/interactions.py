@@ -9,5 +9,5 @@ from orchestration.partitions import CHARACTERS
 
 @dg.asset(deps=[kit.curated_kit], partitions_def=CHARACTERS, group_name="interactions", kinds={"json"})
 def interactions(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """Role play, text-to-image samples, visual and knowledge questions. No topic is in both training and test set."""
+    """Role play, text-to-image, visual and knowledge questions; training and test set share no topic."""
     return bridge.call(context, "synthesize", config, show=evidence.preview)

@@ -5,7 +5,8 @@ onboard_character     the same from a kit folder anywhere on this machine, with 
 prepare_character     the stages before training: check a kit and preview its training samples, in seconds
 re_evaluate           evaluate the current checkpoints with today's code; trains nothing
 
-dagster job execute -m orchestration.definitions -j customize_character --tags '{"dagster/partition": "mochi"}'
+dagster job execute -m orchestration.definitions -j customize_character \\
+    --tags '{"dagster/partition": "mochi"}'
 dagster job execute -m orchestration.definitions -j onboard_character -c configs/onboard_mochi.yaml
 """
 
@@ -19,7 +20,7 @@ customize_character = dg.define_asset_job(
     "customize_character",
     selection=dg.AssetSelection.all(),
     config=bridge.QUIET,
-    description="From the user's kit to a released model. Outputs that exist for the same inputs are not made again.",
+    description="From a kit to a released model. Outputs that exist for the same inputs are not made again.",
 )
 
 prepare_character = dg.define_asset_job(
@@ -43,7 +44,7 @@ class Onboarding(bridge.StageConfig):
     """Run config of `onboard_character`."""
 
     kit: str
-    """The character's folder, anywhere on this machine; if it passes its checks it is copied to `kits/<id>/`."""
+    """The character's folder, anywhere on this machine; copied to `kits/<id>/` if it passes its checks."""
 
 
 def customize_character_job() -> dg.JobDefinition:
@@ -55,7 +56,7 @@ def customize_character_job() -> dg.JobDefinition:
 
 @dg.op
 def onboard(context: dg.OpExecutionContext, config: Onboarding) -> None:
-    """Copy a kit in, register its character, run `customize_character` for it in a run of its own, wait for that run."""
+    """Copy a kit in, register its character, and run `customize_character` for it in a run of its own."""
     character = bridge.bring_in(config.kit, config, context.instance)
     with dg.execute_job(
         dg.reconstructable(customize_character_job),

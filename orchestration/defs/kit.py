@@ -14,7 +14,7 @@ from unichar.kit.checks import CHECKS
 
 @dg.asset(partitions_def=CHARACTERS, group_name="kit", kinds={"yaml"})
 def raw_kit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """The folder a user brought: pictures, persona, facts, example exchanges. Registers the character if it is new."""
+    """The user's folder: pictures, persona, facts, example exchanges. Registers a new character."""
     return bridge.admit(context)
 
 
@@ -35,7 +35,7 @@ def raw_kit(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 def kit_checks(
     context: dg.AssetCheckExecutionContext, config: bridge.StageConfig
 ) -> Iterator[dg.AssetCheckResult]:
-    """Whether a kit is good enough to train on: one pass of Great Expectations, which reports every reason at once."""
+    """Whether a kit is good enough to train on: one pass of Great Expectations, every reason at once."""
     yield from bridge.check(context, config)
 
 
@@ -47,5 +47,5 @@ def validated_kit(context: dg.AssetExecutionContext, config: bridge.StageConfig)
 
 @dg.asset(deps=[raw_kit, validated_kit], partitions_def=CHARACTERS, group_name="kit", kinds={"python"})
 def curated_kit(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """Pictures normalised, de-duplicated and split into training and held-out ones; captions and attributes filled in."""
+    """Pictures normalised, de-duplicated and split into training and held-out ones, with captions."""
     return bridge.call(context, "curate", config, show=evidence.pictures)

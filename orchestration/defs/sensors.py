@@ -1,4 +1,4 @@
-"""Sensors: `kit_inbox` customizes kits that appear or change, `dead_runs` closes runs whose process was killed.
+"""Sensors: `kit_inbox` customizes kits that appear or change, `dead_runs` closes runs that were killed.
 
 The first is stopped until switched on, the second is always on.
 """
@@ -24,8 +24,8 @@ _MOST_A_SCAN = 20
 def kit_inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """One run for each content version of a kit in `kits/` or `data/characters/`.
 
-    A version is stable when two scans in a row saw it, because a folder that is still being copied changes between scans.
-    Folders that are no kits are named in the log and left alone; nothing is ever deleted.
+    A version is stable when two scans in a row saw it, because a folder that is still being copied changes
+    between scans. Folders that are no kits are named in the log and left alone; nothing is ever deleted.
     """
     memory = json.loads(context.cursor) if context.cursor else {"seen": {}, "asked": {}}
     store = Store.from_env()
@@ -41,7 +41,7 @@ def kit_inbox(context: dg.SensorEvaluationContext) -> dg.SensorResult:
 
     requests = []
     for key in due[:_MOST_A_SCAN]:
-        # The count lets a kit that goes back to an older content run again; its old request would be found otherwise.
+        # The count gives a kit that went back to an older content a new key; Dagster skips a known key.
         count = _asked(memory, key)[1] + 1
         memory["asked"][key] = [stable[key], count]
         requests.append(_request(key, stable[key], count, store))
@@ -80,7 +80,7 @@ def _request(key: str, version: str, count: int, store: Store) -> dg.RunRequest:
 
 @dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Marks runs failed whose process was killed, and frees their pool slots. Costs two small queries a tick."""
+    """Marks runs failed whose process was killed, and frees their pool slots. Two small queries a tick."""
     changes: list[str] = []
     close_dead_runs(context.instance, changes.append)
     for change in changes:

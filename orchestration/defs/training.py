@@ -15,7 +15,7 @@ from orchestration.partitions import CHARACTERS
     pool="gpu",
 )
 def sft_checkpoint(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """Unified supervised fine-tuning: cross-entropy on text tokens and flow matching on images in one loss."""
+    """Unified supervised fine-tuning: cross-entropy on text and flow matching on images in one loss."""
     return bridge.launch(context, "sft", config, show=evidence.curves)
 
 
@@ -27,5 +27,5 @@ def sft_checkpoint(context: dg.AssetExecutionContext, config: bridge.StageConfig
     pool="gpu",
 )
 def grpo_checkpoint(context: dg.AssetExecutionContext, config: bridge.StageConfig) -> dg.MaterializeResult:
-    """Character-GRPO: image generation reinforced by group-relative rewards, starting from the SFT checkpoint."""
+    """Character-GRPO: image generation reinforced by group-relative rewards, from the SFT checkpoint on."""
     return bridge.launch(context, "grpo", config, show=evidence.curves)

@@ -1,4 +1,6 @@
-"""A cancelled run frees the GPU: its trainer and the trainer's workers are gone, and the pool's slot is free again."""
+"""A cancelled run frees the GPU: its trainer and the trainer's workers are gone, and the pool's slot is free
+again.
+"""
 
 import signal
 import subprocess

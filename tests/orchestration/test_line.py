@@ -1,4 +1,6 @@
-"""The line under Dagster: a new character runs by one command, a bad kit stops it, and nothing is left behind."""
+"""The line under Dagster: a new character runs by one command, a bad kit stops it, and nothing is left
+behind.
+"""
 
 import dagster as dg
 import pytest

@@ -1,4 +1,6 @@
-"""One config file brings a character in, from a folder anywhere; what is wrong is said, and then nothing has changed."""
+"""One config file brings a character in, from a folder anywhere; what is wrong is said, and then nothing has
+changed.
+"""
 
 import json
 import shutil

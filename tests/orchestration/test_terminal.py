@@ -1,4 +1,6 @@
-"""One line a stage; a bar on a terminal, a line now and then elsewhere; what a step prints is read from its log."""
+"""One line a stage; a bar on a terminal, a line now and then elsewhere; what a step prints is read from its
+log.
+"""
 
 import io
 import logging
@@ -92,8 +94,9 @@ def test_a_terminal_shows_a_bar_that_the_stages_line_replaces(log: Path) -> None
     assert stream.getvalue().endswith("sft_checkpoint   [############............] 81/150  60 s left: loss 2")
     assert "sft_checkpoint   goes on from step 80 of 150\n" in stream.getvalue()
 
+    shown._made["sft_checkpoint"] = "made"
     shown.show(event("STEP_SUCCESS"))
-    assert stream.getvalue().endswith("\r\x1b[K" + "sft_checkpoint   done (0 s)\n")
+    assert stream.getvalue().endswith("\r\x1b[K" + "sft_checkpoint   made (0 s)\n")
 
 
 def test_a_file_gets_few_lines(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
