@@ -1,4 +1,4 @@
-"""Who may import whom, what must stay light, how large things may grow: the style guide, as far as tests can."""
+"""Who may import whom, what must stay light, sizes: what a test can check of the style."""
 
 import ast
 import subprocess
