@@ -29,7 +29,7 @@ WHO_QUESTIONS = (
 )
 """Questions about a picture that every domain can answer: with the character's name."""
 NUM_OPTIONS = 4
-"""Options of a multiple-choice question."""
+"""Options of a multiple-choice question, the right one included; chance is one in four."""
 
 
 class PictureQuestion(NamedTuple):
@@ -52,7 +52,8 @@ class Domain(Protocol):
     name: str
     """What `kit.json` stores."""
 
-    # Who judges pictures.
+    # Who judges pictures. Validation and reports use another network than the reward: one that training can
+    # fool must not measure the result (docs/decisions/0008-two-networks.md).
 
     reads_attributes: bool
     """Whether every picture is described by attributes of a closed vocabulary.
@@ -74,12 +75,12 @@ class Domain(Protocol):
     advice: str
     """What the owner of a kit can do when a model does not support the domain."""
 
-    # Which settings apply.
+    # Which settings apply. Trainers ask for this capability, not for the name of the domain.
 
     renders: bool
     """Whether any scene can be rendered: oracle pictures of every prompt, prior-preservation images."""
 
-    # Curation.
+    # Curation: what can be said about a picture that comes without words.
 
     def visible_attributes(self, attributes: Mapping[str, str]) -> dict[str, str]:
         """The attributes of a scene line that can be seen in its picture, in the order of the vocabulary."""
@@ -93,7 +94,7 @@ class Domain(Protocol):
         """The reasoning text for a scene line without one; empty where attributes do not say enough."""
         ...
 
-    # Interactions.
+    # Interactions: training data of SFT and the test items of reports.
 
     def captions(self, kit: CuratedKit, picture: Picture, *, count: int, rng: random.Random) -> list[str]:
         """Up to `count` different captions of a picture, the kit's own first."""
@@ -123,7 +124,7 @@ class Domain(Protocol):
         """
         ...
 
-    # Prompts of GRPO.
+    # Prompts of GRPO. Training, validation and test prompts ask for different scenes.
 
     def validation_prompts(
         self,

@@ -10,6 +10,7 @@ from unichar.types import CuratedKit
 
 _DOMAINS: tuple[Domain, ...] = (ToonDomain(), PhotoDomain())
 DOMAINS = {domain.name: domain for domain in _DOMAINS}
+"""Name in `kit.json` -> domain; a new kind of pictures is added to `_DOMAINS`."""
 
 
 def domain_of(kit: CuratedKit) -> Domain:
@@ -19,8 +20,11 @@ def domain_of(kit: CuratedKit) -> Domain:
         UserError: The name is not one of `DOMAINS`.
     """
     # Files from before the field existed.
+    # Curated kits from before the field was there.
     if not kit.domain:
         return inferred_domain(picture.attributes for picture in kit.pictures)
+
+    # Written by another version, or by hand.
     if kit.domain not in DOMAINS:
         raise UserError(
             f"kit.json of {kit.id} has the domain {kit.domain!r}; expected one of {', '.join(DOMAINS)}: "
@@ -32,6 +36,8 @@ def domain_of(kit: CuratedKit) -> Domain:
 def inferred_domain(pictures: Iterable[Mapping[str, str]]) -> Domain:
     """The domain of pictures with these attributes: toons if each has a species, else photographs."""
     # Attributes are given for all pictures or for none; the checks of a kit refuse anything else.
+    # Every toon has a species. One picture without attributes makes the kit one of photographs: attributes
+    # must be known of all pictures to be judged by.
     species = ["species" in attributes for attributes in pictures]
     return DOMAINS["toon" if species and all(species) else "photo"]
 
@@ -44,6 +50,8 @@ def check_model(domain: Domain, model: ModelFamily, *, character: str) -> None:
     """
     if model in domain.reward_encoder:
         return
+
+    # Said before the first stage, since `sft` would take hours before `grpo` fails.
     others = " or ".join(domain.reward_encoder)
     raise UserError(
         f"{character} cannot be trained with the model {model}: its pictures are of the domain "

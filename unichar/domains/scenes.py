@@ -5,6 +5,8 @@ import random
 from unichar.domains.toon.captions import caption, describe
 from unichar.domains.toon.vocabulary import random_identity, random_scene
 
+# Eight poses times sixteen places are the 128 scenes of `everyday`. The order of values is part of the data:
+# draws are by position.
 _POSES = (
     "standing",
     "sitting",
@@ -33,6 +35,7 @@ _BACKGROUNDS = (
     "in a boat",
     "under a tree in the rain",
 )
+# Persons and animals for prior preservation, in words that any base model knows.
 _OTHERS = (
     "an old man",
     "a young woman",
@@ -50,6 +53,7 @@ def everyday(who: str, rng: random.Random) -> list[str]:
 
     They fit persons, animals and figures alike.
     """
+    # A part of these is for tests, the rest for training and validation; see the callers.
     scenes = [f"{who} {pose} {background}." for pose in _POSES for background in _BACKGROUNDS]
     rng.shuffle(scenes)
     return scenes
@@ -62,6 +66,7 @@ def prior_prompts(count: int, rng: random.Random) -> list[str]:
     """
     # All cartoons are drawn first, although every other one is replaced: the order of draws fixes the data.
     prompts = [caption(describe(random_identity(rng)), random_scene(rng), rng) for _ in range(count)]
+
     for index in range(1, count, 2):
         prompts[index] = _photograph(rng)
     return prompts

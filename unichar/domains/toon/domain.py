@@ -31,6 +31,7 @@ _WHOLE_EVERY = 4
 A model that has memorised its training pictures shows it there, by drawing the same things around what was
 asked for; a whole scene leaves nothing to vary.
 """
+# First sentence of a composed reasoning text: how the answer sounds, by the expression it is drawn with.
 _MOODS = {
     "smiling": "The answer is a friendly one.",
     "sad": "The answer is a sad one.",
@@ -79,6 +80,7 @@ class ToonDomain:
         found = {picture.caption: None}
         scene = _scene(picture.attributes)
 
+        # A bounded number of draws; a caption that was drawn before changes nothing.
         for _ in range(_CAPTION_TRIES):
             if len(found) < count:
                 found[caption(kit.name, scene, rng)] = None
@@ -94,12 +96,14 @@ class ToonDomain:
         identity, scene = _identity(picture.attributes), _scene(picture.attributes)
         found: dict[str, PictureQuestion] = {}
 
+        # Wrong names are made up, since the kit knows no other character.
         for question in rng.sample(WHO_QUESTIONS, min(wordings, len(WHO_QUESTIONS))):
             names = {kit.name: None}
             while len(names) < NUM_OPTIONS:
                 names[random_name(rng)] = None
             found[question] = PictureQuestion("name", question, kit.name, tuple(names))
 
+        # Every attribute, once per wording; wordings that are drawn twice are kept once.
         for _ in range(wordings):
             for attribute, question, answer in questions(identity, scene, rng):
                 others = [value for value in ATTRIBUTES[attribute] if value != answer]
@@ -110,6 +114,7 @@ class ToonDomain:
 
     def unseen_prompts(self, kit: CuratedKit, *, count: int, rng: random.Random) -> list[Prompt]:
         """Captions of random scenes that occur in no picture of the kit, each scene once."""
+        # Held-out and training pictures alike are excluded: a test of what no picture shows.
         scenes = _new_scenes(kit, rng)
         return [self._test_prompt(kit, _values(next(scenes)), rng, is_open=False) for _ in range(count)]
 
@@ -117,6 +122,8 @@ class ToonDomain:
         """Captions of one or two attributes of a scene, no two alike."""
         taken: list[dict[str, str]] = []
         prompts = []
+
+        # Parts are compared as dictionaries in the order of the vocabulary, see `part_of`.
         for _ in range(count):
             part = part_of(random_scene(rng), rng)
             while part in taken:
@@ -140,6 +147,7 @@ class ToonDomain:
         rng: random.Random,
     ) -> list[Prompt]:
         """New scenes and parts of scenes, each once, none of them in a test item."""
+        # Each scene once, so that none counts twice in the choice of a checkpoint.
         taken = {self.scene_key(item.attributes) for item in test}
         return self._new_prompts(kit.name, rng, count, taken=taken, distinct=True)
 
@@ -155,6 +163,7 @@ class ToonDomain:
     ) -> list[Prompt]:
         """New scenes and parts of scenes, none of them in a test item or a validation prompt."""
         # Held-out pictures are among the test items.
+        # Over many rounds open prompts may come again; there are only so many parts of scenes.
         taken = {self.scene_key(item.attributes) for item in test}
         taken |= {self.scene_key(prompt.attributes) for prompt in validation}
         return self._new_prompts(kit.name, rng, count, taken=taken, distinct=False)
@@ -165,6 +174,7 @@ class ToonDomain:
 
     def identity_attributes(self, kit: CuratedKit) -> tuple[str, ...]:
         """All attributes of the identity; the skin shows on humans only."""
+        # All pictures of a kit show one character, so the first tells.
         is_human = kit.pictures[0].attributes["species"] == "human"
         return tuple(name for name in IDENTITY if name != "skin" or is_human)
 
@@ -178,6 +188,8 @@ class ToonDomain:
         """
         # All scenes are drawn before the first seed: the order of draws fixes the data.
         told = [_prior_scene(index, rng) for index in range(count)]
+
+        # Drawn after all scenes: the order of draws is part of the training data.
         images = [draw(identity, scene, size=size, seed=rng.randrange(2**31)) for identity, scene, _ in told]
         return [prompt for _, _, prompt in told], images
 
@@ -186,6 +198,8 @@ class ToonDomain:
     ) -> list[Image.Image]:
         """Renders; what the prompt leaves open is drawn at random for each."""
         identity = _identity(kit.pictures[0].attributes)
+
+        # The identity comes from the kit, whatever the prompt says about it.
         named = {name: value for name, value in prompt.attributes.items() if name in SCENE}
         return [draw(identity, filled(named, rng), seed=rng.randrange(2**31)) for _ in range(count)]
 
@@ -193,6 +207,7 @@ class ToonDomain:
         self, kit: CuratedKit, scene: dict[str, str], rng: random.Random, *, is_open: bool
     ) -> Prompt:
         """A caption of the named attributes; its pictures must show them and the identity."""
+        # Reports judge every attribute that is listed, those of the identity included.
         identity = {name: value for name, value in kit.pictures[0].attributes.items() if name in IDENTITY}
         return Prompt(text=caption(kit.name, scene, rng), attributes=identity | scene, is_open=is_open)
 
@@ -212,12 +227,16 @@ class ToonDomain:
         prompts: list[Prompt] = []
         while len(prompts) < count:
             scene = random_scene(rng)
+
+            # A refused draw keeps its turn, so one prompt in four names the whole scene in any case.
             is_open = len(prompts) % _WHOLE_EVERY != 0
             attributes = part_of(scene, rng) if is_open else _values(scene)
 
+            # Neither a scene that is kept for a test, nor (with `distinct`) one that was drawn before.
             key = self.scene_key(attributes)
             if key in taken:
                 continue
+
             text = caption(name, attributes, rng)
             prompts.append(Prompt(text=text, attributes=attributes, is_open=is_open))
             if distinct:
@@ -240,6 +259,8 @@ def _values(scene: Scene) -> dict[str, str]:
 def _new_scenes(kit: CuratedKit, rng: random.Random) -> Iterator[Scene]:
     """Random scenes that occur in no picture of the kit, each once."""
     taken = {_scene(picture.attributes) for picture in kit.pictures}
+
+    # Without end: the caller takes as many as it needs.
     while True:
         scene = random_scene(rng)
         while scene in taken:
@@ -251,9 +272,12 @@ def _new_scenes(kit: CuratedKit, rng: random.Random) -> Iterator[Scene]:
 def _prior_scene(index: int, rng: random.Random) -> tuple[Identity, Scene, str]:
     """A random identity, its scene and a prompt that names all or part of the scene."""
     identity, scene = random_identity(rng), random_scene(rng)
+
+    # Every other prompt has a name, so that the model does not take any name for the character's.
     who = random_name(rng) if index % 2 else describe(identity)
     if index % _WHOLE_EVERY == 0:
         return identity, scene, caption(who, scene, rng)
 
+    # The picture is drawn for the part that is named; all else of it is random, with empty hands.
     asked = part_of(scene, rng)
     return identity, filled(asked, rng), caption(who, asked, rng)
