@@ -1,4 +1,4 @@
-"""The plan of a preset: what people read, what programs read, and what is refused."""
+"""The cost estimate of a preset: its numbers, the table, the JSON, and arguments that are refused."""
 
 import dataclasses
 import json
@@ -7,14 +7,14 @@ import pytest
 from factories_config import replaced
 
 from unichar.__main__ import main
-from unichar.cost.estimate import H100, TWO_CORES, Device, plan, table
+from unichar.cost.estimate import H100, TWO_CORES, Device, estimate_cost, table
 from unichar.cost.workload import ROLESCAPE, TOON
 from unichar.presets import bagel, cpu
 
 
 @pytest.fixture(scope="module")
 def numbers():
-    return plan(bagel(), ROLESCAPE, mfu=0.35, device=H100)
+    return estimate_cost(bagel(), ROLESCAPE, mfu=0.35, device=H100)
 
 
 def hours(numbers, kind="lora"):
@@ -49,15 +49,18 @@ def test_more_gpus_need_less_memory_each(numbers):
 
 
 def test_hours_follow_peak_and_share(numbers):
-    slower = plan(bagel(), ROLESCAPE, mfu=0.175, device=Device(name="x", peak=H100.peak, memory=H100.memory))
+    slower = estimate_cost(
+        bagel(), ROLESCAPE, mfu=0.175, device=Device(name="x", peak=H100.peak, memory=H100.memory)
+    )
     assert hours(slower)["sft"] == pytest.approx(2 * hours(numbers)["sft"])
     assert slower["stages"]["lora"]["sft"]["flops"] == numbers["stages"]["lora"]["sft"]["flops"]
 
 
-def test_twice_the_pictures_are_nearly_twice_the_work():
+def test_twice_the_pictures_are_nearly_twice_the_flops():
     usual, double = bagel(), dataclasses.replace(bagel(), sft=dataclasses.replace(bagel().sft, pictures=48))
     one, two = (
-        plan(p, ROLESCAPE, mfu=0.35, device=H100)["stages"]["lora"]["sft"]["flops"] for p in (usual, double)
+        estimate_cost(p, ROLESCAPE, mfu=0.35, device=H100)["stages"]["lora"]["sft"]["flops"]
+        for p in (usual, double)
     )
     assert 1.8 < two / one < 2
 
@@ -66,21 +69,21 @@ def test_flow_grpo_with_guidance_costs_more_than_nft():
     usual = bagel()
     flow = replaced(usual, grpo={"algorithm": "flow_grpo", "flow_grpo": {"guidance": 4.0}})
     assert (
-        hours(plan(flow, ROLESCAPE, mfu=0.35, device=H100))["grpo"]
-        > 1.5 * hours(plan(usual, ROLESCAPE, mfu=0.35, device=H100))["grpo"]
+        hours(estimate_cost(flow, ROLESCAPE, mfu=0.35, device=H100))["grpo"]
+        > 1.5 * hours(estimate_cost(usual, ROLESCAPE, mfu=0.35, device=H100))["grpo"]
     )
 
 
-def test_nano_is_planned_for_its_own_machine():
-    numbers = plan(cpu(), TOON, mfu=0.35, device=TWO_CORES)
+def test_nano_is_estimated_for_two_cores():
+    numbers = estimate_cost(cpu(), TOON, mfu=0.35, device=TWO_CORES)
     assert numbers["paper"] is None and numbers["model"] == "nano"
     assert len(numbers["memory"]["lora"]) == 1 and numbers["memory"]["lora"][0]["fits"]
     assert sum(hours(numbers).values()) < 0.5
 
 
-def test_people_read_a_table(numbers):
-    said = table(numbers)
-    for words in (
+def test_the_table_has_parameters_memory_and_hours(numbers):
+    text = table(numbers)
+    for expected in (
         "6.53 B",
         "14.69 B",
         "does not fit",
@@ -88,11 +91,11 @@ def test_people_read_a_table(numbers):
         "goal: at most 10, met",
         "about 100 GPU hours",
     ):
-        assert words in said
-    assert max(len(line) for line in said.splitlines()) <= 130
+        assert expected in text
+    assert max(len(line) for line in text.splitlines()) <= 130
 
 
-def test_programs_read_numbers(capsys):
+def test_the_json_has_the_numbers(capsys):
     assert main(["plan", "--preset", "smoke", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["preset"] == "smoke"
 
@@ -104,7 +107,7 @@ def test_a_character_without_interactions_is_one_message(tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("flags", [["--mfu", "0"], ["--mfu", "1.5"], ["--peak", "-3"]])
-def test_senseless_numbers_are_one_message(flags, capsys):
+def test_numbers_out_of_range_are_one_message(flags, capsys):
     assert main(["plan", "--preset", "smoke", *flags]) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith("error: mfu is ") and said.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""What finished trainings say they computed."""
+"""FLOPs of finished trainings."""
 
 import json
 
@@ -10,15 +10,15 @@ from unichar.model.nano.config import NanoConfig
 
 
 @pytest.mark.parametrize("verb", ["sft", "grpo"])
-def test_trainings_say_what_they_cost(verb, sft_job, grpo_job):
+def test_finished_trainings_have_plausible_flops(verb, sft_job, grpo_job):
     job = sft_job if verb == "sft" else grpo_job
     summary = json.loads((job.out / "summary.json").read_text())
     assert 1e10 < training_flops(verb, job, summary)["flops"] < 1e14
 
 
-def test_other_stages_count_nothing(sft_job):
+def test_other_stages_have_no_flops(sft_job):
     assert training_flops("evaluate", sft_job, {}) == {}
 
 
-def test_a_base_has_the_sizes_it_was_trained_in(sft_job):
+def test_a_base_has_the_sizes_it_was_trained_with(sft_job):
     assert base_sizes(sft_job.base) == nano_sizes(NanoConfig())

@@ -1,16 +1,17 @@
-"""Parameters by part, counted on the meta device: the published numbers of BAGEL-7B-MoT, and nano's own base file."""
+"""Parameters by part, counted on the meta device: the published numbers of BAGEL-7B-MoT, and nano's own base
+file."""
 
 from factories_model import BASE
 from safetensors import safe_open
 
 from unichar.cost.sizes import BAGEL_7B, bagel_parameters, bagel_sizes, nano_parameters, nano_sizes
 from unichar.model.nano.config import NanoConfig
-from unichar.model.nano.model import PARTS
+from unichar.model.nano.loading import PARTS
 
 STACK = 28 * (3584 * (3584 * 2 + 512 * 2 + 18944 * 3) + (3584 + 2 * 512) + 2 * 3584 + 2 * 128) + 3584
 """One expert: matrices, biases of queries, keys and values, norms."""
 AROUND = (256 * 3584 + 3584) + (3584**2 + 3584) + (64 * 3584 + 3584) + (3584 * 64 + 64) + 4096 * 3584
-"""Times, latents in and out, the table of places."""
+"""Timestep embedder, latents in and out, position table."""
 
 
 def test_bagel_has_its_published_numbers():
@@ -27,7 +28,7 @@ def test_a_large_picture_has_the_published_number_of_tokens():
     assert bagel_sizes(512).tokens == 1024
 
 
-def test_bagel_keeps_57_kilobytes_a_token():
+def test_bagel_caches_57_kilobytes_per_token():
     stack = bagel_sizes(1024).text
     assert 2 * 2 * stack.layers * stack.kv_heads * stack.head_size == 57344
     assert BAGEL_7B.text.head_size == 128

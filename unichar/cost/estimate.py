@@ -1,11 +1,11 @@
-"""What a preset will cost before anything runs: parameters, memory a GPU, operations, hours.
+"""Cost estimate of a preset before anything runs: parameters, memory per GPU, FLOPs, hours.
 
     python -m unichar plan --preset bagel
     python -m unichar plan --preset bagel --character mochi --mfu 0.4 --json
 
-Nothing is loaded but shapes; no GPU and no weights are needed. Operations are counted by `unichar/cost/flops.py`; hours follow
-from a stated share of the device's peak (MFU). Text lengths are those of a RoleScape-20 character for BAGEL and of a starter
-for nano, or of `--character`, once its interactions are made.
+Only shapes are loaded; no GPU and no weights are needed. FLOPs are counted by `unichar/cost/flops.py`; hours
+follow from an assumed share of the device's peak (MFU). Text lengths are those of a RoleScape-20 character
+for BAGEL and of a starter character for nano, or of `--character`, once its interactions are made.
 """
 
 import json
@@ -14,53 +14,57 @@ from typing import Any
 
 from unichar.cost.flops import Sizes, adapter_parameters
 from unichar.cost.grpo import round_flops
-from unichar.cost.memory import fewest_parts
+from unichar.cost.memory import fewest_microbatches
 from unichar.cost.paper import paper_flops
 from unichar.cost.report import report_flops
 from unichar.cost.sft import step_flops
 from unichar.cost.sizes import sizes_of
-from unichar.cost.workload import ROLESCAPE, TOON, Texts, measured_texts
+from unichar.cost.workload import ROLESCAPE, TOON, TextLengths, measured_texts
+from unichar.errors import UserError
 from unichar.evaluation.evaluate import ARMS
 from unichar.presets import Preset, get_preset
 from unichar.store.store import Store
 from unichar.types import read_interactions
 
 PAPER_HOURS = 100
-"""GPU hours a character, as the paper says."""
+"""GPU hours per character, as the paper states."""
 GOAL_HOURS = 10
+"""GPU hours of training per character that the preset `bagel` must not exceed."""
 _GB = 1e9
 GPUS = (1, 4, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """What the hours are for."""
+    """A device that hours are estimated for."""
 
     name: str
     peak: float
-    """Operations a second of dense bf16."""
+    """Dense bf16 FLOP/s."""
     memory: float
-    """Bytes."""
+    """Bytes per device."""
 
 
 H100 = Device(name="H100 (bf16, dense)", peak=989e12, memory=80e9)
 TWO_CORES = Device(name="two cores with AVX-512 BF16", peak=0.9e12, memory=8e9)
 
 
-def plan(preset: Preset, texts: Texts, *, mfu: float, device: Device) -> dict[str, Any]:
-    """Everything the table shows, as plain numbers (bytes, operations, hours).
+def estimate_cost(preset: Preset, texts: TextLengths, *, mfu: float, device: Device) -> dict[str, Any]:
+    """Everything the table shows, as plain numbers (bytes, FLOPs, hours).
 
     Raises:
-        ValueError: `mfu` or the device's peak makes no sense.
+        UserError: `mfu` or the device's peak is out of range.
     """
     if not 0 < mfu <= 1 or device.peak <= 0:
-        raise ValueError(
-            f"mfu is {mfu} and the peak {device.peak:g} operations a second; expected 0 < mfu <= 1 and a positive peak"
+        raise UserError(
+            f"mfu is {mfu} and the peak {device.peak:g} FLOP/s; expected 0 < mfu <= 1 and a positive peak"
         )
+
     sizes, parameters = sizes_of(preset.model, preset.kit.size)
     adapters = adapter_parameters(sizes, und_rank=preset.sft.und_rank, gen_rank=preset.sft.gen_rank)
     trainable = {"lora": sum(adapters.values()), "full": sum(parameters.values()) - parameters["autoencoder"]}
     hour = device.peak * mfu * 3600
+
     return {
         "preset": preset.name,
         "model": sizes.name,
@@ -82,15 +86,16 @@ def plan(preset: Preset, texts: Texts, *, mfu: float, device: Device) -> dict[st
 def _memory(
     preset: Preset,
     sizes: Sizes,
-    texts: Texts,
+    texts: TextLengths,
     parameters: dict[str, int],
     trainable: dict[str, int],
     kind: str,
     device: Device,
 ) -> list[dict[str, Any]]:
+    """One row per number of GPUs, each with the fewest microbatches that leave a tenth of the memory free."""
     rows = []
     for gpus in GPUS if preset.model == "bagel" else (1,):
-        parts, memory = fewest_parts(
+        microbatches, memory = fewest_microbatches(
             sizes,
             texts,
             preset.sft,
@@ -100,52 +105,57 @@ def _memory(
             gpus=gpus,
             limit=0.9 * device.memory,
         )
-        fits = memory.total <= 0.9 * device.memory
-        rows.append({"gpus": gpus, "parts": parts, **asdict(memory), "total": memory.total, "fits": fits})
+        row = {"gpus": gpus, "microbatches": microbatches, **asdict(memory), "total": memory.total}
+        rows.append(row | {"fits": memory.total <= 0.9 * device.memory})
     return rows
 
 
 def _stages(
-    preset: Preset, sizes: Sizes, texts: Texts, full: bool, hour: float
+    preset: Preset, sizes: Sizes, texts: TextLengths, full: bool, hour: float
 ) -> dict[str, dict[str, float]]:
+    """Stage -> FLOPs of one step (round, report), how many there are, and hours of all; `hour` is FLOPs per
+    hour.
+    """
     sft, grpo = preset.sft, preset.grpo
-    each = {
+    units = {
         "sft": (step_flops(sizes, texts, sft, full=full), sft.steps),
         "grpo": (round_flops(sizes, texts, grpo, gen_rank=sft.gen_rank, full=full), grpo.rounds),
         "evaluate": (report_flops(sizes, texts, preset.evaluation, arms=len(ARMS)), 1),
     }
-    return {
-        name: {"flops": one, "count": count, "hours": one * count / hour}
-        for name, (one, count) in each.items()
-    }
+    stages = {}
+    for name, (flops, count) in units.items():
+        stages[name] = {"flops": flops, "count": count, "hours": flops * count / hour}
+    return stages
 
 
-def _paper(sizes: Sizes, texts: Texts, hour: float) -> dict[str, float]:
+def _paper(sizes: Sizes, texts: TextLengths, hour: float) -> dict[str, float]:
     sft, grpo = (flops / hour for flops in paper_flops(sizes, texts))
     return {"stated_hours": PAPER_HOURS, "goal_hours": GOAL_HOURS, "sft_hours": sft, "grpo_hours": grpo}
 
 
 def table(numbers: dict[str, Any]) -> str:
-    """The plan for people, as plain text."""
+    """The estimate as a plain text table."""
     return "\n".join([*_heading(numbers), *_parameters(numbers), *_memories(numbers), *_hours(numbers)])
 
 
 def _heading(numbers: dict[str, Any]) -> list[str]:
     tokens = numbers["tokens"]
     return [
-        f"preset {numbers['preset']}: {numbers['model']} on {numbers['device']}, {numbers['peak_flops'] / 1e12:.4g} TFLOP/s "
-        f"at an MFU of {numbers['mfu']:.2f}",
-        f"a drawn picture has {tokens['picture']} tokens, a seen one {tokens['seen_picture']}, a prompt {tokens['prompt']}",
+        f"preset {numbers['preset']}: {numbers['model']} on {numbers['device']}, "
+        f"{numbers['peak_flops'] / 1e12:.4g} TFLOP/s at an MFU of {numbers['mfu']:.2f}",
+        f"tokens: generated picture {tokens['picture']}, seen picture {tokens['seen_picture']}, "
+        f"prompt {tokens['prompt']}",
     ]
 
 
 def _parameters(numbers: dict[str, Any]) -> list[str]:
     lines = ["", "parameters"]
-    lines += [f"  {name:<28}{_many(count):>10}" for name, count in numbers["parameters"].items()]
+    lines += [f"  {name:<28}{_short(count):>10}" for name, count in numbers["parameters"].items()]
+
     adapters = numbers["adapters"]
-    words = f"  (text {_many(adapters['und'])}, pictures {_many(adapters['gen'])})"
-    lines.append(f"  {'trainable, adapters':<28}{_many(numbers['trainable']['lora']):>10}{words}")
-    lines.append(f"  {'trainable, full tuning':<28}{_many(numbers['trainable']['full']):>10}")
+    split = f"  (text {_short(adapters['und'])}, pictures {_short(adapters['gen'])})"
+    lines.append(f"  {'trainable, adapters':<28}{_short(numbers['trainable']['lora']):>10}{split}")
+    lines.append(f"  {'trainable, full tuning':<28}{_short(numbers['trainable']['full']):>10}")
     return lines
 
 
@@ -153,52 +163,54 @@ def _memories(numbers: dict[str, Any]) -> list[str]:
     columns = ("weights", "gradients", "optimizer", "gathered", "activations", "total")
     lines = [
         "",
-        "SFT memory a GPU, GB, a step read in the fewest parts that leave a tenth of the memory free",
+        "SFT memory per GPU in GB, with the fewest microbatches that leave a tenth of the memory free",
+        f"  {'':<16}{'GPUs':>5}{'microbatches':>14}" + "".join(f"{name:>13}" for name in columns),
     ]
-    lines.append(f"  {'':<16}{'GPUs':>5}{'parts':>6}" + "".join(f"{name:>13}" for name in columns))
-    for kind, words in (("lora", "adapters"), ("full", "full tuning")):
+    for kind, label in (("lora", "adapters"), ("full", "full tuning")):
         for row in numbers["memory"][kind]:
             cells = "".join(f"{row[name] / _GB:>13.2f}" for name in columns)
             note = "" if row["fits"] else "   does not fit"
-            lines.append(f"  {words:<16}{row['gpus']:>5}{row['parts']:>6}{cells}{note}")
+            lines.append(f"  {label:<16}{row['gpus']:>5}{row['microbatches']:>14}{cells}{note}")
     return lines
 
 
 def _hours(numbers: dict[str, Any]) -> list[str]:
-    lines = ["", "operations and hours", f"  {'':<34}{'TFLOP each':>12}{'times':>7}{'hours':>9}"]
+    lines = ["", "FLOPs and hours", f"  {'':<34}{'TFLOP each':>12}{'times':>7}{'hours':>9}"]
     names = {"sft": "SFT step", "grpo": "GRPO round", "evaluate": "report"}
-    for kind, words in (("lora", "adapters"), ("full", "full tuning")):
+    for kind, label in (("lora", "adapters"), ("full", "full tuning")):
         stages = numbers["stages"][kind]
         for stage, row in stages.items():
-            name = f"{names[stage]}, {words}" if stage != "evaluate" else names[stage]
-            lines.append(f"  {name:<34}{row['flops'] / 1e12:>12,.4g}{row['count']:>7}{_few(row['hours']):>9}")
-        lines.append(
-            f"  {f'a character, {words}':<34}{'':>12}{'':>7}{_few(sum(row['hours'] for row in stages.values())):>9}"
-        )
+            name = f"{names[stage]}, {label}" if stage != "evaluate" else names[stage]
+            tflops, hours = row["flops"] / 1e12, _hours_text(row["hours"])
+            lines.append(f"  {name:<34}{tflops:>12,.4g}{row['count']:>7}{hours:>9}")
+
+        total = _hours_text(sum(row["hours"] for row in stages.values()))
+        lines.append(f"  {f'a character, {label}':<34}{'':>12}{'':>7}{total:>9}")
+
     if numbers["paper"]:
-        lines += _beside_the_paper(numbers)
+        lines += _comparison_with_paper(numbers)
     return lines
 
 
-def _beside_the_paper(numbers: dict[str, Any]) -> list[str]:
-    own, stages = numbers["paper"], numbers["stages"]["lora"]
+def _comparison_with_paper(numbers: dict[str, Any]) -> list[str]:
+    paper, stages = numbers["paper"], numbers["stages"]["lora"]
     training = stages["sft"]["hours"] + stages["grpo"]["hours"]
-    counted = own["sft_hours"] + own["grpo_hours"]
-    met = "met" if training <= own["goal_hours"] else "missed"
+    counted = paper["sft_hours"] + paper["grpo_hours"]
+    met = "met" if training <= paper["goal_hours"] else "missed"
     return [
         "",
-        f"  training a character: {training:.1f} GPU hours (goal: at most {own['goal_hours']}, {met}), and "
+        f"  training a character: {training:.1f} GPU hours (goal: at most {paper['goal_hours']}, {met}), and "
         f"{stages['evaluate']['hours']:.1f} for its report",
-        f"  the paper says about {own['stated_hours']} GPU hours; its settings counted the same way make {counted:.0f} "
-        f"({own['sft_hours']:.1f} SFT, {own['grpo_hours']:.1f} GRPO)",
+        f"  the paper states about {paper['stated_hours']} GPU hours; its settings counted the same way make "
+        f"{counted:.0f} ({paper['sft_hours']:.1f} SFT, {paper['grpo_hours']:.1f} GRPO)",
     ]
 
 
-def _few(hours: float) -> str:
+def _hours_text(hours: float) -> str:
     return f"{hours:.2f}" if hours >= 1 else f"{hours:.3f}"
 
 
-def _many(count: float) -> str:
+def _short(count: float) -> str:
     for name, size in (("B", 1e9), ("M", 1e6)):
         if count >= size:
             return f"{count / size:.2f} {name}"
@@ -208,22 +220,29 @@ def _many(count: float) -> str:
 def main(
     preset: str, *, character: str = "", mfu: float = 0.35, peak: float | None = None, as_json: bool = False
 ) -> None:
-    """Print the plan of a preset.
+    """Print the cost estimate of a preset.
 
     Args:
-        character: Take the lengths of this character's current interactions.
-        peak: TFLOP/s of the device instead of the usual one's.
+        preset: Name of the preset.
+        character: Use the text lengths of this character's current interactions.
+        mfu: Share of the device's peak that is reached.
+        peak: TFLOP/s of the device instead of the preset's usual one.
+        as_json: Print numbers instead of the table.
 
     Raises:
-        ValueError: There is no such preset, or a number makes no sense.
+        UserError: There is no such preset, or a number is out of range.
         MissingOutput: The character has no interactions yet.
     """
-    chosen = get_preset(preset)
-    usual = H100 if chosen.model == "bagel" else TWO_CORES
-    device = usual if peak is None else Device(name="a device", peak=peak * 1e12, memory=usual.memory)
-    texts = ROLESCAPE if chosen.model == "bagel" else TOON
+    settings = get_preset(preset)
+    default = H100 if settings.model == "bagel" else TWO_CORES
+    device = default
+    if peak is not None:
+        device = Device(name="a device", peak=peak * 1e12, memory=default.memory)
+
+    texts = ROLESCAPE if settings.model == "bagel" else TOON
     if character:
         folder = Store.from_env().current(character, "interactions").folder
         texts = measured_texts(read_interactions(folder / "train.jsonl"))
-    numbers = plan(chosen, texts, mfu=mfu, device=device)
+
+    numbers = estimate_cost(settings, texts, mfu=mfu, device=device)
     print(json.dumps(numbers, indent=2) if as_json else table(numbers))

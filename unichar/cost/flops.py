@@ -1,11 +1,15 @@
-"""What a pass costs: floating point operations of a unified model, from its sizes and how much it reads and draws. No torch.
+"""FLOPs of forward and backward passes of a unified model, from its sizes and the tokens and pictures. No
+torch.
 
-    cost = drawing(sizes, pictures=24, prompts=6, context=60, rank=64)
+    cost = image_forward(sizes, pictures=24, prompts=6, context=60, rank=64)
     cost.forward, cost.training(full=False, recompute=True)
 
-Matrix products count, two operations a multiply-add; norms, softmax and the like do not. Attention counts for all pairs of
-places, as kernels compute it under a mask. Convolutions of the autoencoder are added up from its channels. The same functions
-serve nano and BAGEL: `sizes.py` says how large they are. Tests hold them against what PyTorch counts in a real step.
+Counts matrix products and convolutions, two FLOPs per multiply-add; norms, softmax and elementwise operations
+are left out. Attention counts all pairs of positions, as kernels compute it under a mask. The same functions
+serve nano and BAGEL: `sizes.py` holds their sizes. Tests compare the counts with `torch.utils.flop_counter`
+on real passes. Closed forms are used because a cost estimate needs some thirty passes of different lengths,
+and the counter takes 0.4 s for a forward and 3 s for a training pass of BAGEL on the meta device; nano's
+forward does not run there (its context is cut to a length that depends on data).
 """
 
 from collections.abc import Sequence
@@ -15,7 +19,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """A transformer: `layers` times attention and an MLP."""
+    """A transformer: `layers` layers of attention and an MLP."""
 
     layers: int
     width: int
@@ -24,36 +28,37 @@ class Stack:
     head_size: int
     mlp: int
     gated: bool = True
-    """SwiGLU of three matrices instead of an MLP of two."""
+    """SwiGLU with three matrices instead of an MLP with two."""
 
     @property
     def matrices(self) -> tuple[tuple[int, int], ...]:
         """(inputs, outputs) of every matrix of one layer."""
         queries, keys = self.heads * self.head_size, self.kv_heads * self.head_size
         attention = ((self.width, queries), (self.width, keys), (self.width, keys), (queries, self.width))
-        return attention + ((self.width, self.mlp),) * (2 if self.gated else 1) + ((self.mlp, self.width),)
+        mlp = ((self.width, self.mlp),) * (2 if self.gated else 1) + ((self.mlp, self.width),)
+        return attention + mlp
 
-    def attention(self, queries: int, places: int) -> float:
-        """Scores and mixing of `queries` that each look at `places`, all layers."""
-        return 4.0 * self.layers * queries * places * self.heads * self.head_size
+    def attention(self, queries: int, keys: int) -> float:
+        """FLOPs of scores and of weighted values, for `queries` that each attend to `keys`, in all layers."""
+        return 4.0 * self.layers * queries * keys * self.heads * self.head_size
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """A matrix outside the layers of the generation expert."""
+    """A matrix of the generation expert outside its transformer layers."""
 
     inputs: int
     outputs: int
-    per: Literal["token", "picture", "word"]
-    """What is multiplied: latent tokens, pictures, or words of a prompt."""
+    per: Literal["token", "picture", "prompt_token"]
+    """What it is applied to: latent tokens, pictures, or tokens of a prompt."""
     count: int = 1
     adapted: bool = False
-    """Whether it gets adapters."""
+    """Whether adapters attach to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """All of a model that decides its costs, at one picture size."""
+    """Everything about a model that determines its costs, at one picture size."""
 
     name: str
     text: Stack
@@ -61,37 +66,39 @@ class Sizes:
     gen: Stack
     gen_matrices: tuple[Matrix, ...]
     tokens: int
-    """Latent tokens of a picture."""
+    """Latent tokens of a generated picture."""
     markers: int
-    """Words that go through the text expert beside every picture that is drawn."""
+    """Tokens that go through the text expert with every generated picture."""
     tower: Stack
+    """Vision tower."""
     tower_entry: float
-    """Operations before the tower's layers, a picture."""
+    """FLOPs per picture before the vision tower's layers."""
     patches: int
-    """Places of a seen picture in the tower."""
+    """Tokens of a picture in the vision tower."""
     seen_tokens: int
-    """Places of a seen picture in a conversation."""
+    """Tokens of a picture in a conversation."""
     connector: float
-    """Operations between tower and text, a picture."""
+    """FLOPs per picture between vision tower and text backbone."""
     encode: float
-    """Operations of the autoencoder: pixels to latents, a picture."""
+    """FLOPs per picture of the autoencoder, pixels to latents."""
     decode: float
-    """And back."""
+    """FLOPs per picture of the autoencoder, latents to pixels."""
     recompute: bool
-    """Whether layers always run again on the way back, to keep less."""
+    """Whether activation checkpointing is always on."""
     keeps_contexts: bool
-    """Whether a prompt is read once a run rather than once a step."""
+    """Whether a prompt is encoded once per run instead of once per step."""
     guided_above: float
-    """Guidance acts at times above this; 0 for always."""
+    """Guidance applies at times above this; 0 for always."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Operations of forward passes."""
+    """FLOPs of forward passes."""
 
     linear: float = 0.0
-    """Products with weights."""
+    """Products with frozen or fully tuned weights."""
     attention: float = 0.0
+    """Products of activations with each other."""
     adapters: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
@@ -103,67 +110,75 @@ class Cost:
 
     @property
     def forward(self) -> float:
-        """All of it, once."""
+        """FLOPs of one forward pass."""
         return self.linear + self.attention + self.adapters
 
     def training(self, *, full: bool, recompute: bool) -> float:
-        """Forward and backward. Frozen weights only pass gradients on; with `recompute` layers run again on the way back."""
+        """FLOPs of forward and backward.
+
+        Frozen weights cost one product in the backward pass, for the gradient of their input; trained ones
+        two. With `recompute` the forward pass is computed twice (activation checkpointing).
+        """
         backward = (2 if full else 1) * self.linear + 2 * self.attention + 2 * self.adapters
         return self.forward * (2 if recompute else 1) + backward
 
 
-def reading(sizes: Sizes, lengths: Sequence[int], *, targets: int = 0, rank: int = 0) -> Cost:
-    """The text expert over conversations of so many tokens, with logits at `targets` of them."""
+def text_forward(sizes: Sizes, lengths: Sequence[int], *, targets: int = 0, rank: int = 0) -> Cost:
+    """The text backbone over conversations of the given lengths, with logits at `targets` of the tokens."""
     stack, total = sizes.text, sum(lengths)
     linear = 2.0 * (total * _weights(stack) + targets * stack.width * sizes.vocabulary)
     attention = sum(stack.attention(length, length) for length in lengths)
-    return Cost(linear=linear, attention=attention, adapters=2.0 * total * rank * _rims(stack))
+    return Cost(linear=linear, attention=attention, adapters=2.0 * total * rank * _adapter_width(stack))
 
 
-def writing(sizes: Sizes, length: int, *, tokens: int, rank: int = 0) -> Cost:
-    """A reply of `tokens` after a conversation of `length`, keys and values kept."""
-    read = reading(sizes, [length + tokens], targets=tokens, rank=rank)
-    # Each new token looks at what stands before it, on average at half of the new ones.
+def text_decoding(sizes: Sizes, length: int, *, tokens: int, rank: int = 0) -> Cost:
+    """Decoding a reply of `tokens` after a conversation of `length`, with a KV cache."""
+    read = text_forward(sizes, [length + tokens], targets=tokens, rank=rank)
+    # Each new token attends to everything before it, on average to half of the new tokens.
     attention = sizes.text.attention(length, length) + sizes.text.attention(tokens, length + tokens // 2)
     return Cost(linear=read.linear, attention=attention, adapters=read.adapters)
 
 
-def seeing(sizes: Sizes, pictures: int) -> Cost:
-    """Tower and connector over pictures; they are never trained."""
+def vision_forward(sizes: Sizes, pictures: int) -> Cost:
+    """Vision tower and connector; adapters do not attach to them."""
     once = sizes.tower_entry + 2.0 * sizes.patches * _weights(sizes.tower) + sizes.connector
     return Cost(
         linear=pictures * once, attention=pictures * sizes.tower.attention(sizes.patches, sizes.patches)
     )
 
 
-def drawing(sizes: Sizes, *, pictures: int, prompts: int, context: int, rank: int = 0) -> Cost:
-    """One velocity of `pictures` whose `prompts` of `context` tokens each have been read already (`reading`)."""
-    stack, amounts = (
-        sizes.gen,
-        {"token": pictures * sizes.tokens, "picture": pictures, "word": prompts * context},
-    )
+def image_forward(sizes: Sizes, *, pictures: int, prompts: int, context: int, rank: int = 0) -> Cost:
+    """One velocity of `pictures`, given the contexts of `prompts` with `context` tokens each
+    (`text_forward`).
+    """
+    stack = sizes.gen
+    amounts = {"token": pictures * sizes.tokens, "picture": pictures, "prompt_token": prompts * context}
+
     linear = 2.0 * amounts["token"] * _weights(stack) + 2.0 * pictures * sizes.markers * _weights(sizes.text)
-    adapters = 2.0 * amounts["token"] * rank * _rims(stack)
+    adapters = 2.0 * amounts["token"] * rank * _adapter_width(stack)
     for matrix in sizes.gen_matrices:
         amount = amounts[matrix.per] * matrix.count
         linear += 2.0 * amount * matrix.inputs * matrix.outputs
         adapters += 2.0 * amount * rank * (matrix.inputs + matrix.outputs) if matrix.adapted else 0.0
-    places = sizes.tokens + sizes.markers
-    return Cost(
-        linear=linear, attention=pictures * stack.attention(places, context + places), adapters=adapters
-    )
+
+    tokens = sizes.tokens + sizes.markers
+    attention = pictures * stack.attention(tokens, context + tokens)
+    return Cost(linear=linear, attention=attention, adapters=adapters)
 
 
 def adapter_parameters(sizes: Sizes, *, und_rank: int, gen_rank: int) -> dict[str, int]:
-    """Trainable numbers of both sides' adapters on every matrix that gets them."""
+    """Trainable parameters of the adapters of each component."""
     around = sum(m.count * (m.inputs + m.outputs) for m in sizes.gen_matrices if m.adapted)
-    return {"und": und_rank * _rims(sizes.text), "gen": gen_rank * (_rims(sizes.gen) + around)}
+    return {
+        "und": und_rank * _adapter_width(sizes.text),
+        "gen": gen_rank * (_adapter_width(sizes.gen) + around),
+    }
 
 
 def _weights(stack: Stack) -> int:
     return stack.layers * sum(inputs * outputs for inputs, outputs in stack.matrices)
 
 
-def _rims(stack: Stack) -> int:
-    """Inputs and outputs of all matrices: an adapter has rank times as many numbers."""
+def _adapter_width(stack: Stack) -> int:
+    """Sum of inputs and outputs of all matrices; adapters have rank times as many parameters."""
     return stack.layers * sum(inputs + outputs for inputs, outputs in stack.matrices)

@@ -1,47 +1,50 @@
-"""What a round of Character-GRPO computes, before it runs: for `python -m unichar plan` and for the cost in reports. No torch.
+"""FLOPs of a round of Character-GRPO, from its settings: for `python -m unichar plan` and for reports. No
+torch.
 
-Each prompt is read anew at sampling and at learning. Judges are left out: they are thousands of times smaller than
-BAGEL, or compute elsewhere.
+Each prompt is encoded anew at the rollout and at the RL step. Judges are left out: they are thousands of
+times smaller than BAGEL, or compute elsewhere.
 """
 
 from dataclasses import replace
 
-from unichar.cost.flops import Sizes, drawing, reading
-from unichar.cost.workload import Texts, sampling
+from unichar.cost.flops import Sizes, image_forward, text_forward
+from unichar.cost.workload import TextLengths, sampling_flops
 from unichar.grpo.config import GrpoConfig
 
 
 def round_flops(
-    sizes: Sizes, texts: Texts, config: GrpoConfig, *, gen_rank: int, full: bool = False
+    sizes: Sizes, texts: TextLengths, config: GrpoConfig, *, gen_rank: int, full: bool = False
 ) -> float:
-    """Operations of one round: rollout, its naturalness, learning, and its share of the looks."""
-    if config.reward.consistency_weight:  # every third prompt is a moment of conversation
-        texts = replace(texts, plain=round((2 * texts.plain + texts.talks["thinking"].tokens) / 3))
+    """FLOPs of one round: rollout, its naturalness reward, RL steps, and its share of the validations."""
+    # With a consistency reward every third prompt is a multimodal turn.
+    if config.reward.consistency_weight:
+        texts = replace(texts, plain=round((2 * texts.plain + texts.conversations["thinking"].tokens) / 3))
+
     pictures = config.rollout.prompts * config.rollout.group
     guidance = config.flow_grpo.guidance if config.algorithm == "flow_grpo" else 1.0
     rollout = _drawn(
         sizes, texts, config, pictures=pictures, prompts=config.rollout.prompts, guidance=guidance
     )
-    watched = config.validation.prompts * config.validation.group
-    look = _drawn(
+
+    validation = _drawn(
         sizes,
         texts,
         config,
-        pictures=watched,
+        pictures=config.validation.prompts * config.validation.group,
         prompts=config.validation.prompts,
         guidance=config.validation.guidance,
     )
-    looks = (1 + config.rounds / config.validation.every) / config.rounds
-    return (
-        rollout + looks * look + config.epochs * _learning(sizes, texts, config, gen_rank=gen_rank, full=full)
-    )
+    validations = (1 + config.rounds / config.validation.every) / config.rounds
+
+    epoch = _epoch(sizes, texts, config, gen_rank=gen_rank, full=full)
+    return rollout + validations * validation + config.epochs * epoch
 
 
 def _drawn(
-    sizes: Sizes, texts: Texts, config: GrpoConfig, *, pictures: int, prompts: int, guidance: float
+    sizes: Sizes, texts: TextLengths, config: GrpoConfig, *, pictures: int, prompts: int, guidance: float
 ) -> float:
-    """Sampled pictures, and one pass without a prompt that says how natural they are."""
-    sampled = sampling(
+    """FLOPs of sampling pictures, and of one pass without a prompt, the naturalness reward."""
+    sampled = sampling_flops(
         sizes,
         pictures=pictures,
         prompts=prompts,
@@ -50,21 +53,26 @@ def _drawn(
         guidance=guidance,
         shift=config.rollout.shift,
     )
-    return sampled + drawing(sizes, pictures=pictures, prompts=1, context=0).forward
+    return sampled + image_forward(sizes, pictures=pictures, prompts=1, context=0).forward
 
 
-def _learning(sizes: Sizes, texts: Texts, config: GrpoConfig, *, gen_rank: int, full: bool) -> float:
-    """One pass over a round: of DiffusionNFT some times, asked of the old policy as well; of Flow-GRPO every step of its window.
-    The reference is asked where the distance to it counts."""
+def _epoch(sizes: Sizes, texts: TextLengths, config: GrpoConfig, *, gen_rank: int, full: bool) -> float:
+    """FLOPs of one epoch over the pictures of a round.
+
+    DiffusionNFT trains at some times and also runs the old policy there; Flow-GRPO trains at every step of
+    its window. Both run the reference where the KL term has a weight.
+    """
     pictures, prompts = config.rollout.prompts * config.rollout.group, config.rollout.prompts
-    live = drawing(
+    live = image_forward(
         sizes, pictures=pictures, prompts=prompts, context=texts.plain, rank=0 if full else gen_rank
     )
+
     settings = config.nft if config.algorithm == "nft" else config.flow_grpo
     others = (int(config.algorithm == "nft") + int(settings.kl > 0)) * live.forward
     passes = live.training(full=full, recompute=sizes.recompute) + others
+
     if config.algorithm == "nft":
         passes *= config.nft.times
     else:
         passes *= config.flow_grpo.window * (2 if config.flow_grpo.guidance > 1 else 1)
-    return passes + reading(sizes, [texts.plain] * prompts).forward / config.epochs
+    return passes + text_forward(sizes, [texts.plain] * prompts).forward / config.epochs

@@ -1,6 +1,6 @@
-"""What a finished training computed: the `flops` of its summary, counted from the real base, texts and steps.
+"""FLOPs of a finished training: the `flops` of its summary, computed from the real base, texts and steps.
 
-The pipeline calls it after `sft` and `grpo`, so that trainers need not know how costs are counted.
+The pipeline calls it after `sft` and `grpo`, so trainers do not import the cost package.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from unichar.types import CuratedKit, StageJob, read_interactions
 
 
 def training_flops(verb: str, job: StageJob, summary: dict[str, Any]) -> dict[str, float]:
-    """`{"flops": operations}` of a finished `sft` or `grpo`; nothing for other stages."""
+    """`{"flops": ...}` of a finished `sft` or `grpo`; empty for other stages."""
     if verb not in ("sft", "grpo"):
         return {}
 
@@ -38,7 +38,7 @@ def training_flops(verb: str, job: StageJob, summary: dict[str, Any]) -> dict[st
 
 
 def base_sizes(base: Path) -> Sizes:
-    """The sizes of a base on disk: one file (nano) or a folder (BAGEL). Only heads and configurations are read."""
+    """Sizes of a base on disk: a file (nano) or a folder (BAGEL). Reads headers and configurations only."""
     if base.is_dir():
         config, image_size = read_shape(base, find_tensors(base))
         return bagel_sizes(image_size, config)

@@ -1,22 +1,21 @@
-"""What the paper's own settings compute, counted as everything here is: a check of the counting, and what is compared with."""
+"""FLOPs of the paper's own settings, counted in the same way: a check of the counts, and a baseline."""
 
-from unichar.cost.flops import Sizes, drawing, reading
-from unichar.cost.workload import Texts
+from unichar.cost.flops import Sizes, image_forward, text_forward
+from unichar.cost.workload import TextLengths
 
 
-def paper_flops(sizes: Sizes, texts: Texts) -> tuple[float, float]:
-    """(SFT, GRPO) operations of the published settings with full tuning at 1024 pixels (method: 2.3, 3.1).
+def paper_flops(sizes: Sizes, texts: TextLengths) -> tuple[float, float]:
+    """(SFT, GRPO) FLOPs of the published settings, full tuning at 1024 pixels (method: 2.3, 3.1).
 
-    SFT: 501 steps of four sequences of about 9,000 tokens, of which two pictures are 8,192. GRPO: 101 epochs of 384 pictures in
-    48 groups, 14 steps with guidance, three of them trained through both passes of the guidance.
+    SFT: 501 steps of four sequences of about 9,000 tokens, of which two pictures are 8,192. GRPO: 101 epochs
+    of 384 pictures in 48 groups, 14 steps with guidance, three of them trained through both passes of the
+    guidance.
     """
-    sequence = reading(sizes, [800], targets=60) + drawing(sizes, pictures=2, prompts=2, context=texts.prompt)
-    rollout = (
-        2 * 14 * drawing(sizes, pictures=384, prompts=48, context=texts.plain).forward + 384 * sizes.decode
-    )
-    trained = (
-        2
-        * 3
-        * drawing(sizes, pictures=384, prompts=48, context=texts.plain).training(full=True, recompute=True)
-    )
-    return 501 * 4 * sequence.training(full=True, recompute=True), 101 * (rollout + trained)
+    sequence = text_forward(sizes, [800], targets=60)
+    sequence += image_forward(sizes, pictures=2, prompts=2, context=texts.prompt)
+    sft = 501 * 4 * sequence.training(full=True, recompute=True)
+
+    velocity = image_forward(sizes, pictures=384, prompts=48, context=texts.plain)
+    rollout = 2 * 14 * velocity.forward + 384 * sizes.decode
+    trained = 2 * 3 * velocity.training(full=True, recompute=True)
+    return sft, 101 * (rollout + trained)

@@ -1,17 +1,17 @@
-"""What a report computes, before it runs: for `python -m unichar plan`. No torch."""
+"""FLOPs of a report, from its settings: for `python -m unichar plan`. No torch."""
 
-from unichar.cost.flops import Sizes, writing
-from unichar.cost.workload import Talk, Texts, sampling, talking
+from unichar.cost.flops import Sizes, text_decoding
+from unichar.cost.workload import ConversationLengths, TextLengths, conversation_forward, sampling_flops
 from unichar.evaluation.config import EvaluationConfig
 
-_NONE = Talk(tokens=0, targets=0)
+_NONE = ConversationLengths(tokens=0, targets=0)
 
 
-def report_flops(sizes: Sizes, texts: Texts, config: EvaluationConfig, *, arms: int) -> float:
-    """Operations of all arms' pictures, and of the words of the two different text sides."""
+def report_flops(sizes: Sizes, texts: TextLengths, config: EvaluationConfig, *, arms: int) -> float:
+    """FLOPs of the pictures of all arms, and of the text metrics of the two different text backbones."""
 
     def drawn(pictures: int, prompts: int, context: int) -> float:
-        return sampling(
+        return sampling_flops(
             sizes,
             pictures=pictures,
             prompts=prompts,
@@ -23,18 +23,17 @@ def report_flops(sizes: Sizes, texts: Texts, config: EvaluationConfig, *, arms: 
 
     pictures = drawn(config.prompts * config.pictures, config.prompts, texts.plain)
     multimodal_turns = drawn(config.role_plays, config.role_plays, texts.prompt)
-    return arms * (pictures + multimodal_turns) + 2 * _words(sizes, texts, config)
+    return arms * (pictures + multimodal_turns) + 2 * _texts(sizes, texts, config)
 
 
-def _words(sizes: Sizes, texts: Texts, config: EvaluationConfig) -> float:
-    """Likelihoods of held-out replies and of four options a question, and the replies and plans that are written."""
-    likelihoods = sum(
-        options
-        * config.text_items
-        * sum(part.forward for part in talking(sizes, texts.talks.get(kind, _NONE)))
-        for kind, options in (("role_play", 1), ("knowledge_qa", 4), ("visual_qa", 4))
-    )
-    before = round(texts.talks.get("role_play", _NONE).tokens)
-    reply = writing(sizes, before, tokens=config.max_reply_tokens).forward
-    plan = writing(sizes, before, tokens=config.max_reasoning_tokens).forward
-    return likelihoods + (config.chats + config.role_plays) * reply + config.role_plays * plan
+def _texts(sizes: Sizes, texts: TextLengths, config: EvaluationConfig) -> float:
+    """FLOPs of likelihoods, of held-out replies and of four options per question, and of generated texts."""
+    likelihoods = 0.0
+    for kind, options in (("role_play", 1), ("knowledge_qa", 4), ("visual_qa", 4)):
+        text, tower = conversation_forward(sizes, texts.conversations.get(kind, _NONE))
+        likelihoods += options * config.text_items * (text.forward + tower.forward)
+
+    before = round(texts.conversations.get("role_play", _NONE).tokens)
+    reply = text_decoding(sizes, before, tokens=config.max_reply_tokens).forward
+    reasoning = text_decoding(sizes, before, tokens=config.max_reasoning_tokens).forward
+    return likelihoods + (config.chats + config.role_plays) * reply + config.role_plays * reasoning

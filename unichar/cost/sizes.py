@@ -1,18 +1,20 @@
-"""How large nano and BAGEL-7B-MoT are: what `flops.py` counts with, and their parameters by part, counted without memory.
+"""Sizes of nano and BAGEL-7B-MoT for `flops.py`, and their parameters by part.
 
-`parameters` builds each part on PyTorch's meta device, where tensors have a shape and no content; so a plan for BAGEL needs
-neither its 29 GB of weights nor a GPU.
+Parameters and the FLOPs of the autoencoders are counted on PyTorch's meta device, where tensors have a shape
+and no content, so a cost estimate for BAGEL needs neither its 29 GB of weights nor a GPU.
 """
 
 from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from unichar.cost.flops import Matrix, Sizes, Stack
-from unichar.model.bagel.autoencoder import BLOCKS, MULTIPLIERS, Autoencoder
+from unichar.model.bagel.autoencoder import Autoencoder
 from unichar.model.bagel.config import LATENT_CHANNELS, PIXELS, BagelConfig, TextConfig, VisionConfig
 from unichar.model.bagel.decoder import TextExpert
 from unichar.model.bagel.generation import TOKEN, GenerationExpert
@@ -46,6 +48,8 @@ BAGEL_7B = BagelConfig(
     ),
 )
 """The two configuration files of the published weights."""
+PIXELS_PER_LATENT = 8
+"""Side of a latent cell of BAGEL's autoencoder, in pixels."""
 SMOLLM2 = LlamaConfig(
     hidden_size=576,
     intermediate_size=1536,
@@ -59,7 +63,7 @@ SMOLLM2 = LlamaConfig(
 
 
 def sizes_of(family: Literal["nano", "bagel"], image_size: int) -> tuple[Sizes, dict[str, int]]:
-    """(sizes, part -> parameters) of the models that the line knows; nano has a picture size of its own."""
+    """(sizes, part -> parameters) of a model family; nano's picture size is fixed."""
     if family == "nano":
         return nano_sizes(NanoConfig()), nano_parameters(NanoConfig())
     return bagel_sizes(image_size), bagel_parameters()
@@ -69,18 +73,24 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
     """Nano at its own picture size."""
     assert backbone.num_key_value_heads is not None
     kv, width, sight = config.kv_heads * config.head_dim, config.expert_width, config.vision_width
-    numbers, layers = vae.LATENT_CHANNELS * PATCH**2, len(config.attached)
+    values, layers = vae.LATENT_CHANNELS * PATCH**2, len(config.attached)
+
+    # The vision tower begins with three convolutions: (channels in, channels out, side of the output).
     patches = (config.image_size // 16) ** 2
     entry = [
         (48, 96, config.image_size // 4),
         (96, 128, config.image_size // 8),
         (128, sight, config.image_size // 16),
     ]
-    # Only the queries' share of the connector's attention is left out of `connector`: it is 16 queries.
-    connector = (
-        4.0 * patches * sight**2
-        + 2.0 * vision.NUM_TOKENS * (sight + config.backbone_width) * config.backbone_width
+    # Keys and values of all patches, then the MLP; attention of the 16 queries is too small to count.
+    connector = 4.0 * patches * sight**2
+    connector += 2.0 * vision.NUM_TOKENS * (sight + config.backbone_width) * config.backbone_width
+    encode, decode = _autoencoder_flops(
+        lambda: vae.Vae(config.vae_widths, config.decoder_blocks),
+        pixels=(1, 3, config.image_size, config.image_size),
+        latents=(1, vae.LATENT_CHANNELS, config.latent_side, config.latent_side),
     )
+
     return Sizes(
         name="nano",
         text=Stack(
@@ -101,12 +111,12 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
             mlp=config.expert_mlp,
         ),
         gen_matrices=(
-            Matrix(inputs=numbers, outputs=width, per="token", adapted=True),
-            Matrix(inputs=width, outputs=numbers, per="token", adapted=True),
+            Matrix(inputs=values, outputs=width, per="token", adapted=True),
+            Matrix(inputs=width, outputs=values, per="token", adapted=True),
             Matrix(inputs=256, outputs=width, per="picture", adapted=True),
             Matrix(inputs=width, outputs=width, per="picture", adapted=True),
             Matrix(inputs=width, outputs=6 * width, per="picture", adapted=True),
-            Matrix(inputs=kv, outputs=kv, per="word", count=2 * layers, adapted=True),
+            Matrix(inputs=kv, outputs=kv, per="prompt_token", count=2 * layers, adapted=True),
         ),
         tokens=(config.latent_side // PATCH) ** 2,
         markers=0,
@@ -115,8 +125,8 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
         patches=patches,
         seen_tokens=vision.NUM_TOKENS,
         connector=connector,
-        encode=_nano_encode(config),
-        decode=_nano_decode(config),
+        encode=encode,
+        decode=decode,
         recompute=False,
         keeps_contexts=True,
         guided_above=0.0,
@@ -124,7 +134,7 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
 
 
 def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
-    """BAGEL with square pictures of `image_size` pixels, drawn and seen."""
+    """BAGEL with square pictures of `image_size` pixels, generated and seen."""
     text, sight = config.text, config.vision
     width = text.hidden_size
     stack = Stack(
@@ -135,8 +145,16 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
         head_size=text.head_size,
         mlp=text.intermediate_size,
     )
+
     seen = seen_in_training(sight.patch_size, sight.image_size).fit(image_size, image_size)[0]
     patches = (seen // sight.patch_size) ** 2
+    side = image_size // PIXELS_PER_LATENT
+    encode, decode = _autoencoder_flops(
+        lambda: Autoencoder(config.autoencoder_width),
+        pixels=(1, 3, image_size, image_size),
+        latents=(1, LATENT_CHANNELS, side, side),
+    )
+
     return Sizes(
         name="BAGEL-7B-MoT" if config == BAGEL_7B else "BAGEL",
         text=stack,
@@ -157,8 +175,8 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
         patches=patches,
         seen_tokens=patches + 2,
         connector=2.0 * patches * (sight.hidden_size + width) * width,
-        encode=_flux(config.autoencoder_width, image_size, decoder=False),
-        decode=_flux(config.autoencoder_width, image_size, decoder=True),
+        encode=encode,
+        decode=decode,
         recompute=True,
         keeps_contexts=False,
         guided_above=Guidance().interval[0],
@@ -166,7 +184,7 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
 
 
 def nano_parameters(config: NanoConfig) -> dict[str, int]:
-    """Part -> numbers in it, of nano."""
+    """Part -> parameters of nano."""
     return _counted(
         {
             "text backbone": lambda: LlamaForCausalLM(SMOLLM2),
@@ -179,7 +197,7 @@ def nano_parameters(config: NanoConfig) -> dict[str, int]:
 
 
 def bagel_parameters(config: BagelConfig = BAGEL_7B) -> dict[str, int]:
-    """Part -> numbers in it, of BAGEL."""
+    """Part -> parameters of BAGEL."""
     parts: dict[str, Callable[[], nn.Module]] = {
         "text expert": lambda: TextExpert(config.text),
         "generation expert": lambda: GenerationExpert(config),
@@ -187,12 +205,13 @@ def bagel_parameters(config: BagelConfig = BAGEL_7B) -> dict[str, int]:
         "autoencoder": lambda: Autoencoder(config.autoencoder_width),
     }
     counted = _counted(parts)
-    words = 2 * config.text.vocab_size * config.text.hidden_size
-    counted["text expert"] -= words
-    return {"word embeddings and head": words, **counted}
+    embeddings = 2 * config.text.vocab_size * config.text.hidden_size
+    counted["text expert"] -= embeddings
+    return {"word embeddings and head": embeddings, **counted}
 
 
 def _counted(parts: dict[str, Callable[[], nn.Module]]) -> dict[str, int]:
+    """Parameters of each part."""
     with torch.device("meta"):
         return {name: sum(p.numel() for p in build().parameters()) for name, build in parts.items()}
 
@@ -210,43 +229,22 @@ def _tower(layers: int, width: int, heads: int, mlp: int) -> Stack:
 
 
 def _conv(inputs: int, outputs: int, side: int, kernel: int = 3) -> float:
-    """Operations of a convolution whose output is `side` x `side`."""
+    """FLOPs of a convolution whose output is `side` x `side`."""
     return 2.0 * inputs * outputs * kernel**2 * side**2
 
 
-def _nano_encode(config: NanoConfig) -> float:
-    (a, b, c), side = config.vae_widths, config.image_size
-    convs = [(12, a, side // 2), *[(a, a, side // 2)] * 2, (a, b, side // 4), *[(b, b, side // 4)] * 2]
-    convs += [(b, c, side // 8), *[(c, c, side // 8)] * 4, (c, 2 * vae.LATENT_CHANNELS, side // 8)]
-    return sum(_conv(*each) for each in convs)
+def _autoencoder_flops(
+    build: Callable[[], vae.Vae | Autoencoder], *, pixels: tuple[int, ...], latents: tuple[int, ...]
+) -> tuple[float, float]:
+    """(encode, decode) of an autoencoder for inputs of these shapes."""
+    with torch.device("meta"):
+        model, x, z = build(), torch.empty(pixels), torch.empty(latents)
 
+    def count(work: Callable[[], Tensor]) -> float:
+        # Plain products in attention: the counter does not see the fused kernel of CPUs.
+        counter = FlopCounterMode(display=False)
+        with counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+            work()
+        return float(counter.get_total_flops())
 
-def _nano_decode(config: NanoConfig) -> float:
-    (a, b, c), (half, quarter, eighth), side = config.vae_widths, config.decoder_blocks, config.image_size
-    convs = [(vae.LATENT_CHANNELS, c, side // 8), *[(c, c, side // 8)] * 2 * eighth, (c, 4 * b, side // 8)]
-    convs += [
-        *[(b, b, side // 4)] * 2 * quarter,
-        (b, 4 * a, side // 4),
-        *[(a, a, side // 2)] * 2 * half,
-        (a, 12, side // 2),
-    ]
-    return sum(_conv(*each) for each in convs)
-
-
-def _flux(width: int, image_size: int, *, decoder: bool) -> float:
-    """Residual blocks at four sizes, two more and one attention at the smallest, a convolution at each change of size."""
-    widths, sides = [width * m for m in MULTIPLIERS], [image_size // 2**i for i in range(4)]
-    low, side, numbers = widths[-1], sides[-1], LATENT_CHANNELS
-    total = 4 * _conv(low, low, side) + 4 * _conv(low, low, side, kernel=1) + 4.0 * side**4 * low
-    total += _conv(numbers, low, side) + _conv(width, 3, sides[0]) if decoder else 0.0
-    total += 0.0 if decoder else _conv(3, width, sides[0]) + _conv(low, 2 * numbers, side)
-    before = [*widths[1:], low] if decoder else [width, *widths[:-1]]
-    for i, (inputs, outputs) in enumerate(zip(before, widths, strict=True)):
-        blocks = BLOCKS + decoder
-        total += _conv(inputs, outputs, sides[i]) + (2 * blocks - 1) * _conv(outputs, outputs, sides[i])
-        total += _conv(inputs, outputs, sides[i], kernel=1) if inputs != outputs else 0.0
-        if decoder and i > 0:
-            total += _conv(outputs, outputs, sides[i - 1])
-        if not decoder and i < 3:
-            total += _conv(outputs, outputs, sides[i + 1])
-    return total
+    return count(lambda: model.encode(x)), count(lambda: model.decode(z))

@@ -1,0 +1,33 @@
+"""FLOPs of GRPO rounds: validation, the KL term, multimodal turns."""
+
+from dataclasses import replace
+
+from unichar.cost.grpo import round_flops
+from unichar.cost.sizes import bagel_sizes
+from unichar.cost.workload import ROLESCAPE
+from unichar.grpo.config import GrpoConfig, ValidationConfig
+
+SIZES = bagel_sizes(1024)
+
+
+def flops(config: GrpoConfig) -> float:
+    return round_flops(SIZES, ROLESCAPE, config, gen_rank=16)
+
+
+def test_validation_is_counted():
+    often, seldom = (GrpoConfig(validation=ValidationConfig(every=every)) for every in (1, 14))
+    assert flops(often) > flops(seldom)
+
+
+def test_a_kl_term_costs_a_pass_of_the_reference():
+    usual = GrpoConfig()
+    with_kl, without = (replace(usual, nft=replace(usual.nft, kl=kl)) for kl in (0.1, 0.0))
+    assert flops(with_kl) > flops(without)
+
+
+def test_prompts_of_multimodal_turns_are_longer():
+    usual = GrpoConfig()
+    longer, plain = (
+        replace(usual, reward=replace(usual.reward, consistency_weight=weight)) for weight in (1.0, 0.0)
+    )
+    assert flops(longer) > flops(plain)
