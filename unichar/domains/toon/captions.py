@@ -24,14 +24,14 @@ _PROPS = {
     "wand": "a magic wand",
     "ball": "a ball",
 }
-_POSES = {
+_POSES: dict[str, tuple[str, ...]] = {
     "standing": ("standing", "standing still", "arms down"),
     "waving": ("waving", "waving hello", "one arm up"),
     "cheering": ("cheering", "both arms up", "arms in the air"),
     "posing": ("hands on hips", "posing", "striking a pose"),
     "jumping": ("jumping", "jumping for joy", "in mid-jump"),
 }
-_EXPRESSIONS = {
+_EXPRESSIONS: dict[str, tuple[str, ...]] = {
     "smiling": ("smiling", "with a smile", "looking happy"),
     "sad": ("sad", "looking sad", "with a tear"),
     "angry": ("angry", "looking angry", "gritting its teeth"),
@@ -40,7 +40,7 @@ _EXPRESSIONS = {
     "winking": ("winking", "with a wink", "giving a wink"),
     "laughing": ("laughing", "laughing out loud", "with a big laugh"),
 }
-_BACKGROUNDS = {
+_BACKGROUNDS: dict[str, tuple[str, ...]] = {
     "studio": ("in front of a plain wall", "in a studio"),
     "beach": ("at the beach", "in front of the sea"),
     "forest": ("in the forest", "in front of fir trees"),
@@ -50,7 +50,7 @@ _BACKGROUNDS = {
     "room": ("in a living room", "at home in a room"),
     "garden": ("in a garden", "in front of a garden fence"),
 }
-_WORDINGS = {"expression": _EXPRESSIONS, "pose": _POSES, "background": _BACKGROUNDS}
+_WORDINGS: dict[str, dict[str, tuple[str, ...]]] = {"expression": _EXPRESSIONS, "pose": _POSES, "background": _BACKGROUNDS}
 _NAMES_A = ("Bo", "Ka", "Li", "Mo", "Nu", "Pi", "Ro", "Sa", "Ti", "Zu", "Fen", "Gar", "Hal", "Jun", "Vel")
 _NAMES_B = ("bi", "do", "ka", "lo", "mi", "na", "rin", "sha", "tu", "va", "zo", "dle", "nix")
 
