@@ -4,7 +4,6 @@ This module turns the content into what the page prints: labels, formatted numbe
 URIs. `templates/report.html.j2` lays it out, pictures first, and escapes every text of kits and models.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,26 +152,25 @@ def _steps(metric: Metric, arms: Mapping[str, Metrics]) -> list[Step]:
     # Bars of one card have one scale.
     high = _scale_end(metric, found.values())
 
-    steps = []
-    for before, after in itertools.pairwise([None, *found]):
-        assert after is not None
-        estimate = found[after]
-
+    steps: list[Step] = []
+    before = ""
+    for arm, estimate in found.items():
         # The first arm has nothing to be compared with.
         arrow = change = says = color = ""
-        if before is not None:
+        if before:
             verdict = compare(metric, found[before], estimate)
             difference = signed(estimate.value - found[before].value)
             arrow = trend(found[before], estimate)
-            change = f"{arm_label(before)} → {arm_label(after)}: {difference}"
+            change = f"{arm_label(before)} → {arm_label(arm)}: {difference}"
             says = "intervals overlap" if verdict == "unclear" else verdict
             color = _COLORS[verdict]
+        before = arm
 
         steps.append(
             Step(
-                arm=_arm(after),
+                arm=_arm(arm),
                 value=f"{estimate.value:.2f}",
-                bar=bar(estimate, after, low=metric.low, high=high),
+                bar=bar(estimate, arm, low=metric.low, high=high),
                 interval=interval(estimate),
                 arrow=arrow,
                 change=change,
