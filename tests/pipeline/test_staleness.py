@@ -26,3 +26,26 @@ def test_who_was_never_evaluated_is_not_due(tmp_path: Path) -> None:
     found = staleness("pip", Store(tmp_path, tmp_path))
     assert not found.due
     assert found.reason.startswith("has no report yet")
+
+
+def test_kits_of_users_and_starter_characters_are_both_seen(tmp_path: Path) -> None:
+    store = Store(tmp_path, tmp_path / "data")
+    starter, own = make_kit(store.starters, "pip"), make_kit(store.kits, "tock", name="Tock")
+    (store.kits / ".replaced").mkdir()
+    assert scan_kits(store).versions == {"pip": kit_hash(starter), "tock": kit_hash(own)}
+
+
+def test_a_users_kit_comes_before_a_starter_with_the_same_id(tmp_path: Path) -> None:
+    store = Store(tmp_path, tmp_path / "data")
+    make_kit(store.starters, "pip")
+    own = make_kit(store.kits, "pip", profile="Another Pip.")
+    assert scan_kits(store).versions == {"pip": kit_hash(own)}
+
+
+def test_a_folder_without_kit_yaml_hides_no_starter(tmp_path: Path) -> None:
+    store = Store(tmp_path, tmp_path / "data")
+    starter = make_kit(store.starters, "pip")
+    (store.kits / "pip").mkdir(parents=True)
+    scan = scan_kits(store)
+    assert scan.versions == {"pip": kit_hash(starter)}
+    assert "it has no kit.yaml" in scan.skipped["pip"]

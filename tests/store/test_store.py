@@ -271,7 +271,7 @@ def test_the_promoted_pointer_names_a_release_and_its_checkpoint(tmp_path: Path)
 
 
 def test_the_environment_says_where_everything_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("UNICHAR_HOME", "UNICHAR_DATA", "UNICHAR_STORE"):
+    for name in ("UNICHAR_HOME", "UNICHAR_DATA", "UNICHAR_KITS", "UNICHAR_STORE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     store = Store.from_env()
@@ -285,6 +285,30 @@ def test_the_environment_says_where_everything_is(tmp_path: Path, monkeypatch: p
         "team-models",
         "unichar",
     )
+
+
+def test_users_kits_lie_in_home_or_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNICHAR_KITS", raising=False)
+    monkeypatch.setenv("UNICHAR_HOME", str(tmp_path / "home"))
+    assert Store.from_env().kits == tmp_path / "home" / "kits"
+    monkeypatch.setenv("UNICHAR_KITS", str(tmp_path / "mine"))
+    assert Store.from_env().kits == tmp_path / "mine"
+
+
+def test_a_users_kit_comes_first_then_the_starter_then_the_folder_to_make(tmp_path: Path) -> None:
+    store = Store(tmp_path, tmp_path / "data")
+    own, starter = tmp_path / "kits" / "pip", tmp_path / "data" / "characters" / "pip"
+    assert store.kit("pip") == own
+    starter.mkdir(parents=True)
+    assert store.kit("pip") == starter
+
+    # A folder that is no kit does not hide the starter.
+    own.mkdir(parents=True)
+    assert store.kit("pip") == starter
+    (own / "kit.yaml").write_text("id: pip\n")
+    assert store.kit("pip") == own
 
 
 def test_stages_are_found_by_verb_and_noun() -> None:
