@@ -1,6 +1,6 @@
-"""A toy learner for tests of the loop: `train_toy(folder)` runs `run_loop` on a net with a buffer and an optimizer with state.
+"""A toy trainer: `train_toy(folder)` runs `run_loop` on a net with a buffer and an optimizer with state.
 
-As a process of its own: `python -c "from factories_training import main; main('folder')"` with `tests/` on the path.
+In a process of its own: `python -c "from factories_training import main; main('folder')"`, `tests/` on the path.
 """
 
 import json
@@ -23,7 +23,7 @@ TOTAL = 60
 
 
 def make_net() -> nn.Sequential:
-    """A frozen layer, a norm with running means, a layer that trains; always the same start."""
+    """A frozen layer, a norm with running means, a layer that trains; always the same initial weights."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 1))
     net[0].requires_grad_(False)
@@ -61,7 +61,7 @@ def train_toy(
 
 
 def main(folder: str) -> None:
-    """Slow enough to be met in the middle."""
+    """Slow enough to be stopped in the middle."""
     train_toy(Path(folder), pause=0.03)
 
 

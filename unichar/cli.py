@@ -47,8 +47,9 @@ class Commands(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run the command that was asked for; a defect keeps its traceback.
 
-        Raises: typer.Exit: The command failed for a reason that the user can mend, or was interrupted; one
-            message was printed.
+        Raises:
+            typer.Exit: It was interrupted, or failed for a reason that the user can mend. One message was
+                printed.
         """
         try:
             return super().invoke(ctx)

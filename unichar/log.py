@@ -1,50 +1,50 @@
-"""Logging of the command line.
+"""Logging of commands: progress and notices are lines on stderr, the result of a command goes to stdout.
 
-Progress and notices go to stderr as plain lines; the result of a command goes to stdout.
-
-Modules log with `logging.getLogger(__name__)` at INFO and know nothing about this module: Dagster, tests and
-other programs that use `unichar` as a library decide themselves where those lines go.
+Modules log with `logging.getLogger(__name__)` at INFO and know nothing about this module: a program that uses
+`unichar` as a library decides itself where these lines go.
 """
 
 import logging
 import os
 import sys
+from typing import Literal
 
 
-class StderrHandler(logging.Handler):
-    """Writes each record as one line to the current `sys.stderr`, above a progress bar if one is shown."""
+def set_up_logging(stream: Literal["stdout", "stderr"] = "stderr") -> None:
+    """Print the records of `unichar` from INFO on; under a launcher only rank 0 does. May be called again.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        line = self.format(record)
-        tqdm = sys.modules.get("tqdm")
-        if tqdm is None:
-            print(line, file=sys.stderr, flush=True)
-        else:
-            # Clears the bars, writes and draws them again; without a bar it is a plain print.
-            tqdm.tqdm.write(line, file=sys.stderr)
-            sys.stderr.flush()
-
-
-def set_up_logging() -> None:
-    """Send the records of `unichar` from INFO on to stderr; under a launcher those of process 0 only.
-
-    May be called again.
+    Args:
+        stream: Where to. Dagster's steps take stdout, which the terminal of a run follows.
     """
     logger = logging.getLogger("unichar")
     is_main = os.environ.get("RANK", "0") == "0"
     logger.setLevel(logging.INFO if is_main else logging.WARNING)
 
-    if not any(isinstance(handler, StderrHandler) for handler in logger.handlers):
-        handler = StderrHandler()
-        handler.setFormatter(_Formatter())
-        logger.addHandler(handler)
+    for handler in list(logger.handlers):
+        if isinstance(handler, LineHandler):
+            logger.removeHandler(handler)
+    logger.addHandler(LineHandler(stream))
 
 
-class _Formatter(logging.Formatter):
-    """The message alone at INFO; from WARNING on with the level before it."""
+class LineHandler(logging.Handler):
+    """Prints each record as one line, above a progress bar if there is one; a warning with its level."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        message = super().format(record)
-        if record.levelno < logging.WARNING:
-            return message
-        return f"{record.levelname.lower()}: {message}"
+    def __init__(self, stream: Literal["stdout", "stderr"]) -> None:
+        super().__init__()
+        self.stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        line = self.format(record)
+        if record.levelno >= logging.WARNING:
+            line = f"{record.levelname.lower()}: {line}"
+
+        # Looked up at each record, since tests and Dagster replace the streams.
+        file = sys.stdout if self.stream == "stdout" else sys.stderr
+        tqdm = sys.modules.get("tqdm")
+        if tqdm is None:
+            print(line, file=file, flush=True)
+        else:
+            # Clears the bars, prints and draws them again; without a bar it is a plain print.
+            tqdm.tqdm.write(line, file=file)
+            file.flush()

@@ -1,4 +1,4 @@
-"""A merged character needs no adapters: the same words and pictures from plain weights, readable by other tools."""
+"""A merged character needs no adapters: plain weights that other tools read, the same texts and pictures."""
 
 import copy
 from pathlib import Path
@@ -28,7 +28,7 @@ CHAT = [
 
 
 def answers(model: UnifiedModel, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """(losses on a reply, latents of quick pictures) in fp32: fingerprints of both sides."""
+    """(losses on a reply, latents of quick pictures) in fp32: they tell both components apart."""
     model = copy.deepcopy(model).float()
     with torch.no_grad(), exact_arithmetic():
         latents = model.sample_latents(
@@ -83,22 +83,22 @@ def test_a_merged_character_answers_as_with_its_adapters(tuned, merged, small_ba
     assert (words - tuned_words).abs().max() < 0.05 < 0.2 < (words - plain_words).abs().max()
 
 
-def test_its_expert_needs_no_voice_to_draw(merged, tuned, small_base, tmp_path):
+def test_its_expert_draws_without_the_backbone_s_adapters(merged, tuned, small_base, tmp_path):
     """The base file alone is a base like any other."""
     with small_home(small_base):
         _, pictures = answers(load_model(merged / "base.safetensors"), tmp_path)
         assert (pictures - answers(tuned, tmp_path)[1]).abs().max() < 1e-3
 
 
-def test_other_tools_read_the_voice(merged, tuned):
-    voice, tokenizer = (
-        kind.from_pretrained(merged / "backbone") for kind in (AutoModelForCausalLM, AutoTokenizer)
-    )
+def test_other_tools_read_the_text_backbone(merged, tuned):
+    backbone = AutoModelForCausalLM.from_pretrained(merged / "backbone").float()
+    tokenizer = AutoTokenizer.from_pretrained(merged / "backbone")
     ids = tokenizer("Is a storm coming?", return_tensors="pt")["input_ids"]
+
     with torch.no_grad():
-        assert (
-            voice.float()(input_ids=ids).logits - copy.deepcopy(tuned.und).float()(input_ids=ids).logits
-        ).abs().max() < 0.1
+        logits = backbone(input_ids=ids).logits
+        expected = copy.deepcopy(tuned.und).float()(input_ids=ids).logits
+    assert (logits - expected).abs().max() < 0.1
 
 
 def test_the_files_are_those_of_a_base_and_the_readme_says_what_they_are(merged, small_base):
@@ -124,7 +124,7 @@ def test_merging_changes_nothing_in_the_model(tuned, merged):
     ("out", "character", "words"),
     [("deep/bramble", "bramble", "is there already"), ("new", "nobody", "nobody was never trained")],
 )
-def test_what_can_not_be_is_said(home, merged, monkeypatch, capsys, out, character, words):
+def test_a_merge_that_is_impossible_says_why(home, merged, monkeypatch, capsys, out, character, words):
     monkeypatch.setenv("UNICHAR_HOME", str(home))
     monkeypatch.setenv("UNICHAR_DATA", str(home / "data"))
     assert main(["merge", "--character", character, "--out", str(home / out)]) in (1, 2)

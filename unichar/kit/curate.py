@@ -11,6 +11,7 @@ pictures or the seed draws them, and a copy of another picture is left out, beca
 of the split is no test.
 """
 
+import logging
 from typing import Any, cast
 
 from PIL import Image
@@ -27,6 +28,8 @@ from unichar.kit.verdict import gate, read_verdict
 from unichar.kit.wording import complete
 from unichar.store.files import json_bytes, write_atomic
 from unichar.types import CuratedKit, Exchange, Fact, Persona, Picture, StageJob
+
+_LOG = logging.getLogger(__name__)
 
 
 def run(job: StageJob) -> dict[str, Any]:
@@ -57,7 +60,7 @@ def run(job: StageJob) -> dict[str, Any]:
     write_atomic(job.out / "curation.json", json_bytes(_account(split, rows)))
 
     for copy, kept in sorted(split.copies.items()):
-        print(f"left out images/{copy}: it shows the same as images/{kept}")
+        _LOG.info("left out images/%s: it shows the same as images/%s", copy, kept)
     return {
         "num_pictures": len(curated.pictures),
         "num_train": len(curated.split("train")),

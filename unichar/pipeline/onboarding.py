@@ -1,11 +1,11 @@
-"""Onboarding: a kit folder from anywhere on this machine is checked and becomes a character of the project.
-No torch.
+"""Onboarding: a kit folder from anywhere on this machine is checked and becomes a character. No torch.
 
     onboard(Path("~/kits/mochi").expanduser(), preset="cpu")
 
 What follows, from curation to release, is `unichar.pipeline.run.customize`. Not in the paper.
 """
 
+import logging
 from pathlib import Path
 
 from unichar.kit.ingest import ingest
@@ -13,12 +13,16 @@ from unichar.pipeline.kit_gate import check_kit
 from unichar.presets import get_preset
 from unichar.store.store import Store
 
+_LOG = logging.getLogger(__name__)
+
 
 def onboard(source: Path, *, preset: str = "cpu", store: Store | None = None) -> str:
-    """Check the kit in `source`, copy it to `kits/<id>/`, print what changed, and return its id.
+    """Check the kit in `source`, copy it to `kits/<id>/`, log what changed, and return its id.
 
-    Raises: UserError: There is no such preset, or the folder cannot be brought in. KitRejected: The kit
-    failed its checks. Nothing was copied; the message names `source` and every reason.
+    Raises:
+        UserError: There is no such preset, or the folder cannot be brought in.
+        KitRejected: The kit failed its checks and was not copied; the message names `source` and every
+            reason.
     """
     store, config = store or Store.from_env(), get_preset(preset).kit
     kit = ingest(source, store, config)
@@ -26,15 +30,16 @@ def onboard(source: Path, *, preset: str = "cpu", store: Store | None = None) ->
     if kit.verdict:
         # On record, so that the stage `validate` does not check the same content again.
         check_kit(kit.character, preset=preset, store=store, verdict=kit.verdict)
-        print(f"{kit.character}: copied to {kit.folder}, which is what the pipeline reads", flush=True)
+        _LOG.info("%s: copied to %s, which is what the pipeline reads", kit.character, kit.folder)
     if kit.replaced:
-        print(f"{kit.character}: the version before is kept in {kit.replaced}", flush=True)
+        _LOG.info("%s: the version before is kept in %s", kit.character, kit.replaced)
 
     starter = store.starters / kit.character
     if starter.is_dir() and kit.folder != starter:
-        print(
-            f"{kit.character}: {kit.folder} is used, not {starter}, which has the same id; "
-            "move the first away to use the second",
-            flush=True,
+        _LOG.info(
+            "%s: %s is used, not %s, which has the same id; move the first away to use the second",
+            kit.character,
+            kit.folder,
+            starter,
         )
     return kit.character

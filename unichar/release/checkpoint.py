@@ -49,9 +49,9 @@ class Checkpoint:
 def find_checkpoint(store: Store, character: str, which: Which = "promoted") -> Checkpoint:
     """The promoted GRPO checkpoint, or the current one: that of GRPO, else of SFT where GRPO has not run.
 
-    Raises: MissingOutput: The character was never trained or never promoted, or the promoted checkpoint is
-        gone; the
-            message says what to run.
+    Raises:
+        MissingOutput: The character was never trained or never promoted, or the promoted checkpoint is gone;
+            the message says what to run.
     """
     output = _promoted(store, character) if which == "promoted" else _current(store, character)
 

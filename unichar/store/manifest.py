@@ -38,9 +38,11 @@ class BrokenOutput(UserError):
 def write_manifest(staged: Path, manifest: dict[str, Any], *, by_content: bool) -> dict[str, Any]:
     """Flush every file of a staged folder to disk, then write its manifest and return it.
 
-    Args: staged: Folder with config.json, summary.json and the product. manifest: The fields that describe
-        the run; `files`, `version`, `schema` and `created_at` are added. by_content: Make the version the
-        hash of the product's files, for stages that give the same bytes each time.
+    Args:
+        staged: Folder with config.json, summary.json and the product.
+        manifest: The fields that describe the run; `files`, `version`, `schema` and `created_at` are added.
+        by_content: Make the version the hash of the product's files, for stages that give the same bytes each
+            time.
 
     Raises:
         OSError: The disk refused.

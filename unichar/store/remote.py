@@ -201,7 +201,7 @@ class Remote:
         """Call S3 and translate its refusals.
 
         Returns: What `call` returns; what `absent` returns if the object does not exist; what `taken` returns
-            if the condition of a write does not hold.
+        if the condition of a write does not hold.
 
         Raises:
             RemoteError: Any other refusal, or S3 was busy at every try.

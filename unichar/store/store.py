@@ -222,14 +222,16 @@ class Store:
     def publish(self, staged: Path, manifest: dict[str, Any], *, force: bool = False) -> Output:
         """Make a staged folder (config.json, summary.json and the product) the current output of its stage.
 
-        Args: staged: A folder from `staging`. manifest: At least `character`, `noun` and `recipe`, the JSON
-            value that the fingerprint is made of; files, version
-                and time are added.
-            force: Replace an output with the same fingerprint. Otherwise that one is kept and the staged one
-                is dropped.
+        Args:
+            staged: A folder from `staging`.
+            manifest: At least `character`, `noun` and `recipe`, the JSON value that the fingerprint is made
+                of; files, version and time are added.
+            force: Replace an output with the same fingerprint. Otherwise the staged one is dropped.
 
-        Raises: StoreError: The disk refused. Readers still see what they saw before. RemoteError: S3 refused.
-            The output is published on this machine; the next run of the stage uploads it.
+        Raises:
+            StoreError: The disk refused. Readers still see what they saw before.
+            RemoteError: S3 refused. The output is published on this machine; the next run of the stage
+                uploads it.
         """
         character, noun, key = manifest["character"], manifest["noun"], fingerprint(manifest["recipe"])
         folder = self.stage_folder(character, noun) / key

@@ -58,10 +58,10 @@ def run_loop(
         finished: Asked after each step, for early stopping.
         report: May add numbers that depend on the clock, such as speed.
 
-    Raises: SystemExit: With code 143 after SIGTERM. The step that runs is finished and saved, unless it takes
-        longer than ten
-            seconds; a resumed run then repeats what came after the last save. A second SIGTERM ends the
-            process at once.
+    Raises:
+        SystemExit: With code 143 after SIGTERM. The current step is finished and saved, unless it takes
+            longer than ten seconds; a resumed run then repeats what came after the last save. A second
+            SIGTERM ends the process at once.
         SaveFailed, OtherRun: See `TrainState`.
     """
     start = state.load()

@@ -124,7 +124,7 @@ class TrainState:
         """What training changes: trainable parameters, and buffers such as running means."""
         tensors: dict[str, Tensor] = {}
         for prefix, module in self._modules.items():
-            # With duplicates: a frozen output layer that shares the weight of the input layer has a second name
+            # With duplicates: a frozen output layer that shares the input layer's weight has a second name,
             # under which it would be stored.
             parameters = module.named_parameters(remove_duplicate=False)
             frozen = {name for name, parameter in parameters if not parameter.requires_grad}

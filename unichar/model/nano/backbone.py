@@ -9,9 +9,9 @@ Shape letters: P prompts, K kv heads, L tokens, E head size.
 
 import hashlib
 import importlib.util
+import logging
 import os
 import shutil
-import sys
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -19,12 +19,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from unichar.errors import MissingFile, UserError
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import TextContext, unrotate
 
+_LOG = logging.getLogger(__name__)
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _STRIDE = 16
 """Prompts are padded to a multiple of this many tokens, so that few different lengths occur."""
@@ -68,7 +69,7 @@ def _stamp(path: Path) -> str:
 
 def _unpack(gguf: Path, folder: Path) -> None:
     """Convert the GGUF file into a transformers folder; the folder appears whole or not at all."""
-    print("unpacking the text backbone (once, about half a minute)", file=sys.stderr, flush=True)
+    _LOG.info("unpacking the text backbone (once, about half a minute)")
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     with redirect_stderr(StringIO()):  # the loader's progress bar has no off switch
         packed = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
@@ -88,7 +89,7 @@ def _unpack(gguf: Path, folder: Path) -> None:
 
 def load_backbone(folder: Path | None = None) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
     """(model in bf16, frozen; tokenizer) of the plain backbone, or of the one in `folder`."""
-    logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     folder = folder or backbone_folder()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval().requires_grad_(False)
     return model, AutoTokenizer.from_pretrained(folder)
