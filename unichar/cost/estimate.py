@@ -31,7 +31,9 @@ PAPER_HOURS = 100
 GOAL_HOURS = 10
 """GPU hours of training per character that the preset `bagel` must not exceed."""
 _GB = 1e9
+"""Decimal gigabytes, as vendors state the memory of GPUs."""
 GPUS = (1, 4, 8)
+"""Numbers of GPUs that BAGEL's memory is shown for: one, half a node and a node of eight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +62,12 @@ def estimate_cost(preset: Preset, texts: TextLengths, *, mfu: float, device: Dev
             f"mfu is {mfu} and the peak {device.peak:g} FLOP/s; expected 0 < mfu <= 1 and a positive peak"
         )
 
+    # Frozen parts count for memory, too; the autoencoder is never trained, not even in full tuning.
     sizes, parameters = sizes_of(preset.model, preset.kit.size)
     adapters = adapter_parameters(sizes, und_rank=preset.sft.und_rank, gen_rank=preset.sft.gen_rank)
     trainable = {"lora": sum(adapters.values()), "full": sum(parameters.values()) - parameters["autoencoder"]}
+
+    # FLOPs that the device really computes in an hour.
     hour = device.peak * mfu * 3600
 
     return {
@@ -75,10 +80,12 @@ def estimate_cost(preset: Preset, texts: TextLengths, *, mfu: float, device: Dev
         "parameters": {**parameters, "total": sum(parameters.values())},
         "adapters": adapters,
         "trainable": trainable,
+        # Both ways of training, adapters and full tuning, are shown side by side.
         "memory": {
             kind: _memory(preset, sizes, texts, parameters, trainable, kind, device) for kind in trainable
         },
         "stages": {kind: _stages(preset, sizes, texts, kind == "full", hour) for kind in trainable},
+        # The paper trains BAGEL at 1024 pixels; nano has no counterpart there.
         "paper": _paper(sizes_of("bagel", 1024)[0], texts, hour) if preset.model == "bagel" else None,
     }
 
@@ -93,8 +100,10 @@ def _memory(
     device: Device,
 ) -> list[dict[str, Any]]:
     """One row per number of GPUs, each with the fewest microbatches that leave a tenth of the memory free."""
+    # Nano is too small to be split over GPUs.
     rows = []
     for gpus in GPUS if preset.model == "bagel" else (1,):
+        # A tenth stays free for what is not counted: kernels' workspaces, the CUDA context, fragmentation.
         microbatches, memory = fewest_microbatches(
             sizes,
             texts,
@@ -105,6 +114,7 @@ def _memory(
             gpus=gpus,
             limit=0.9 * device.memory,
         )
+
         row = {"gpus": gpus, "microbatches": microbatches, **asdict(memory), "total": memory.total}
         rows.append(row | {"fits": memory.total <= 0.9 * device.memory})
     return rows
@@ -116,12 +126,14 @@ def _stages(
     """Stage -> FLOPs of one step (round, report), how many there are, and hours of all; `hour` is FLOPs per
     hour.
     """
+    # One unit of each stage, and how many of them a run has.
     sft, grpo = preset.sft, preset.grpo
     units = {
         "sft": (step_flops(sizes, texts, sft, full=full), sft.steps),
         "grpo": (round_flops(sizes, texts, grpo, gen_rank=sft.gen_rank, full=full), grpo.rounds),
         "evaluate": (report_flops(sizes, texts, preset.evaluation, arms=len(ARMS)), 1),
     }
+
     stages = {}
     for name, (flops, count) in units.items():
         stages[name] = {"flops": flops, "count": count, "hours": flops * count / hour}
@@ -152,6 +164,7 @@ def _parameters(numbers: dict[str, Any]) -> list[str]:
     lines = ["", "parameters"]
     lines += [f"  {name:<28}{_short(count):>10}" for name, count in numbers["parameters"].items()]
 
+    # Adapters are added to the model; full tuning trains parameters that are listed above.
     adapters = numbers["adapters"]
     split = f"  (text {_short(adapters['und'])}, pictures {_short(adapters['gen'])})"
     lines.append(f"  {'trainable, adapters':<28}{_short(numbers['trainable']['lora']):>10}{split}")
@@ -166,6 +179,8 @@ def _memories(numbers: dict[str, Any]) -> list[str]:
         "SFT memory per GPU in GB, with the fewest microbatches that leave a tenth of the memory free",
         f"  {'':<16}{'GPUs':>5}{'microbatches':>14}" + "".join(f"{name:>13}" for name in columns),
     ]
+
+    # First adapters, then full tuning, each for all numbers of GPUs.
     for kind, label in (("lora", "adapters"), ("full", "full tuning")):
         for row in numbers["memory"][kind]:
             cells = "".join(f"{row[name] / _GB:>13.2f}" for name in columns)
@@ -177,6 +192,8 @@ def _memories(numbers: dict[str, Any]) -> list[str]:
 def _hours(numbers: dict[str, Any]) -> list[str]:
     lines = ["", "FLOPs and hours", f"  {'':<34}{'TFLOP each':>12}{'times':>7}{'hours':>9}"]
     names = {"sft": "SFT step", "grpo": "GRPO round", "evaluate": "report"}
+
+    # The report costs the same for both, but stands in both sums.
     for kind, label in (("lora", "adapters"), ("full", "full tuning")):
         stages = numbers["stages"][kind]
         for stage, row in stages.items():
@@ -194,9 +211,14 @@ def _hours(numbers: dict[str, Any]) -> list[str]:
 
 def _comparison_with_paper(numbers: dict[str, Any]) -> list[str]:
     paper, stages = numbers["paper"], numbers["stages"]["lora"]
+
+    # The goal is about training alone; the report is shown beside it.
     training = stages["sft"]["hours"] + stages["grpo"]["hours"]
+
+    # The paper's settings by the same count: it shows how far the count can be trusted.
     counted = paper["sft_hours"] + paper["grpo_hours"]
     met = "met" if training <= paper["goal_hours"] else "missed"
+
     return [
         "",
         f"  training a character: {training:.1f} GPU hours (goal: at most {paper['goal_hours']}, {met}), and "
@@ -207,6 +229,7 @@ def _comparison_with_paper(numbers: dict[str, Any]) -> list[str]:
 
 
 def _hours_text(hours: float) -> str:
+    # Short stages of nano would read as 0.00.
     return f"{hours:.2f}" if hours >= 1 else f"{hours:.3f}"
 
 
@@ -233,12 +256,14 @@ def main(
         UserError: There is no such preset, or a number is out of range.
         MissingOutput: The character has no interactions yet.
     """
+    # Without `--peak`, the device that a preset of this model is made for.
     settings = get_preset(preset)
     default = H100 if settings.model == "bagel" else TWO_CORES
     device = default
     if peak is not None:
         device = Device(name="a device", peak=peak * 1e12, memory=default.memory)
 
+    # Typical lengths, unless there is a character to measure.
     texts = ROLESCAPE if settings.model == "bagel" else TOON
     if character:
         folder = Store.from_env().current(character, "interactions").folder

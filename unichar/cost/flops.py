@@ -33,13 +33,17 @@ class Stack:
     @property
     def matrices(self) -> tuple[tuple[int, int], ...]:
         """(inputs, outputs) of every matrix of one layer."""
+        # Fewer key and value heads than query heads: grouped-query attention.
         queries, keys = self.heads * self.head_size, self.kv_heads * self.head_size
         attention = ((self.width, queries), (self.width, keys), (self.width, keys), (queries, self.width))
+
+        # Up (and gate), then down.
         mlp = ((self.width, self.mlp),) * (2 if self.gated else 1) + ((self.mlp, self.width),)
         return attention + mlp
 
     def attention(self, queries: int, keys: int) -> float:
         """FLOPs of scores and of weighted values, for `queries` that each attend to `keys`, in all layers."""
+        # Two products (scores, weighted values) of two FLOPs per multiply-add.
         return 4.0 * self.layers * queries * keys * self.heads * self.head_size
 
 
@@ -61,14 +65,20 @@ class Sizes:
     """Everything about a model that determines its costs, at one picture size."""
 
     name: str
+
+    # Text.
     text: Stack
     vocabulary: int
+
+    # Generated pictures.
     gen: Stack
     gen_matrices: tuple[Matrix, ...]
     tokens: int
     """Latent tokens of a generated picture."""
     markers: int
     """Tokens that go through the text expert with every generated picture."""
+
+    # Seen pictures.
     tower: Stack
     """Vision tower."""
     tower_entry: float
@@ -79,10 +89,14 @@ class Sizes:
     """Tokens of a picture in a conversation."""
     connector: float
     """FLOPs per picture between vision tower and text backbone."""
+
+    # Autoencoder.
     encode: float
     """FLOPs per picture of the autoencoder, pixels to latents."""
     decode: float
     """FLOPs per picture of the autoencoder, latents to pixels."""
+
+    # How passes are run.
     recompute: bool
     """Whether activation checkpointing is always on."""
     keeps_contexts: bool
@@ -100,6 +114,7 @@ class Cost:
     attention: float = 0.0
     """Products of activations with each other."""
     adapters: float = 0.0
+    """Products with low-rank matrices, which are always trained."""
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
@@ -119,6 +134,7 @@ class Cost:
         Frozen weights cost one product in the backward pass, for the gradient of their input; trained ones
         two. With `recompute` the forward pass is computed twice (activation checkpointing).
         """
+        # Adapters and both factors of attention need two products each: by input and by weight or factor.
         backward = (2 if full else 1) * self.linear + 2 * self.attention + 2 * self.adapters
         return self.forward * (2 if recompute else 1) + backward
 
@@ -126,16 +142,24 @@ class Cost:
 def text_forward(sizes: Sizes, lengths: Sequence[int], *, targets: int = 0, rank: int = 0) -> Cost:
     """The text backbone over conversations of the given lengths, with logits at `targets` of the tokens."""
     stack, total = sizes.text, sum(lengths)
+
+    # Logits are computed for target tokens only, as the models do; they are a large product.
     linear = 2.0 * (total * _weights(stack) + targets * stack.width * sizes.vocabulary)
+
+    # Conversations do not attend to each other, although they are packed together.
     attention = sum(stack.attention(length, length) for length in lengths)
+
     return Cost(linear=linear, attention=attention, adapters=2.0 * total * rank * _adapter_width(stack))
 
 
 def text_decoding(sizes: Sizes, length: int, *, tokens: int, rank: int = 0) -> Cost:
     """Decoding a reply of `tokens` after a conversation of `length`, with a KV cache."""
+    # Products with weights are those of one pass over all tokens, since keys and values are kept.
     read = text_forward(sizes, [length + tokens], targets=tokens, rank=rank)
+
     # Each new token attends to everything before it, on average to half of the new tokens.
     attention = sizes.text.attention(length, length) + sizes.text.attention(tokens, length + tokens // 2)
+
     return Cost(linear=read.linear, attention=attention, adapters=read.adapters)
 
 
@@ -152,15 +176,21 @@ def image_forward(sizes: Sizes, *, pictures: int, prompts: int, context: int, ra
     (`text_forward`).
     """
     stack = sizes.gen
+
+    # How often each kind of matrix is applied.
     amounts = {"token": pictures * sizes.tokens, "picture": pictures, "prompt_token": prompts * context}
 
+    # Layers of the expert over latent tokens, and of the text expert over the markers around them.
     linear = 2.0 * amounts["token"] * _weights(stack) + 2.0 * pictures * sizes.markers * _weights(sizes.text)
     adapters = 2.0 * amounts["token"] * rank * _adapter_width(stack)
+
+    # Projections around the layers; those on prompts are computed once per prompt, not per picture.
     for matrix in sizes.gen_matrices:
         amount = amounts[matrix.per] * matrix.count
         linear += 2.0 * amount * matrix.inputs * matrix.outputs
         adapters += 2.0 * amount * rank * (matrix.inputs + matrix.outputs) if matrix.adapted else 0.0
 
+    # Latent tokens attend to their prompt and to each other.
     tokens = sizes.tokens + sizes.markers
     attention = pictures * stack.attention(tokens, context + tokens)
     return Cost(linear=linear, attention=attention, adapters=adapters)
@@ -168,6 +198,7 @@ def image_forward(sizes: Sizes, *, pictures: int, prompts: int, context: int, ra
 
 def adapter_parameters(sizes: Sizes, *, und_rank: int, gen_rank: int) -> dict[str, int]:
     """Trainable parameters of the adapters of each component."""
+    # Low-rank matrices of rank r have r x (inputs + outputs) parameters.
     around = sum(m.count * (m.inputs + m.outputs) for m in sizes.gen_matrices if m.adapted)
     return {
         "und": und_rank * _adapter_width(sizes.text),

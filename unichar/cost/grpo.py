@@ -15,17 +15,19 @@ from unichar.grpo.config import GrpoConfig
 def round_flops(
     sizes: Sizes, texts: TextLengths, config: GrpoConfig, *, gen_rank: int, full: bool = False
 ) -> float:
-    """FLOPs of one round: rollout, its naturalness reward, RL steps, and its share of the validations."""
+    """FLOPs of one round: rollout, its naturalness reward, RL steps, and its part of the validations."""
     # With a consistency reward every third prompt is a multimodal turn.
     if config.reward.consistency_weight:
         texts = replace(texts, plain=round((2 * texts.plain + texts.conversations["thinking"].tokens) / 3))
 
+    # DiffusionNFT samples without guidance, Flow-GRPO with its own.
     pictures = config.rollout.prompts * config.rollout.group
     guidance = config.flow_grpo.guidance if config.algorithm == "flow_grpo" else 1.0
     rollout = _drawn(
         sizes, texts, config, pictures=pictures, prompts=config.rollout.prompts, guidance=guidance
     )
 
+    # Validation samples with guidance, as reports do.
     validation = _drawn(
         sizes,
         texts,
@@ -34,6 +36,8 @@ def round_flops(
         prompts=config.validation.prompts,
         guidance=config.validation.guidance,
     )
+
+    # One before the first round, then one every few rounds, per round of the run.
     validations = (1 + config.rounds / config.validation.every) / config.rounds
 
     epoch = _epoch(sizes, texts, config, gen_rank=gen_rank, full=full)
@@ -53,6 +57,8 @@ def _drawn(
         guidance=guidance,
         shift=config.rollout.shift,
     )
+
+    # The reward's denoiser reads an empty prompt, so its context costs nothing.
     return sampled + image_forward(sizes, pictures=pictures, prompts=1, context=0).forward
 
 
@@ -67,12 +73,16 @@ def _epoch(sizes: Sizes, texts: TextLengths, config: GrpoConfig, *, gen_rank: in
         sizes, pictures=pictures, prompts=prompts, context=texts.plain, rank=0 if full else gen_rank
     )
 
+    # Forward passes without gradients: the sampling policy of DiffusionNFT, and the reference.
     settings = config.nft if config.algorithm == "nft" else config.flow_grpo
     others = (int(config.algorithm == "nft") + int(settings.kl > 0)) * live.forward
     passes = live.training(full=full, recompute=sizes.recompute) + others
 
+    # Each of these at every trained time or step; guidance doubles the passes of Flow-GRPO.
     if config.algorithm == "nft":
         passes *= config.nft.times
     else:
         passes *= config.flow_grpo.window * (2 if config.flow_grpo.guidance > 1 else 1)
+
+    # Prompts are encoded once per round, here spread over its epochs.
     return passes + text_forward(sizes, [texts.plain] * prompts).forward / config.epochs

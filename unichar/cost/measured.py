@@ -26,13 +26,19 @@ def training_flops(verb: str, job: StageJob, summary: dict[str, Any]) -> dict[st
     if verb not in ("sft", "grpo"):
         return {}
 
+    # The real base and the real texts, where an estimate has to assume them.
     sizes = base_sizes(job.base)
     texts = measured_texts(read_interactions(job.inputs["interactions"] / "train.jsonl"))
+
+    # The settings as the trainer resolved them for this kind of pictures.
     kit = CuratedKit.read(job.inputs["curated_kit"])
     config = job.config.for_domain(domain_of(kit))
+
+    # Early stopping may have ended the run, so steps and rounds are those of the summary.
     if verb == "sft":
         return {"flops": summary["optimizer_steps"] * step_flops(sizes, texts, config)}
 
+    # GRPO has no rank among its settings: it goes on with the adapters of SFT.
     rank = saved_rank(job.inputs["sft_checkpoint"] / "adapters" / "gen")
     return {"flops": summary["rounds"] * round_flops(sizes, texts, config, gen_rank=rank)}
 

@@ -7,6 +7,7 @@ from unichar.sft.config import SftConfig
 
 def step_flops(sizes: Sizes, texts: TextLengths, config: SftConfig, *, full: bool = False) -> float:
     """FLOPs of one step, averaged over the run; `full` tunes all weights instead of adapters."""
+    # What happens a few times per run, spread over its steps.
     total = (_validation(sizes, texts, config) + _prior_preservation(sizes, texts, config)) / config.steps
 
     # The text side.
@@ -35,14 +36,19 @@ def step_flops(sizes: Sizes, texts: TextLengths, config: SftConfig, *, full: boo
 
 def _conversation(sizes: Sizes, texts: TextLengths, config: SftConfig, *, full: bool) -> float:
     """FLOPs of a conversation, averaged over the kinds; the vision tower trains in full tuning only."""
+    # Kinds without weight or without items are left out, as in `unichar.sft.batches.mixed`.
     mix = {kind: share for kind, share in config.mix.items() if share > 0 and kind in texts.conversations}
+
     total = 0.0
     for kind, share in mix.items():
         text, tower = conversation_forward(
             sizes, texts.conversations[kind], rank=0 if full else config.und_rank
         )
+
+        # Nano checkpoints its text backbone only if the settings say so, BAGEL always.
         again = sizes.recompute or config.checkpointing
         seen = tower.training(full=True, recompute=again) if full else tower.forward
+
         total += share / sum(mix.values()) * (text.training(full=full, recompute=again) + seen)
     return total
 
@@ -51,7 +57,10 @@ def _validation(sizes: Sizes, texts: TextLengths, config: SftConfig) -> float:
     """FLOPs of all validations of a run: losses of held-out conversations and the sheet of pictures."""
     if not config.validation.every:
         return 0.0
+
+    # Held-out conversations are replies and reasoning texts; a reply stands for both.
     text, _ = conversation_forward(sizes, texts.conversations["role_play"])
+
     sheet = sampling_flops(
         sizes,
         pictures=config.validation.pictures,
@@ -61,6 +70,7 @@ def _validation(sizes: Sizes, texts: TextLengths, config: SftConfig) -> float:
         guidance=1.0,
         shift=config.shift,
     )
+
     return config.steps / config.validation.every * (config.validation.conversations * text.forward + sheet)
 
 
@@ -68,6 +78,8 @@ def _prior_preservation(sizes: Sizes, texts: TextLengths, config: SftConfig) -> 
     """FLOPs of sampling the prior-preservation images with the untuned base."""
     if config.prior != "base" or not config.prior_pictures or not config.pictures:
         return 0.0
+
+    # Once per run, without guidance.
     return sampling_flops(
         sizes,
         pictures=config.prior_pool,

@@ -72,6 +72,8 @@ def sizes_of(family: Literal["nano", "bagel"], image_size: int) -> tuple[Sizes, 
 def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
     """Nano at its own picture size."""
     assert backbone.num_key_value_heads is not None
+
+    # A latent token is a patch of latent cells; layers of the expert attach to some of the backbone's.
     kv, width, sight = config.kv_heads * config.head_dim, config.expert_width, config.vision_width
     values, layers = vae.LATENT_CHANNELS * PATCH**2, len(config.attached)
 
@@ -82,9 +84,12 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
         (96, 128, config.image_size // 8),
         (128, sight, config.image_size // 16),
     ]
+
     # Keys and values of all patches, then the MLP; attention of the 16 queries is too small to count.
     connector = 4.0 * patches * sight**2
     connector += 2.0 * vision.NUM_TOKENS * (sight + config.backbone_width) * config.backbone_width
+
+    # Convolutions of many shapes, so PyTorch counts them.
     encode, decode = _autoencoder_flops(
         lambda: vae.Vae(config.vae_widths, config.decoder_blocks),
         pixels=(1, 3, config.image_size, config.image_size),
@@ -110,6 +115,7 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
             head_size=config.head_dim,
             mlp=config.expert_mlp,
         ),
+        # Patches in and out, the time embedding and its modulation, and the prompt's keys and values.
         gen_matrices=(
             Matrix(inputs=values, outputs=width, per="token", adapted=True),
             Matrix(inputs=width, outputs=values, per="token", adapted=True),
@@ -127,6 +133,7 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
         connector=connector,
         encode=encode,
         decode=decode,
+        # Prompts are read without adapters, so their contexts stay valid and are kept for the whole run.
         recompute=False,
         keeps_contexts=True,
         guided_above=0.0,
@@ -135,6 +142,7 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
 
 def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
     """BAGEL with square pictures of `image_size` pixels, generated and seen."""
+    # Both experts have the same shape.
     text, sight = config.text, config.vision
     width = text.hidden_size
     stack = Stack(
@@ -146,8 +154,10 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
         mlp=text.intermediate_size,
     )
 
+    # A seen picture is resized to whole patches, within the sizes that the vision tower was trained with.
     seen = seen_in_training(sight.patch_size, sight.image_size).fit(image_size, image_size)[0]
     patches = (seen // sight.patch_size) ** 2
+
     side = image_size // PIXELS_PER_LATENT
     encode, decode = _autoencoder_flops(
         lambda: Autoencoder(config.autoencoder_width),
@@ -160,6 +170,7 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
         text=stack,
         vocabulary=text.vocab_size,
         gen=stack,
+        # Latent tokens in and out, and the time embedding.
         gen_matrices=(
             Matrix(inputs=TOKEN, outputs=width, per="token"),
             Matrix(inputs=width, outputs=TOKEN, per="token"),
@@ -167,6 +178,7 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
             Matrix(inputs=width, outputs=width, per="picture"),
         ),
         tokens=(image_size // PIXELS) ** 2,
+        # One token each before and after the picture.
         markers=2,
         tower=_tower(
             sight.used_layers, sight.hidden_size, sight.num_attention_heads, sight.intermediate_size
@@ -177,6 +189,7 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
         connector=2.0 * patches * (sight.hidden_size + width) * width,
         encode=encode,
         decode=decode,
+        # Every layer is recomputed in the backward pass, and every step encodes its prompts.
         recompute=True,
         keeps_contexts=False,
         guided_above=Guidance().interval[0],
@@ -205,6 +218,8 @@ def bagel_parameters(config: BagelConfig = BAGEL_7B) -> dict[str, int]:
         "autoencoder": lambda: Autoencoder(config.autoencoder_width),
     }
     counted = _counted(parts)
+
+    # Input embeddings and the output head are separate matrices of the same size.
     embeddings = 2 * config.text.vocab_size * config.text.hidden_size
     counted["text expert"] -= embeddings
     return {"word embeddings and head": embeddings, **counted}
@@ -212,6 +227,7 @@ def bagel_parameters(config: BagelConfig = BAGEL_7B) -> dict[str, int]:
 
 def _counted(parts: dict[str, Callable[[], nn.Module]]) -> dict[str, int]:
     """Parameters of each part."""
+    # Modules on the meta device allocate nothing.
     with torch.device("meta"):
         return {name: sum(p.numel() for p in build().parameters()) for name, build in parts.items()}
 

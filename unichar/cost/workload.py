@@ -67,17 +67,23 @@ TOON = TextLengths(
 def measured_texts(items: Sequence[Interaction]) -> TextLengths:
     """Mean lengths of training interactions, from their words; 0 for kinds and forms that do not occur."""
     conversations: dict[str, ConversationLengths] = {}
+
+    # In the order of first occurrence, so that equal interactions give equal costs to the last digit.
     for kind in dict.fromkeys(item.kind for item in items if item.kind != "portrait"):
         own = [item for item in items if item.kind == kind]
+
+        # Only pictures that are read; a target picture costs a generation instead.
         pictures = 0
         for item in own:
             pictures += sum(segment.type == "image" and not segment.loss for segment in item.segments)
+
         conversations[kind] = ConversationLengths(
             tokens=_mean_tokens([_words(item) for item in own]),
             targets=_mean_tokens([_words(item, targets_only=True) for item in own]),
             pictures=pictures / len(own),
         )
 
+    # Prompts of pictures. Plain ones are what rollouts and reports ask with.
     portraits = [item for item in items if item.kind == "portrait"]
     plain = [_words(item) for item in portraits if item.form == "plain"]
     return TextLengths(
@@ -90,6 +96,7 @@ def measured_texts(items: Sequence[Interaction]) -> TextLengths:
 
 def _words(item: Interaction, *, targets_only: bool = False) -> int:
     """Words of an interaction's texts, or of those that carry a loss."""
+    # Words, not tokens: no tokenizer has to be loaded.
     count = 0
     for segment in item.segments:
         if segment.type == "text" and (segment.loss or not targets_only):
@@ -98,6 +105,7 @@ def _words(item: Interaction, *, targets_only: bool = False) -> int:
 
 
 def _mean_tokens(words: Sequence[int]) -> float:
+    # At least 1, so that a kind without items has length 0.
     return TOKENS_PER_WORD * sum(words) / max(1, len(words))
 
 
@@ -105,8 +113,10 @@ def conversation_forward(
     sizes: Sizes, conversation: ConversationLengths, *, rank: int = 0
 ) -> tuple[Cost, Cost]:
     """(text backbone, vision tower) over one conversation of mean length."""
+    # Seen pictures lengthen the conversation; fractions, since only some conversations have one.
     length = round(conversation.tokens + conversation.pictures * sizes.seen_tokens)
     text = text_forward(sizes, [length], targets=round(conversation.targets), rank=rank)
+
     return text, _times(vision_forward(sizes, 1), conversation.pictures)
 
 
@@ -120,10 +130,13 @@ def sampling_flops(
     sizes: Sizes, *, pictures: int, prompts: int, context: int, steps: int, guidance: float, shift: float
 ) -> float:
     """FLOPs of sampling pictures: encoding the prompts, the steps with guidance, and decoding the latents."""
+    # The unconditional branch runs only at times where guidance applies, with an empty prompt.
     guided_steps = sum(t > sizes.guided_above for t in _sampler_times(steps, shift)) if guidance > 1 else 0
     unconditional = guided_steps * image_forward(sizes, pictures=pictures, prompts=1, context=0).forward
+
     conditional = steps * image_forward(sizes, pictures=pictures, prompts=prompts, context=context).forward
     encoding = text_forward(sizes, [context] * prompts).forward
+
     return encoding + conditional + unconditional + pictures * sizes.decode
 
 
