@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from unichar.domains.toon.vocabulary import Identity, Scene, attributes
 
+# Phrases of captions by attribute and value. Things that are worn or held have one wording, all else
+# two or three, so that the model does not depend on one.
 _WORN = {
     "nothing": "",
     "hat": "a top hat",
@@ -50,7 +52,12 @@ _BACKGROUNDS: dict[str, tuple[str, ...]] = {
     "room": ("in a living room", "at home in a room"),
     "garden": ("in a garden", "in front of a garden fence"),
 }
-_WORDINGS: dict[str, dict[str, tuple[str, ...]]] = {"expression": _EXPRESSIONS, "pose": _POSES, "background": _BACKGROUNDS}
+_WORDINGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "expression": _EXPRESSIONS,
+    "pose": _POSES,
+    "background": _BACKGROUNDS,
+}
+# First and second half of made-up names.
 _NAMES_A = ("Bo", "Ka", "Li", "Mo", "Nu", "Pi", "Ro", "Sa", "Ti", "Zu", "Fen", "Gar", "Hal", "Jun", "Vel")
 _NAMES_B = ("bi", "do", "ka", "lo", "mi", "na", "rin", "sha", "tu", "va", "zo", "dle", "nix")
 
@@ -69,6 +76,7 @@ def describe(identity: Identity) -> str:
         article = "an" if identity.color[0] in "aeiou" else "a"
         body = f"{article} {identity.color} {identity.species} with"
 
+    # Plain clothes and bare heads are not mentioned.
     pattern = "" if identity.pattern == "plain" else f"{identity.pattern} "
     clothes = f"{body} {identity.eyes} eyes in a {pattern}{identity.outfit} shirt"
     worn = _WORN[identity.accessory]
@@ -81,6 +89,8 @@ def scene_phrases(scene: Scene | Mapping[str, str], rng: random.Random) -> list[
     `rng` draws the wording of each.
     """
     named = dataclasses.asdict(scene) if isinstance(scene, Scene) else scene
+
+    # The order is fixed, so that wordings are drawn in the same order for equal scenes.
     phrases = []
     for name in ("expression", "pose", "prop", "background"):
         value = named.get(name, "nothing")
@@ -113,6 +123,7 @@ def caption(who: str, scene: Scene | Mapping[str, str], rng: random.Random) -> s
     return f"A cartoon of {who}, {phrases}"
 
 
+# Attribute -> wordings of the question; the answer is always one word of the vocabulary.
 _QUESTIONS = {
     "species": (
         "What kind of creature is this?",

@@ -11,6 +11,7 @@ from unichar.domains.toon import face, scenery
 from unichar.domains.toon.pen import INK, Color, Pen, Point, darker, lighter
 from unichar.domains.toon.vocabulary import Identity, Scene
 
+# Colours of the vocabulary. Black is lighter than the ink, so that outlines stay visible on it.
 PAINT: dict[str, Color] = {
     "red": (220, 58, 58),
     "orange": (244, 140, 46),
@@ -44,9 +45,11 @@ ARMS: dict[str, tuple[list[Point], list[Point]]] = {
 
 def draw(identity: Identity, scene: Scene, *, size: int = 128, seed: int = 0) -> Image.Image:
     """An RGB picture of `size` x `size` pixels (drawn at twice the size, then reduced)."""
+    # Twice the size: reducing smooths the edges, which Pillow draws hard.
     image = Image.new("RGB", (2 * size, 2 * size))
     pen = Pen(image)
 
+    # The background stays where it is; only the figure moves with the seed.
     scenery.BACKGROUNDS[scene.background](pen)
     scenery.ground_shadow(pen, scene.background)
 
@@ -55,10 +58,12 @@ def draw(identity: Identity, scene: Scene, *, size: int = 128, seed: int = 0) ->
     lift = -0.05 if scene.pose == "jumping" else 0.0
     figure = pen.moved(rng.uniform(-0.02, 0.02), rng.uniform(-0.01, 0.01) + lift)
     _figure(figure, identity, scene)
+
     return image.reduce(2)
 
 
 def _figure(pen: Pen, identity: Identity, scene: Scene) -> None:
+    # A human's colour is that of the hair; face and hands have the skin's.
     coat = PAINT[identity.color]
     fur = SKIN[identity.skin] if identity.species == "human" else coat
 
@@ -111,6 +116,8 @@ def _behind(pen: Pen, species: str, coat: Color) -> None:
 def _legs(pen: Pen, color: Color, *, jumping: bool) -> None:
     # Legs apart in the air.
     spread = 0.05 if jumping else 0.0
+
+    # The foot is drawn over the end of the leg, a little outward.
     for side in (-1, 1):
         foot = (0.5 + side * (0.075 + spread), 0.92)
         pen.limb([(0.5 + side * 0.065, 0.82), foot], color, 0.07)
@@ -123,6 +130,8 @@ def _body(pen: Pen, color: Color, pattern: str) -> None:
 
     # The pattern is lighter than the shirt, unless that is nearly white.
     mark = lighter(color, 0.72) if sum(color) < 600 else (140, 140, 152)
+
+    # Plain clothes have no pattern.
     if pattern == "striped":
         for dy in (-0.07, 0.0, 0.07):
             # As long as the oval is wide there, without touching its outline.

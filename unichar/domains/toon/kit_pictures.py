@@ -35,12 +35,15 @@ def render_kit(folder: Path, size: int = 512) -> list[Path]:
         UserError: There are no scenes, a line is not JSON or does not describe a toon, or two lines name the
             same picture. Nothing has been drawn then.
     """
-    # All lines are read before anything is written.
+    # All lines are read before anything is written, so that a bad line leaves the kit as it was.
     scenes = _read_scenes(folder / "scenes.jsonl")
+
+    # PNG is lossless and written without a time stamp: equal scenes give equal files.
     for name, (identity, scene, seed) in scenes.items():
         buffer = io.BytesIO()
         draw(identity, scene, size=size, seed=seed).save(buffer, format="PNG", optimize=True)
         write_atomic(folder / "images" / name, buffer.getvalue())
+
     return [folder / "images" / name for name in scenes]
 
 
@@ -51,14 +54,19 @@ def _read_scenes(path: Path) -> dict[str, tuple[Identity, Scene, int]]:
             f"{path} does not exist; expected one JSON object per line, each with 'image' and 'attributes'"
         )
 
+    # Line numbers from 1, as editors show them; blank lines are allowed.
     scenes: dict[str, tuple[Identity, Scene, int]] = {}
     for number, text in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if not text.strip():
             continue
+
+        # The message of a bad line gets its position here.
         try:
             name, drawing = _read_line(json.loads(text))
         except ValueError as error:
             raise UserError(f"{path}, line {number}: {error}") from error
+
+        # Two lines would overwrite each other's picture.
         if name in scenes:
             raise UserError(
                 f"{path}, line {number}: picture {name} is already drawn by an earlier line; "
@@ -102,8 +110,10 @@ def _read_line(line: Any) -> tuple[str, tuple[Identity, Scene, int]]:
             f"missing attributes: {', '.join(missing) or 'none'}"
         )
 
+    # Values are checked by the two constructors.
     identity = Identity(**{key: value for key, value in values.items() if key in IDENTITY})
     scene = Scene(**{key: value for key, value in values.items() if key in SCENE})
-    # The seed depends on the line alone, see `render_kit`.
+
+    # The seed depends on the line alone, see `render_kit`. CRC-32 is stable, unlike `hash`, which is salted.
     seed = zlib.crc32(json.dumps([name, values], sort_keys=True).encode())
     return name, (identity, scene, seed)

@@ -21,6 +21,7 @@ def lighter(color: Color, amount: float) -> Color:
 
 def darker(color: Color, amount: float) -> Color:
     """`color` moved toward the ink by `amount` in 0..1."""
+    # Toward the ink rather than black, so that shades suit the outlines.
     r, g, b = (round(c + (i - c) * amount) for c, i in zip(color, INK, strict=True))
     return r, g, b
 
@@ -36,15 +37,18 @@ class Pen:
 
     def moved(self, dx: float, dy: float) -> "Pen":
         """The same canvas with the origin shifted."""
+        # Shifts add up, so a moved pen can be moved again.
         return Pen(self.image, dx=self.dx + dx, dy=self.dy + dy)
 
     def _at(self, point: Point) -> Point:
         return (point[0] + self.dx) * self.side, (point[1] + self.dy) * self.side
 
     def _width(self, width: float) -> int:
+        # At least one pixel, or thin lines would vanish in small pictures.
         return max(1, round(width * self.side))
 
     def _box(self, center: Point, rx: float, ry: float) -> tuple[Point, Point]:
+        # Corners as Pillow takes them, in pixels: left top, right bottom.
         (x, y), r, s = self._at(center), rx * self.side, ry * self.side
         return (x - r, y - s), (x + r, y + s)
 

@@ -11,6 +11,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+# Identity: what stays the same from picture to picture. The order of values is that of the classifier heads,
+# so new values go at the end and need newly trained heads.
 SPECIES = ("human", "cat", "dog", "rabbit", "bear", "fox", "frog", "owl", "dragon", "robot")
 COLORS = (
     "red",
@@ -31,6 +33,7 @@ PATTERNS = ("plain", "striped", "dotted", "starred")
 ACCESSORIES = ("nothing", "hat", "crown", "bow", "glasses", "scarf", "headphones")
 SKINS = ("light", "tan", "brown", "dark")
 
+# Scene: what differs from picture to picture.
 EXPRESSIONS = ("smiling", "sad", "angry", "surprised", "sleepy", "winking", "laughing")
 POSES = ("standing", "waving", "cheering", "posing", "jumping")
 PROPS = ("nothing", "cup", "book", "flower", "balloon", "fish", "wand", "ball")
@@ -94,6 +97,7 @@ class Scene:
 
 
 def _check(record: Identity | Scene, vocabulary: dict[str, tuple[str, ...]]) -> None:
+    # Said with the allowed values, since kits are written by hand.
     for name, values in vocabulary.items():
         if getattr(record, name) not in values:
             raise ValueError(f"{name} {getattr(record, name)!r} is not one of: {', '.join(values)}")
@@ -111,6 +115,7 @@ def attributes(identity: Identity, scene: Scene) -> dict[str, str]:
 
 def random_identity(rng: random.Random) -> Identity:
     """A random identity that is not reserved for the starter cast (see `is_reserved`)."""
+    # Drawn anew until it is allowed; about one draw in eight is refused.
     while True:
         identity = Identity(**{name: rng.choice(values) for name, values in IDENTITY.items()})
 
@@ -136,6 +141,7 @@ def filled(asked: Mapping[str, str], rng: random.Random) -> Scene:
 
     Hands are empty unless the prompt names a prop, as in the captions of kits.
     """
+    # The whole scene is drawn first, so that the number of draws does not depend on what is asked for.
     return replace(random_scene(rng), **{"prop": "nothing", **asked})
 
 
