@@ -17,7 +17,8 @@ from unichar.sft.config import SftConfig
         ({"validation": {"every": -1}}, "SftConfig.validation.every is -1; expected 0 or more"),
         (
             {"validation": {"patience": 2}},
-            "SftConfig.validation.every is 0, conversations is 6; validation.patience and validation.keep_best need both",
+            "SftConfig.validation.every is 0, conversations is 6; "
+            "validation.patience and validation.keep_best need both",
         ),
         (
             {"validation": {"keep_best": True, "every": 5}, "conversations": 0},

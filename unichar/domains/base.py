@@ -49,6 +49,8 @@ class Domain(Protocol):
     The order of draws from `rng` is part of the contract: training data depends on it.
     """
 
+    # Capabilities are plain attributes, so that settings can be checked before anything is loaded.
+
     name: str
     """What `kit.json` stores."""
 
@@ -161,7 +163,7 @@ class Domain(Protocol):
         """
         ...
 
-    # Judges, trainers and reports.
+    # Judges, trainers and reports: what to compare, and pictures that need no model.
 
     def identity_attributes(self, kit: CuratedKit) -> tuple[str, ...]:
         """The attributes by which the character is recognised; empty if `reads_attributes` is false."""

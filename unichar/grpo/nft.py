@@ -56,6 +56,7 @@ class Nft:
         x0 = self._model.sample_latents(
             context, seeds, steps=rollout.sample_steps, guidance=1.0, shift=rollout.shift
         )  # [B, C, h, w]
+
         return {"x0": x0}
 
     def advantages(self, rewards_pg: Tensor) -> Tensor:

@@ -33,5 +33,7 @@ def training_prompts(
     """`count` prompts to train on; none asks for what a test item or a `validation` prompt asks for."""
     # Prompts of all rounds are drawn at once, so those of a round are a function of seed and round.
     rng = python_rng(seed, "practice")
+
+    # Plain prompts of the training pictures: photographs train on some of them, toons on new scenes only.
     known = plain_prompts(train)
     return domain_of(kit).training_prompts(kit, known, test, validation=validation, count=count, rng=rng)

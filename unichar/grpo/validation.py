@@ -69,6 +69,8 @@ class Validation:
         self._model, self._prompts, self._config = model, prompts, config
         self._rubric, self._evaluator = rubric, evaluator
         self._seed = seed
+
+        # Both are part of the training state: a resumed run knows the best policy and its score.
         self.best, self.progress = Snapshot(live), Progress()
 
     def validate(self, rounds: int) -> dict[str, float]:

@@ -149,6 +149,7 @@ class ToonDomain:
         """New scenes and parts of scenes, each once, none of them in a test item."""
         # Each scene once, so that none counts twice in the choice of a checkpoint.
         taken = {self.scene_key(item.attributes) for item in test}
+
         return self._new_prompts(kit.name, rng, count, taken=taken, distinct=True)
 
     def training_prompts(
@@ -166,6 +167,7 @@ class ToonDomain:
         # Over many rounds open prompts may come again; there are only so many parts of scenes.
         taken = {self.scene_key(item.attributes) for item in test}
         taken |= {self.scene_key(prompt.attributes) for prompt in validation}
+
         return self._new_prompts(kit.name, rng, count, taken=taken, distinct=False)
 
     def scene_key(self, attributes: Mapping[str, str]) -> frozenset[tuple[str, str]]:

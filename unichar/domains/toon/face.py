@@ -200,7 +200,7 @@ def _fringe(pen: Pen, hair: Color) -> None:
 
 
 def _accessory(pen: Pen, accessory: str, eye_y: float) -> None:
-    # A scarf is drawn before the head.
+    # A scarf is not among these: it is drawn before the head.
     if accessory == "hat":
         # Brim, crown, band.
         pen.box((0.5, 0.225), 0.17, 0.022, (60, 58, 92), corner=0.015)
