@@ -1,4 +1,4 @@
-"""A pipeline in which only training and evaluation are toys: they write a few bytes and load no model."""
+"""A pipeline in which only training and evaluation are toys: they write a few bytes and load no model.
 
 Everything else is real: the kit, its checks, curation, interactions, the store, the gates, the release.
 """
