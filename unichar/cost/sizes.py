@@ -77,17 +77,8 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
     kv, width, sight = config.kv_heads * config.head_dim, config.expert_width, config.vision_width
     values, layers = vae.LATENT_CHANNELS * PATCH**2, len(config.attached)
 
-    # The vision tower begins with three convolutions: (channels in, channels out, side of the output).
     patches = (config.image_size // 16) ** 2
-    entry = [
-        (48, 96, config.image_size // 4),
-        (96, 128, config.image_size // 8),
-        (128, sight, config.image_size // 16),
-    ]
-
-    # Keys and values of all patches, then the MLP; attention of the 16 queries is too small to count.
-    connector = 4.0 * patches * sight**2
-    connector += 2.0 * vision.NUM_TOKENS * (sight + config.backbone_width) * config.backbone_width
+    tower_entry, connector = _nano_vision_flops(config, patches)
 
     # Convolutions of many shapes, so PyTorch counts them.
     encode, decode = _autoencoder_flops(
@@ -127,7 +118,7 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
         tokens=(config.latent_side // PATCH) ** 2,
         markers=0,
         tower=_tower(config.vision_layers, sight, config.vision_heads, 4 * sight),
-        tower_entry=sum(_conv(*each) for each in entry),
+        tower_entry=tower_entry,
         patches=patches,
         seen_tokens=vision.NUM_TOKENS,
         connector=connector,
@@ -138,6 +129,23 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
         keeps_contexts=True,
         guided_above=0.0,
     )
+
+
+def _nano_vision_flops(config: NanoConfig, patches: int) -> tuple[float, float]:
+    """FLOPs per picture (before the layers of nano's vision tower, in its connector)."""
+    sight = config.vision_width
+
+    # The vision tower begins with three convolutions: (channels in, channels out, side of the output).
+    entry = [
+        (48, 96, config.image_size // 4),
+        (96, 128, config.image_size // 8),
+        (128, sight, config.image_size // 16),
+    ]
+
+    # Keys and values of all patches, then the MLP; attention of the 16 queries is too small to count.
+    connector = 4.0 * patches * sight**2
+    connector += 2.0 * vision.NUM_TOKENS * (sight + config.backbone_width) * config.backbone_width
+    return sum(_conv(*each) for each in entry), connector
 
 
 def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
