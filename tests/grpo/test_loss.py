@@ -43,7 +43,7 @@ def test_it_is_the_published_formula(batch, beta, kl, scale):
         positive, negative = beta * v[i] + (1 - beta) * old, (1 + beta) * old - beta * v[i]
         policy += (r * error(positive) / beta + (1 - r) * error(negative) / beta) / 6
         distance += ((v[i] - ref) ** 2).mean() / 6
-    assert float(loss) == pytest.approx(float(scale * policy + kl * distance), rel=1e-4)
+    assert loss.item() == pytest.approx(float(scale * policy + kl * distance), rel=1e-4)
     assert numbers == {
         "policy": pytest.approx(float(policy), rel=1e-4),
         "kl": pytest.approx(float(distance), rel=1e-4),
@@ -126,7 +126,7 @@ def test_a_policy_that_has_not_moved_has_the_gradient_of_the_advantages():
     new = old.clone().requires_grad_()
     loss, numbers = flow_grpo_loss(new, old, advantages, clip_range=1e-4)
     loss.backward()
-    assert float(loss) == pytest.approx(float(-advantages.mean()))
+    assert loss.item() == pytest.approx(float(-advantages.mean()))
     assert torch.allclose(new.grad, -advantages / 3)
     assert numbers == {"ratio_off": 0.0, "clipped": 0.0}
 
@@ -138,7 +138,7 @@ def test_ratios_outside_the_clip_range_get_no_gradient():
     loss, numbers = flow_grpo_loss(new, old, advantages, clip_range=0.05)
     loss.backward()
     ratio = new.detach().exp()
-    assert float(loss) == pytest.approx(
+    assert loss.item() == pytest.approx(
         float(torch.stack([-torch.tensor(1.05), -ratio[1], ratio[2], torch.tensor(0.95)]).mean())
     )
     assert new.grad.tolist() == pytest.approx([0, -float(ratio[1]) / 4, float(ratio[2]) / 4, 0])

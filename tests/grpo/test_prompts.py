@@ -76,7 +76,7 @@ def test_photographs_alternate_training_captions_and_new_scenes(tmp_path):
     assert all(prompt.text.startswith(f"{kit.name} ") for prompt in new)
 
 
-def test_photographs_are_watched_on_scenes_that_are_not_practised(tmp_path):
+def test_validation_scenes_of_photographs_are_not_trained_on(tmp_path):
     kit, train, test = read(make_inputs(tmp_path, **nia_the_photographer()))
     validation = validation_prompts(kit, train, test, count=8, seed=0)
     # So many of 128 scenes that a leak would show.

@@ -74,10 +74,12 @@ def run(job: StageJob) -> dict[str, float]:
     """
     init_process_group()
 
-    config: GrpoConfig = job.config
+    # Settings that do not fit the kind of pictures are refused before the model is loaded.
+    kit = CuratedKit.read(job.inputs["curated_kit"])
+    config: GrpoConfig = job.config.for_domain(domain_of(kit))
     base_sha256 = base_digest(job.base)
 
-    # SFT's adapters go on training; there are no new ones.
+    # Training continues on SFT's adapters; there are no new ones.
     model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
 
     # The text adapters are frozen while pictures are reinforced.
