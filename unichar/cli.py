@@ -28,7 +28,7 @@ from unichar.log import set_up_logging
 from unichar.pipeline.run import customize, run_stage
 from unichar.pipeline.status import doctor, forecast, status_table
 from unichar.presets import PRESETS
-from unichar.release.checkpoint import WHICH
+from unichar.release.checkpoint import Which
 from unichar.stages import VERBS, stage_of
 from unichar.store.store import Store
 
@@ -53,18 +53,21 @@ class Commands(TyperGroup):
         """
         try:
             return super().invoke(ctx)
+        # 130 is 128 + SIGINT, as a shell reports a program that Ctrl-C ended.
         except KeyboardInterrupt:
             print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
             raise typer.Exit(130) from None
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
+        # The disk or the network refused; its message names the file and the reason.
         except OSError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(1) from None
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Write one section per group of commands."""
+        # typer keeps the group of a command for its own help with frames, which is not used here.
         groups: dict[str, list[tuple[str, str]]] = {}
         for name, command in self.commands.items():
             group = getattr(command, "rich_help_panel", "")
@@ -82,7 +85,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     no_args_is_help=True,
     add_completion=False,
-    # Plain text, for terminals, logs and pipes alike; a defect shows Python's own traceback.
+    # The same plain text for terminals, logs and pipes. A defect shows Python's own traceback.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -93,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_up_logging()
     try:
         app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="unichar")
+    # typer ends every command with it, and a trainer that was stopped raises it with 143.
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
     return 0
@@ -115,14 +119,12 @@ _SCALE = "Share of the full training; 1 takes hours on two cores."
 Character = Annotated[str, typer.Option(help=_ID)]
 Preset = Annotated[str, typer.Option(**_one_of(list(PRESETS)), help="Named settings of all stages.")]
 Seed = Annotated[int, typer.Option(help="Another seed makes another output.")]
-Which = Annotated[
-    str, typer.Option(**_one_of(WHICH), help="The one whose release passed its gate, or the newest one.")
-]
+Checkpoint = Annotated[Which, typer.Option(help="The one whose release passed its gate, or the newest one.")]
 
 
 def _command(name: str, group: str, *examples: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command; its docstring is the help text."""
-    # The mark \b keeps the lines of the examples apart.
+    # typer fills paragraphs; \b keeps the line breaks of the one that it begins.
     epilog = "\b\nExamples:\n" + "\n".join(f"  unichar {example}" for example in examples)
     return app.command(name, rich_help_panel=group, epilog=epilog)
 
@@ -145,6 +147,7 @@ def _add_stage(verb: str) -> None:
     _command(verb, STAGES, example)(run)
 
 
+# First, since help lists commands in the order in which they were registered.
 for _verb in VERBS:
     _add_stage(_verb)
 
@@ -162,8 +165,9 @@ def _customize(
     if not dry_run:
         customize(character, preset=preset, seed=seed)
         return
-    for stage, words in forecast(character, preset=preset, seed=seed, store=Store.from_env()):
-        print(f"{stage.verb:<10} -> {stage.noun:<15} {words}")
+
+    for stage, prediction in forecast(character, preset=preset, seed=seed, store=Store.from_env()):
+        print(f"{stage.verb:<10} -> {stage.noun:<15} {prediction}")
 
 
 @_command("onboard", CHARACTERS, "onboard ~/kits/mochi --preset smoke")
@@ -230,12 +234,13 @@ def _talk(
     character: Character,
     draw: Annotated[bool, typer.Option("--draw", help="Draw a picture of the exchange, too.")] = False,
     image: Annotated[Path | None, typer.Option(help="A picture that the text asks about.")] = None,
-    checkpoint: Which = "promoted",
+    checkpoint: Checkpoint = "promoted",
     seed: Seed = 0,
 ) -> None:
     """Say something to a trained character."""
     if draw and image:
         raise typer.BadParameter("--draw and --image cannot be used together")
+
     from unichar.serving.talk import talk
 
     talk(character, text, draw=draw, image=image, seed=seed, which=checkpoint)
@@ -269,7 +274,7 @@ def _base(
 def _merge(
     character: Character,
     out: Annotated[Path, typer.Option(help="The folder to write.")],
-    checkpoint: Which = "promoted",
+    checkpoint: Checkpoint = "promoted",
 ) -> None:
     """Write a trained character as one model without adapters."""
     from unichar.release.merge import merge

@@ -44,6 +44,7 @@ class Preset:
     """Whether a release that passes its gate is promoted, so that `talk` and `merge` use it."""
 
     def __post_init__(self) -> None:
+        # A report by the networks that gave the rewards would measure how well they were fooled.
         shared = self.grpo.reward.judges.shared_with(self.evaluation.judges)
         if shared:
             raise UserError(
@@ -63,6 +64,7 @@ def smoke() -> Preset:
         model="nano",
         kit=KitConfig(),
         interactions=InteractionsConfig(),
+        # Small enough for two cores, large enough that every kind of sample occurs.
         sft=SftConfig(steps=3, conversations=2, pictures=4, prompts=2, prior_pictures=2, prior_pool=4),
         grpo=GrpoConfig(
             rounds=2,

@@ -38,6 +38,7 @@ class Stage:
         return f"{self.number}_{self.noun}"
 
 
+# Packages that many stages use. A change in one of them makes all of these stages run again.
 _GROUND = ("unichar.domains", "unichar.domains.toon", "unichar.types")
 _KIT = ("unichar.kit", *_GROUND)
 _LEARN = (
@@ -124,6 +125,8 @@ STAGES: tuple[Stage, ...] = (
         config="release",
     ),
 )
+
+# The commands, in the order of the stages.
 VERBS: tuple[str, ...] = tuple(stage.verb for stage in STAGES if stage.verb)
 
 

@@ -76,6 +76,7 @@ def stage_spec(
         inputs = current_inputs(stage, character, store)
         check_lineage(stage, character, kit, store)
 
+    # The verdict decides whether a stage runs, not what comes out of it.
     versions = {noun: output.version for noun, output in inputs.items() if noun != "validated_kit"}
     if "raw_kit" in stage.needs:
         versions["raw_kit"] = kit
@@ -122,6 +123,7 @@ def hash_kit(character: str, store: Store) -> str:
         MissingFile: There is no such folder; the message says where it was looked for.
     """
     folder = store.kit(character)
+
     if not folder.is_dir():
         raise MissingFile(
             f"there is no kit for {character!r} in {store.kits / character} or {store.starters / character}: "
@@ -159,6 +161,8 @@ def check_lineage(stage: Stage, character: str, kit: str, store: Store) -> None:
         StaleInput: The message names the first stage to run again.
     """
     nouns, versions = upstream(stage), {"raw_kit": kit}
+
+    # In the order of the table, so that the message names the first stage to run again.
     for before in STAGES[1:]:
         if before.noun not in nouns:
             continue
@@ -194,6 +198,7 @@ def why(spec: StageSpec, store: Store) -> str:
     if current.fingerprint == spec.key:
         return ""
 
+    # All reasons, not only the first: they belong into one decision to run again.
     old, new = current.manifest["recipe"], spec.recipe
     reasons = [f"{noun} changed" for noun in new["inputs"] if new["inputs"][noun] != old["inputs"].get(noun)]
     if old["code_version"] != new["code_version"]:

@@ -60,6 +60,7 @@ def customize(
     store = store or Store.from_env()
     outputs = []
 
+    # Stage 0 is the user's kit, which is not made but read.
     for stage in STAGES[1:]:
         began = time.monotonic()
         output = run_stage(stage.verb, character, preset=preset, seed=seed, store=store)
@@ -108,8 +109,10 @@ def run_stage(
     if stage.own_process:
         check_gate(character, store)
 
+    # The fingerprint of what would come out. It needs the inputs' versions, but not their files.
     spec = stage_spec(stage, character, preset=settings, seed=seed, store=store)
     for output in spec.inputs.values():
+        # A damaged input would spoil hours of training, and its checksums are remembered, so this is quick.
         store.verify(output)
 
     def run_on_other_ranks(out: Path) -> None:
@@ -121,6 +124,7 @@ def run_stage(
     with launched_ranks(verb, run_on_other_ranks) as start_other_ranks, locked(lock, waiting=waiting):
         found = None if force else store.find(character, stage.noun, spec.key)
         if found:
+            # Made by an earlier run; other settings may have been current since.
             store.verify(found)
             output = store.use(found)
         else:
@@ -136,6 +140,7 @@ def _make(spec: StageSpec, store: Store, start_other_ranks: Callable[[Path], Non
     stage, character = spec.stage, spec.character
     scratch = store.scratch_folder(character, stage.noun, spec.key)
     if force:
+        # Otherwise the stage would resume from the state of the very run that is to be repeated.
         shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True, exist_ok=True)
 
@@ -163,8 +168,11 @@ def _run(spec: StageSpec, job: StageJob) -> dict[str, Any]:
     """
     stage = spec.stage
     began = time.monotonic()
+
+    # Imported by name, so that a stage's libraries are loaded only when it runs.
     summary = dict(import_module(stage.module).run(job))
 
+    # Counted here and not by the trainers, since `cost` lies above them.
     if stage.config in ("sft", "grpo"):
         summary |= import_module("unichar.cost.measured").training_flops(stage.verb, job, summary)
     if stage.noun == "release":
@@ -180,6 +188,7 @@ def _promote(release: Output, preset: Preset, store: Store) -> None:
     """Make a release that passed its gate the one that `talk` and `merge` use, if the preset allows it."""
     if not release.summary["passed"]:
         return
+
     if preset.promotes:
         store.promote(release)
     else:
@@ -247,6 +256,7 @@ def _check_finite(verb: str, summary: dict[str, Any]) -> None:
     """
     bad = [name for name, value in summary.items() if isinstance(value, float) and not math.isfinite(value)]
     if bad:
+        # JSON could not hold it either.
         raise UserError(
             f"{verb} ended with {', '.join(bad)} not a number: it diverged; "
             "lower its learning rate or change the seed"

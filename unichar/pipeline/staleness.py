@@ -60,6 +60,7 @@ def scan_kits(store: Store) -> Scan:
                 raise UserError(
                     f"it has no kit.yaml; a kit has one, see the starter characters in {store.starters}"
                 )
+            # A starter character that a user's kit replaces is not used.
             if folder == store.kit(folder.name):
                 versions[folder.name] = kit_hash(folder)
         except UserError as error:
@@ -101,6 +102,7 @@ def staleness(character: str, store: Store) -> Staleness:
                 due=False, reason="has no report yet, or a damaged one; customize it once by hand"
             )
         reason = _first_change(character, settings, store)
+    # A character that cannot be compared must not stop the schedule for all others.
     except (UserError, OSError) as error:
         return Staleness(due=False, reason=str(error))
 
@@ -113,6 +115,7 @@ def _first_change(character: str, settings: Settings, store: Store) -> str:
     """
     preset = get_preset(settings.preset)
     for stage in STAGES[1:]:
+        # Given, so that a stale input is the reason for a run and not an error.
         inputs = current_inputs(stage, character, store)
         spec = stage_spec(stage, character, preset=preset, seed=settings.seed, store=store, inputs=inputs)
         reason = why(spec, store)

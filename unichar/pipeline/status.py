@@ -61,6 +61,7 @@ def _stage_status(stage: Stage, character: str, store: Store) -> StageStatus:
         return StageStatus(stage=stage, fingerprint="", age="", state=f"broken: {error}")
 
     try:
+        # Passed on, since a stale input is reported for its own stage and not again for all that follow.
         inputs = current_inputs(stage, character, store)
         preset, seed = get_preset(output.manifest["preset"]), output.manifest["recipe"]["seed"]
         spec = stage_spec(stage, character, preset=preset, seed=seed, store=store, inputs=inputs)
@@ -95,6 +96,7 @@ def forecast(character: str, *, preset: str, seed: int, store: Store) -> list[tu
         MissingFile: There is no such kit or base model, so the run would fail.
         UserError: The preset cannot take this kit through all stages, or one of its judges is missing.
     """
+    # Outputs that exist for today's recipes; only with all of its inputs among them can a stage be predicted.
     known: dict[str, Output] = {}
     predictions = []
 
@@ -163,6 +165,7 @@ def _problems(stage: Stage, character: str, store: Store) -> list[str]:
         try:
             output = store.find(character, stage.noun, path.name)
             assert output is not None
+            # Every file is read again, since bit rot changes neither size nor time.
             store.verify(output, again=True)
         except (BrokenOutput, OSError) as error:
             problems.append(str(error))

@@ -5,12 +5,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from unichar.store.store import MissingOutput, Output, Store
 
 Which = Literal["promoted", "current"]
-WHICH: tuple[Which, ...] = get_args(Which)
 
 
 @dataclass(frozen=True, kw_only=True)

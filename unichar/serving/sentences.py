@@ -30,6 +30,7 @@ def up_to_the_last_sentence(text: str) -> str:
 
     Example: `up_to_the_last_sentence("In this fur? Never. The water is")` is "In this fur? Never."
     """
+    # The last end of a sentence; what follows it is the sentence that was cut off.
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     if ends:
         return text[: ends[-1]].rstrip()

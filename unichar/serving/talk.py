@@ -84,6 +84,8 @@ def talk(
     store = Store.from_env()
     checkpoint = find_checkpoint(store, character, which)
     kit = CuratedKit.read(checkpoint.kit(store).folder)
+
+    # Before the model is loaded, so that a wrong checkpoint can be stopped.
     print(f"({checkpoint})", flush=True)
     talker = Talker(load_model(checkpoint.base, checkpoint.adapters), kit, generation_config(checkpoint))
 
@@ -104,6 +106,7 @@ def generation_config(checkpoint: Checkpoint) -> GenerationConfig:
     A preset that no longer exists stands for the default one of the model family.
     """
     name = checkpoint.output.manifest["preset"]
+
     if name not in PRESETS:
         name = "bagel" if checkpoint.family == "bagel" else "cpu"
     config = get_preset(name).evaluation

@@ -57,6 +57,7 @@ def write_manifest(staged: Path, manifest: dict[str, Any], *, by_content: bool) 
         files.append({"path": name, "size": path.stat().st_size, "sha256": sha256_file(path)})
 
     content = [[entry["path"], entry["sha256"]] for entry in files if entry["path"] not in _ABOUT_THE_RUN]
+    # A rerun of a deterministic stage gives the same content and therefore the same version.
     whole = manifest | {
         "schema": 1,
         "version": fingerprint({"files": content}) if by_content else manifest["fingerprint"],

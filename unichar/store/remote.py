@@ -87,6 +87,7 @@ class Remote:
         Returns:
             False when another machine has committed other files under this fingerprint first.
         """
+        # The manifest is compared as bytes: it names every file by its checksum.
         ours = (folder / "manifest.json").read_bytes()
         theirs = self._get(f"{where}/manifest.json")
         if theirs and (theirs[0] == ours or not force):
@@ -112,6 +113,8 @@ class Remote:
 
         for entry in self._parse(where, manifest)["files"]:
             path = folder / entry["path"]
+
+            # A manifest comes from a shared bucket and could name `../../.bashrc`.
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise RemoteError(
                     f"{self._name(where)} names a file outside its folder ({entry['path']!r}); "
@@ -140,6 +143,7 @@ class Remote:
             RemoteError: Others moved it at every try.
         """
         data = json_bytes(pointer)
+
         for _ in range(_TRIES):
             found = self._get(where)
             if found and found[0] == data:
@@ -218,6 +222,7 @@ class Remote:
                     return absent()
                 if taken and code in _CONDITION_FAILED:
                     return taken()
+                # Another write to the same object is under way: wait, twice as long each time.
                 if code not in _BUSY:
                     raise RemoteError(f"{self._name(where)}: {_explain(code)}") from None
                 time.sleep(0.1 * 2**attempt)

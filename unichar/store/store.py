@@ -90,6 +90,7 @@ class Store:
         Raises:
             UserError: UNICHAR_STORE is not an S3 address.
         """
+        # An empty variable counts as unset, as in most shells' scripts.
         home = Path(os.environ.get("UNICHAR_HOME") or Path.cwd())
         data = Path(os.environ.get("UNICHAR_DATA") or Path.cwd() / "data")
         kits = Path(os.environ.get("UNICHAR_KITS") or home / "kits")
@@ -250,6 +251,8 @@ class Store:
                     character,
                     key,
                 )
+
+            # Only now: until the output is published, a killed run resumes from its scratch folder.
             shutil.rmtree(self.scratch_folder(character, noun, key), ignore_errors=True)
         except OSError as error:
             raise _refused(folder, error) from error
@@ -263,6 +266,8 @@ class Store:
         so that a fingerprint means the same bytes everywhere. `force` replaces the one on S3 instead.
         """
         where = f"{output.character}/{stage_of(output.noun).folder}"
+
+        # The files come before the pointer, so that no reader is sent to an output that is not there yet.
         if self.remote and not self.remote.upload(
             output.folder, f"{where}/{output.fingerprint}", force=force
         ):
@@ -297,6 +302,7 @@ class Store:
         return shared or (read_json(path) if path.exists() else None)
 
     def _write_pointer(self, where: str, pointer: dict[str, Any]) -> None:
+        # The shared pointer first: if S3 refuses, this machine keeps seeing what the others see.
         if self.remote:
             self.remote.write_pointer(where, pointer)
         write_atomic(self.runs / where, json_bytes(pointer))
@@ -328,6 +334,7 @@ def _move(staged: Path, folder: Path, *, replace: bool) -> None:
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".tmp-{folder.name}-replaced-"))
         folder.rename(aside / folder.name)
 
+    # A rename on one file system is atomic: readers see no output or all of it.
     try:
         staged.rename(folder)
     except OSError as error:

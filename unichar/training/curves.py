@@ -15,6 +15,7 @@ class Curve:
 
     def __init__(self, path: Path, *, resume_from: int = 0) -> None:
         self.path = path
+        # A run may have been killed after it logged a step and before it saved it; that step comes again.
         kept = [row for row in read_curve(path) if row["step"] < resume_from]
         write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
 
@@ -47,5 +48,6 @@ def read_curve(path: Path) -> list[dict[str, float]]:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
+            # Cut off by a kill: the run logs this step again.
             break
     return rows

@@ -1,6 +1,4 @@
-"""The loop that every trainer shares: progress with ETA, a curve, timed saves, resumption and a clean stop on
-SIGTERM.
-"""
+"""The training loop of every trainer: progress with ETA, curve, timed saves, resumption, stop on SIGTERM."""
 
 import logging
 import os
@@ -73,6 +71,7 @@ def run_loop(
         for index in range(start, total):
             if finished():
                 break
+            # Sums are part of the state: a run killed between two lines of the curve logs the same means.
             _add(state.unlogged, step(index))
             progress.update(index + 1, state.unlogged)
 
@@ -89,6 +88,8 @@ def run_loop(
             if stop or due or last:
                 state.save(index + 1)
                 saved_at = time.monotonic()
+
+            # Right after the save: the process that asked may kill this one soon.
             if stop:
                 progress.say(f"saved step {index + 1} of {total}, leaving")
                 raise SystemExit(STOPPED)
@@ -97,6 +98,8 @@ def run_loop(
 def _add(sums: dict[str, float], numbers: dict[str, float]) -> None:
     """Add one step's numbers to `sums`, and count the steps that lack a number which others have."""
     before = sums.get("steps", 0)
+
+    # A number that appears for the first time was missing in all steps before.
     for name in numbers:
         if name not in sums and before:
             sums[f"{name}{_MISSING}"] = before
@@ -150,6 +153,8 @@ class _StopFlag:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.raised = True
+
+        # The default action ends the process, so a second SIGTERM does.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, self._leave)
         signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS)
@@ -207,6 +212,7 @@ class _Progress:
             self.bar.update()
             return
 
+        # Carriage returns would freeze log viewers, so without a terminal every report is a line of its own.
         now = time.monotonic()
         if self.printed is None or now - self.printed >= _LINE_SECONDS or done == self.total:
             self.printed = now
@@ -222,6 +228,9 @@ class _Progress:
 
 def _duration(seconds: float) -> str:
     """As "40 s", "12 min" or "3.5 h"."""
+    # Two digits are enough for an estimate, so the unit changes at 90 of the smaller one.
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

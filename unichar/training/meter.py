@@ -37,4 +37,6 @@ def peak_memory_mb() -> float:
     on_gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     if on_gpu:
         return on_gpu / 1e6
+
+    # Linux counts in KiB.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

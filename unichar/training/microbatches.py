@@ -1,14 +1,15 @@
 """Splits the samples of a step into microbatches and over ranks; each sample is read exactly once."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from unichar.training.ranks import rank, sum_tensor, world_size
 
 
-class SampleIndex(NamedTuple):
+@dataclass(frozen=True)
+class SampleIndex:
     """One sample of a step.
 
     Padding has weight 0: it repeats sample 0 so that all ranks run equally many samples.
@@ -47,6 +48,7 @@ def all_gather_samples(samples: Sequence[SampleIndex], values: Tensor, count: in
         values: [len(samples), ...] their values.
         count: Number of samples over all ranks. All ranks must call this together.
     """
+    # A sum of one value and zeros keeps its bits, so every rank sees what the owner of a sample has.
     gathered = values.new_zeros((count, *values.shape[1:]))  # [count, ...]
     for sample, value in zip(samples, values, strict=True):
         if sample.weight:

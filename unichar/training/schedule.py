@@ -22,5 +22,6 @@ def trapezoid(step: int, total: int, *, warmup: float = 0.02, decay: float = 0.3
 def set_factor(optimizer: Optimizer, factor: float) -> None:
     """Set every group's learning rate to `factor` times the rate it was built with."""
     for group in optimizer.param_groups:
+        # Kept in the group, so that factors do not multiply from step to step.
         group.setdefault("base_lr", group["lr"])
         group["lr"] = group["base_lr"] * factor

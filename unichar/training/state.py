@@ -62,6 +62,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
             whole(tensor.detach())
         return
 
+    # Written by hand: safetensors' own writer wants all tensors in memory at once.
     header = _header(ordered, metadata)
     with replacing(path) as file:
         file.write(len(header).to_bytes(8, "little") + header)

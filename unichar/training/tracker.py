@@ -55,6 +55,7 @@ class Tracker:
         """Close, and copy TensorBoard's event files into `out`, under names without this machine's."""
         self.close()
 
+        # A resumed run has an event file per start; TensorBoard merges them in the order of their names.
         for number, path in enumerate(sorted((self.folder / self.name).rglob("*tfevents*"))):
             (out / self.name).mkdir(exist_ok=True)
             shutil.copyfile(path, out / self.name / f"{number:03d}.tfevents")
