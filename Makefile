@@ -105,7 +105,7 @@ test: setup data
 test-quick: setup data
 	$(BIN)/python -m pytest -m "not slow"
 
-check: setup home
+check: setup home docs
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
