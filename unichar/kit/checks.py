@@ -31,6 +31,7 @@ class CheckSpec:
     reason of its own."""
 
 
+# Order of the rows: of the report page, of validation.json, and of the reasons in a rejection.
 CHECKS: tuple[CheckSpec, ...] = (
     # The folder and its files.
     CheckSpec(
@@ -44,6 +45,7 @@ CHECKS: tuple[CheckSpec, ...] = (
         name="key_valid",
         severity="critical",
         description="The id is a valid key and equals the name of the folder.",
+        # The length and the letters are those of `KEY` in unichar/kit/schema.py.
         hint="Use 1 to 48 of a-z, 0-9 and '-', starting with a letter or digit, for the folder and for "
         "`id` in kit.yaml.",
         needs=("kit.yaml",),
@@ -73,6 +75,7 @@ CHECKS: tuple[CheckSpec, ...] = (
         severity="critical",
         description="No text is longer than a prompt can hold, and none contains a control token of the "
         "models.",
+        # Control tokens inside a text would end a turn or start a picture in the middle of a prompt.
         hint="Shorten the text (a longer story belongs into profile.md) and leave out control tokens as "
         "<think>, <gen> or <|im_end|>.",
         needs=("kit.yaml", "scenes.jsonl", "dialogues.jsonl"),
@@ -82,6 +85,7 @@ CHECKS: tuple[CheckSpec, ...] = (
         name="picture_count",
         severity="critical",
         description="There are enough distinct pictures to train on and to hold some out, and not too many.",
+        # Ten as in the paper; one in five is `KitConfig.held_out_fraction`.
         hint="Bring about ten different pictures of the character, and hold out only one in five.",
         needs=("images", "scenes.jsonl"),
     ),
@@ -131,6 +135,7 @@ CHECKS: tuple[CheckSpec, ...] = (
         name="look_constant",
         severity="warning",
         description="The attributes that make the toon's identity are the same for all pictures.",
+        # A warning only: the value that most pictures have still defines the likeness.
         hint="Species, colours, pattern and accessory should not change: likeness is measured against "
         "what most pictures show.",
         needs=("scenes.jsonl",),

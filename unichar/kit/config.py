@@ -44,10 +44,13 @@ class KitConfig:
             if getattr(self, name) < least:
                 raise UserError(f"KitConfig.{name} is {getattr(self, name)}; expected {least} or more")
 
+        # At 0 nothing could be tested, at 1 nothing trained.
         if not 0 < self.held_out_fraction < 1:
             raise UserError(
                 f"KitConfig.held_out_fraction is {self.held_out_fraction}; expected a number between 0 and 1"
             )
+
+        # The smallest kit still holds one picture out.
         if not self.min_train < self.min_pictures <= self.max_pictures:
             raise UserError(
                 "KitConfig needs min_train < min_pictures <= max_pictures, so that a picture can be held "

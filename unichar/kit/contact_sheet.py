@@ -15,6 +15,7 @@ _PAPER, _INK, _HIGHLIGHT = (255, 255, 255), (40, 40, 40), (214, 96, 0)
 
 def contact_sheet(images: list[Image.Image], held_out: list[bool]) -> Image.Image:
     """An RGB page of all `images`, at least one; `held_out` says for each whether it gets a frame."""
+    # Rounded up: the last row may be shorter.
     num_rows = -(-len(images) // COLUMNS)
     width, height = CELL + GAP, CELL + LABEL + GAP
     page = Image.new("RGB", (min(len(images), COLUMNS) * width + GAP, num_rows * height + GAP), _PAPER)
@@ -29,6 +30,7 @@ def contact_sheet(images: list[Image.Image], held_out: list[bool]) -> Image.Imag
             # The frame lies in the gap around the picture and hides none of it.
             canvas.rectangle((x - 3, y - 3, x + CELL + 2, y + CELL + 2), outline=_HIGHLIGHT, width=3)
 
+        # The number is that of the file, images/NN.png.
         label = f"{number:02d}" + (" held out" if is_held_out else "")
         canvas.text((x, y + CELL + 4), label, fill=_HIGHLIGHT if is_held_out else _INK, font=font)
 

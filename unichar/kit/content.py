@@ -25,6 +25,7 @@ def kit_hash(folder: Path) -> str:
             f"there is no kit folder {folder}; bring one in with `python -m unichar onboard <folder>`"
         )
 
+    # One row per file, in the order in which DVC sorts them.
     rows = []
     try:
         for path in kit_files(folder):
@@ -41,6 +42,7 @@ def kit_hash(folder: Path) -> str:
 
 def kit_files(folder: Path) -> list[Path]:
     """All files below the folder, sorted by path; hidden files and hidden folders are left out."""
+    # Files only: an empty folder changes nothing, and DVC does not see it either.
     files = []
     for path in folder.rglob("*"):
         if path.is_file() and not _is_hidden(path.relative_to(folder)):
@@ -53,5 +55,6 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _md5(path: Path) -> str:
+    # In blocks, because pictures may be large.
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

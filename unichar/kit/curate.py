@@ -38,6 +38,7 @@ def run(job: StageJob) -> dict[str, Any]:
     Raises:
         KitRejected: The kit has no verdict, a bad one, or changed since.
     """
+    # The gate again: the kit may have changed since it was validated.
     folder = job.inputs["raw_kit"]
     verdict = read_verdict(job.inputs["validated_kit"] / "validation.json")
     gate(verdict, kit_hash(folder), folder)
@@ -54,11 +55,14 @@ def run(job: StageJob) -> dict[str, Any]:
     (job.out / "images").mkdir()
     for picture, image in zip(curated.pictures, images, strict=True):
         image.save(job.out / picture.image)
+
+    # For the author's eye: one page that shows which pictures are tested.
     is_held_out = [picture.split == "test" for picture in curated.pictures]
     contact_sheet(images, is_held_out).save(job.out / "contact_sheet.png")
     write_atomic(job.out / "kit.json", curated.to_json().encode())
     write_atomic(job.out / "curation.json", json_bytes(_account(split, rows)))
 
+    # Logged, because the author expects every picture to be used.
     for copy, kept in sorted(split.copies.items()):
         _LOG.info("left out images/%s: it shows the same as images/%s", copy, kept)
     return {
@@ -73,6 +77,7 @@ def run(job: StageJob) -> dict[str, Any]:
 
 def _curated(kit: Kit, split: PictureSplit, rows: list[SceneRow], domain: Domain) -> CuratedKit:
     sheet = kit.sheet
+    # Tuples, because the curated kit is frozen.
     persona: dict[str, Any] = {}
     for name, value in sheet.persona:
         persona[name] = tuple(value) if isinstance(value, list) else value
@@ -94,6 +99,7 @@ def _curated(kit: Kit, split: PictureSplit, rows: list[SceneRow], domain: Domain
 
 def _picture(row: SceneRow, number: int, split: PictureSplit, domain: Domain) -> Picture:
     return Picture(
+        # Numbered anew: the authors' file names may be anything.
         image=f"images/{number:02d}.png",
         split="test" if row.picture in split.held_out else "train",
         user=row.user,
@@ -114,12 +120,14 @@ def _prepared(kit: Kit, row: SceneRow, config: KitConfig) -> Image.Image:
 def _account(split: PictureSplit, rows: list[SceneRow]) -> dict[str, Any]:
     """The content of curation.json: curated name -> original, copies, and which texts were composed for
     which pictures."""
+    # A text that differs from the author's was composed by `complete`.
     composed: dict[str, list[str]] = {"caption": [], "thinking": [], "instruction": []}
     for old, new in zip(split.rows, rows, strict=True):
         for name, pictures_of_it in composed.items():
             if getattr(old, name) != getattr(new, name):
                 pictures_of_it.append(new.picture)
 
+    # Traces every prepared picture back to the author's file.
     pictures = {f"images/{number:02d}.png": row.picture for number, row in enumerate(rows)}
     return {
         "pictures": pictures,

@@ -25,6 +25,7 @@ def new_folder(target: Path, *, set_aside: Path | None = None) -> Iterator[Path]
     Raises:
         OSError: The disk refused, or `target` exists and is not empty while `set_aside` is None.
     """
+    # Beside the target, because a rename is atomic only within one file system.
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".tmp-{target.name}-"))
 
@@ -33,10 +34,13 @@ def new_folder(target: Path, *, set_aside: Path | None = None) -> Iterator[Path]
     try:
         part.mkdir()
         yield part
+        # Contents reach the disk before the name does, so that a power cut leaves no half-written kit.
         sync_tree(part)
         _put_in_place(part, target, set_aside)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+    # The rename itself is on the disk only once its folder is.
     sync_folder(target.parent)
 
 
@@ -47,11 +51,13 @@ def _put_in_place(part: Path, target: Path, set_aside: Path | None) -> None:
         part.rename(target)
         return
 
+    # A folder that is not empty cannot be replaced by one rename, so the old one moves away first.
     set_aside.parent.mkdir(parents=True, exist_ok=True)
     target.rename(set_aside)
     try:
         part.rename(target)
     except OSError:
+        # Undo the first rename: the project must not be left without the kit.
         set_aside.rename(target)
         raise
     sync_folder(set_aside.parent)

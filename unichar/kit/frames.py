@@ -27,6 +27,7 @@ def make_frames(kit: Kit, problems: list[Problem], config: KitConfig) -> dict[st
     # Takes half a second, which a command that only lists the checks does not need.
     import pandas as pd
 
+    # Scan and split are shared by several tables, because unpacking the pictures takes longest.
     scans = scan_pictures(kit, config)
     split = split_pictures(kit, scans, config)
     tables = {
@@ -63,6 +64,7 @@ _COLUMNS = {
 
 def _files(problems: list[Problem]) -> Table:
     """A row for every problem, and one without a problem for every other file."""
+    # A row without a problem says that the file was checked and is good.
     with_problem = {problem.file for problem in problems}
     rows: Table = [{"where": file, "problem": None} for file in FILES if file not in with_problem]
     return rows + [{"where": problem.file, "problem": problem.text} for problem in problems]
@@ -92,6 +94,7 @@ def _kit_row(kit: Kit, split: PictureSplit) -> dict[str, Any]:
 
 def _texts(kit: Kit, config: KitConfig) -> Table:
     """Every text a model reads, with the length it may have."""
+    # In the order of the files, so that the author finds the offenders from top to bottom.
     sheet, persona, most = kit.sheet, kit.sheet.persona, config.max_message
     rows = [
         _text("kit.yaml: name", sheet.name, 60, required=True),
@@ -99,16 +102,20 @@ def _texts(kit: Kit, config: KitConfig) -> Table:
         _text("kit.yaml: opening", sheet.opening, most),
         _text("kit.yaml: persona: style", persona.style, most, required=True),
         _text("kit.yaml: persona: traits", "; ".join(persona.traits), config.max_description, required=True),
+        # No prompt holds the profile; the bound only stops a file that is no profile.
         _text("profile.md", kit.profile, 100_000, required=True),
     ]
+    # Each entry of a list on its own, so that the offender can be named.
     for name in ("speech_habits", "catchphrases", "likes", "dislikes"):
         for text in getattr(persona, name):
             rows.append(_text(f"kit.yaml: persona: {name}", text, most, required=True))
 
+    # Not `required`: `facts_complete` reports missing parts of facts.
     for number, fact in enumerate(sheet.facts, 1):
         for name, text in fact.model_dump().items():
             rows.append(_text(f"kit.yaml: fact {number}: {name}", text, most))
 
+    # Caption, instruction and thinking may be empty: curation composes them.
     for where, scene in kit.scenes.items():
         rows += _exchange(where, scene, most)
         for name in ("caption", "instruction"):
@@ -141,6 +148,7 @@ def _text(where: str, text: str, most: int, *, required: bool = False) -> dict[s
 
 def _pictures(kit: Kit, scans: tuple[Scan, ...]) -> Table:
     """One row a file of images/; size and copy are known only of files that can be used."""
+    # All files, also those without a scene line: a copy is worth a warning in any case.
     copies = find_copies(list(scans))
     num_lines = Counter(row.picture for row in kit.scenes.values())
 
@@ -151,6 +159,8 @@ def _pictures(kit: Kit, scans: tuple[Scan, ...]) -> Table:
             "problem": scan.problem or None,
             "num_lines": num_lines[scan.name],
         }
+
+        # Columns left out become missing values, which the expectations skip.
         if not scan.problem:
             short, long = sorted((scan.width, scan.height))
             row |= {"short_side": short, "ratio": round(long / short, 2), "same_as": copies.get(scan.name)}
@@ -160,6 +170,7 @@ def _pictures(kit: Kit, scans: tuple[Scan, ...]) -> Table:
 
 def _scenes(kit: Kit, split: PictureSplit) -> Table:
     """One row a line of scenes.jsonl."""
+    # Attributes are for all lines or for none, so one line with attributes makes them required.
     usual = _usual_identity(kit)
     with_attributes = any(scene.attributes for scene in kit.scenes.values())
 
@@ -169,6 +180,7 @@ def _scenes(kit: Kit, split: PictureSplit) -> Table:
         if scene.picture not in split.held_out:
             said[bare(scene.user)] = where
 
+    # Only held-out lines can leak: a text that training repeats would test memory.
     rows = []
     for where, scene in kit.scenes.items():
         row = {
@@ -187,6 +199,7 @@ def _picture_problem(kit: Kit, scene: SceneRow) -> str | None:
     if scene.picture in kit.images:
         return None
 
+    # 0.6 is the cut-off of difflib: a typing error is found, another name is not.
     meant = difflib.get_close_matches(scene.picture, kit.images, n=1, cutoff=0.6)
     advice = f"; did you mean {meant[0]}?" if meant else ""
     return f"names {scene.image or 'no picture'}, which is not in images/{advice}"
@@ -201,6 +214,7 @@ def _attribute_problem(given: dict[str, str]) -> str | None:
         if value not in ATTRIBUTES[name]:
             return f"{name} cannot be {value!r}{_advice(value, ATTRIBUTES[name])}"
 
+    # Names and values are right; what remains is what was left out.
     shown = [name for name in ATTRIBUTES if name != "skin" or given.get("species") == "human"]
     missing = [name for name in shown if name not in given]
     return f"attributes are missing: {', '.join(missing)}" if missing else None
@@ -213,6 +227,7 @@ def _advice(word: str, known: tuple[str, ...]) -> str:
 
 def _usual_identity(kit: Kit) -> dict[str, str]:
     """Attribute of the identity -> the value that most pictures have."""
+    # The majority counts as the toon's identity, since no file states it.
     usual = {}
     for name in IDENTITY:
         values = Counter(scene.attributes[name] for scene in kit.scenes.values() if name in scene.attributes)
@@ -223,6 +238,7 @@ def _usual_identity(kit: Kit) -> dict[str, str]:
 
 def _identity_problem(given: dict[str, str], usual: dict[str, str]) -> str | None:
     """Where a picture's identity differs from that of most pictures, or None."""
+    # A missing attribute is another check's business, hence the default.
     differences = []
     for name, value in usual.items():
         if given.get(name, value) != value:
@@ -232,6 +248,7 @@ def _identity_problem(given: dict[str, str], usual: dict[str, str]) -> str | Non
 
 def _facts(kit: Kit) -> Table:
     """One row a fact."""
+    # Compared without case and punctuation, so that a quotation need not match to the letter.
     profile = bare(kit.profile)
     questions = {bare(fact.question): number for number, fact in enumerate(kit.sheet.facts, 1)}
 

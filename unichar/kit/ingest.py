@@ -57,9 +57,12 @@ def ingest(source: Path, store: Store, config: KitConfig) -> Ingested:
         IngestError: There is no such folder, its id is missing or invalid, it holds links, or the disk
         refused. KitRejected: The kit failed its checks; the message names `source` and every reason.
     """
+    # Refuse what the checks of a kit cannot see: no folder, no id, links.
     if not source.is_dir():
         raise IngestError(f"there is no folder {source}; name the folder that holds kit.yaml")
+    # The id decides the target, so it is read before anything is copied.
     key = _key(source)
+    # A link could point outside the kit, and its target may change after the check.
     links = [path for path in source.rglob("*") if path.is_symlink()]
     if links:
         raise IngestError(
@@ -77,14 +80,18 @@ def ingest(source: Path, store: Store, config: KitConfig) -> Ingested:
 
 def _is_there(source: Path, key: str, store: Store) -> bool:
     """Whether `source` is a folder of the project, or has the content of the one that the project reads."""
+    # By identity: bringing in the project's own folder would set it aside and copy it onto itself.
     for folder in (store.kits / key, store.starters / key):
         if folder.is_dir() and folder.samefile(source):
             return True
+
+    # By content: the same kit from elsewhere needs no second copy.
     current = store.kit(key)
     return current.is_dir() and kit_hash(current) == kit_hash(source)
 
 
 def _bring_in(source: Path, key: str, store: Store, config: KitConfig) -> Ingested:
+    # Both are decided before the copy: afterwards the target always exists.
     target = store.kits / key
     set_aside = _name_aside(target)
     will_replace = os.path.lexists(target)
@@ -108,10 +115,13 @@ def _bring_in(source: Path, key: str, store: Store, config: KitConfig) -> Ingest
 def _name_aside(target: Path) -> Path:
     """A free path `kits/.replaced/<id>-<8 hex digits of its content>[-<number>]`."""
     try:
+        # Eight digits tell versions apart by eye; the number below makes the name unique.
         content = kit_hash(target)[:8] if target.is_dir() else "0"
     except UserError:
+        # A version that cannot be read is kept like any other.
         content = "unreadable"
 
+    # The same content can be replaced more than once.
     name = f"{target.name}-{content}"
     folder, number = target.parent / REPLACED, 1
     free = folder / name
@@ -123,6 +133,7 @@ def _name_aside(target: Path) -> Path:
 
 def _key(source: Path) -> str:
     """The id in the kit.yaml of `source`."""
+    # Only kit.yaml decides the id; problems of other files belong to the checks.
     kit, problems = read_kit(source)
     bad = [f"- {problem.text}" for problem in problems if problem.file == "kit.yaml"]
     if bad:
@@ -135,6 +146,7 @@ def _key(source: Path) -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
+    # Content only: permissions and times of the author's disk do not matter.
     for path in kit_files(source):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)

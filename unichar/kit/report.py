@@ -32,11 +32,13 @@ class CheckRow(NamedTuple):
 
 def validation_html(verdict: Verdict) -> str:
     """The whole page."""
+    # A stable sort, so that checks of one outcome stay in the order of `CHECKS`.
     rows = sorted((_row(result) for result in verdict.results), key=lambda row: _BADGES.index(row.badge))
 
     # Skipped checks count as not passed in both.
     failed, warnings = len(verdict.failed("critical")), len(verdict.failed("warning"))
 
+    # Jinja2 escapes what the kit's author wrote.
     page = render_html(
         "kit/templates/validation.html.j2",
         verdict=verdict,
@@ -50,6 +52,7 @@ def validation_html(verdict: Verdict) -> str:
 def _row(result: CheckResult) -> CheckRow:
     return CheckRow(
         name=result.name,
+        # Empty for a check that today's suite no longer has.
         description=_DESCRIPTIONS.get(result.name, ""),
         badge=_badge(result),
         observed=result.observed,

@@ -56,6 +56,7 @@ def import_rolescape(
         ImportRefused: A file is missing or is not RoleScape's, or `target` exists.
         UserError: The name of `target` is no valid id.
     """
+    # Refuse before reading: the target decides the id.
     check_key(target.name)
     if target.exists():
         raise ImportRefused(f"{target} exists already; remove it, or import under another id")
@@ -73,11 +74,14 @@ def import_rolescape(
         ) from error
     sheet["rights"] = {"basis": basis, "holder": holder, "consent": consent, "note": note}
 
+    # Write all files of the kit; the folder appears complete or not at all.
     with new_folder(target) as part:
+        # Pictures first: their copied names become part of the scene lines.
         (part / "images").mkdir()
         rows = [_copy_picture(row, number, part) for number, row in enumerate(scenes)]
         dumped = yaml.safe_dump(sheet, allow_unicode=True, sort_keys=False, width=120)
         write_atomic(part / "kit.yaml", dumped.encode())
+        # The profile is kept whole: facts quote it as evidence.
         write_atomic(part / "profile.md", (train.text("full_profile.txt").strip() + "\n").encode())
         write_atomic(part / "scenes.jsonl", _lines(rows))
         write_atomic(part / "dialogues.jsonl", _lines(dialogues))
@@ -112,6 +116,7 @@ class _Source:
 
     def scenes(self, *, held_out: bool) -> list[Row]:
         """The annotated scenes; the entry `source` is the path of the picture."""
+        # The captions stand in a file of their own, keyed by the picture's number.
         instructions = self.json("t2i_instruction.json")["t2i_instructions"]
         captions = {str(row["image_id"]): clean(row["t2i_instruction"]) for row in instructions}
         rows = []
@@ -134,6 +139,7 @@ class _Source:
 
 def _sheet(source: _Source, key: str, category: str, counts: dict[str, int]) -> Row:
     """The content of kit.yaml without the rights."""
+    # The persona is read out of free text by rules (`rolescape_persona.py`).
     with_image = source.json("with_image.json")
     description = clean(with_image["description"])
     simplified = source.text("personality_simplified_profile.txt")
@@ -153,6 +159,7 @@ def _sheet(source: _Source, key: str, category: str, counts: dict[str, int]) -> 
 def _facts(source: _Source, counts: dict[str, int]) -> list[Row]:
     """Each fact once; a second wording of it is its paraphrase. Same answer on the same evidence is the
     same fact."""
+    # The same question occurs in several spellings, so `bare` texts are compared.
     items = source.json("knowledge_qa.json")["qa_items"]
     rows = [{name: _joined(item[name]) for name in ("question", "answer", "evidence")} for item in items]
     facts: dict[tuple[str, str], Row] = {}
@@ -186,6 +193,7 @@ def _dialogues(source: _Source, scenes: list[Row], counts: dict[str, int]) -> li
 
     A user text with several different replies is kept: people say one thing twice, and the answer may differ.
     """
+    # What dialogues are compared with: whole exchanges, and the user texts of the test.
     scenes_said = {(bare(row["user"]), bare(row["reply"])) for row in scenes}
     kept_for_tests = {bare(row["user"]) for row in scenes if row["held_out"]}
     counts |= {
@@ -195,6 +203,7 @@ def _dialogues(source: _Source, scenes: list[Row], counts: dict[str, int]) -> li
         "dialogues too near a test": 0,
     }
 
+    # Decide on each dialogue in file order; the first of several equal ones is kept.
     seen: set[tuple[str, str]] = set()
     rows = []
     for user, machine in source.json("dialogue_text_extension_train.json")["scenes"]:
@@ -218,6 +227,7 @@ def _dialogues(source: _Source, scenes: list[Row], counts: dict[str, int]) -> li
 
 def _copy_picture(row: Row, number: int, folder: Path) -> Row:
     """Copy a picture under a name with the right suffix: some of the data set's .png files are JPEGs."""
+    # The source path is for this step only and is no key of scenes.jsonl.
     source: Path = row.pop("source")
     try:
         with Image.open(source) as image:
@@ -229,4 +239,5 @@ def _copy_picture(row: Row, number: int, folder: Path) -> Row:
 
 
 def _lines(rows: list[Row]) -> bytes:
+    # JSON Lines; letters beyond ASCII stay readable.
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()

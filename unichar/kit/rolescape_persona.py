@@ -14,6 +14,7 @@ from unichar.kit.wording import bare
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " "})
 
 # Headings.
+# Profiles have no fixed headings, so parts of words are searched for.
 _TRAITS = re.compile(r"personalit|trait", re.IGNORECASE)
 _STORY = re.compile(r"tale|backstory|lore", re.IGNORECASE)
 _PREFERENCE = re.compile(r"preference|likes|enjoys", re.IGNORECASE)
@@ -66,9 +67,11 @@ def read_persona(simplified: str, full: str, description: str) -> PersonaSheet:
         full: Text of its full profile; only sentences about its way of speaking are taken from it.
         description: Where no trait is found, its first sentence counts as one.
     """
+    # The profile as bullets, and the description as sentences.
     items = _items(simplified)
     described = _split(clean(description))
 
+    # The way of speaking: sentences of either profile, and the phrases quoted in them.
     spoken = []
     for item in (*items, *_items(full)):
         spoken += [sentence for sentence in _split(item.body) if _SPEECH.search(sentence)]
@@ -77,12 +80,14 @@ def read_persona(simplified: str, full: str, description: str) -> PersonaSheet:
     for sentence in habits:
         quoted += _said(sentence)
 
+    # Preferences may stand in any sentence; traits are the heads of bullets under a fitting heading.
     sentences: list[str] = []
     for item in items:
         sentences += _split(item.body)
     sentences += described
     traits = [item.head or item.body for item in items if _is_trait(item)] or described[:1]
 
+    # A first version: short lists that the author can correct.
     return PersonaSheet(
         traits=_distinct(traits)[:8],
         style=habits[0] if habits else described[0],
@@ -97,6 +102,7 @@ def _items(markdown: str) -> list[Item]:
     """The bullets of a profile and the paragraphs with a bold head, each with the heading above it."""
     found, heading = [], ""
     for line in markdown.translate(_QUOTES).splitlines():
+        # A heading is a markdown title, or a line that is bold as a whole.
         text = " ".join(line.split())
         title = re.fullmatch(r"#+ (.*)|\*\*([^*]+)\*\*:?", text)
         if title:
@@ -107,6 +113,7 @@ def _items(markdown: str) -> list[Item]:
         bullet = re.match(r"[-*] +(.*)", text)
         headed = re.match(r"\*\*([^*]+?):?\*\*:? *(.*)", bullet.group(1) if bullet else text)
         if headed and ":" in headed.group(0)[: len(headed.group(1)) + 6]:
+            # Bold inside the body is dropped, because the sheet is plain text.
             found.append(Item(heading, headed.group(1).strip(": "), headed.group(2).replace("*", "")))
         elif bullet:
             found.append(Item(heading, "", bullet.group(1).replace("*", "")))
@@ -115,6 +122,7 @@ def _items(markdown: str) -> list[Item]:
 
 
 def _is_trait(item: Item) -> bool:
+    # A heading as "Personality and Backstory" tells a story, not traits.
     if not _TRAITS.search(item.heading) or _STORY.search(item.heading) or _PREFERENCE.search(item.heading):
         return False
     return not _SPEECH.search(item.head or item.body)
@@ -133,7 +141,10 @@ def _said(sentence: str) -> list[str]:
     """
     found = []
     for before, quotation in _QUOTATION.findall(sentence):
+        # Commas and full stops inside American quotation marks belong to the sentence around.
         text = quotation.strip(" .,")
+
+        # The word before the quotation tells a name from something said.
         is_name = before.lower() in ("as", "a", "an")
         if text.endswith(("!", "~")) or (" " in text and not is_name):
             found.append(text)
@@ -151,6 +162,7 @@ def _objects(verb: re.Pattern[str], sentences: list[str]) -> list[str]:
 
 def _distinct(texts: list[str]) -> list[str]:
     """The texts in order, without empty ones and without those that are part of an earlier one."""
+    # Each text is compared with all kept ones; a profile is short enough for that.
     kept: list[str] = []
     for text in texts:
         if text and not any(bare(text) in bare(other) for other in kept):

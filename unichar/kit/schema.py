@@ -45,6 +45,7 @@ Row = TypeVar("Row", bound=BaseModel)
 
 
 class _Sheet(BaseModel):
+    # strict: 3 is no text and "yes" no truth value; a misspelt key is an error, not ignored.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
 
     @model_validator(mode="before")
@@ -160,6 +161,7 @@ class UnreadableKit(UserError):
     """A kit cannot be read; the message names every reason."""
 
 
+# Files of a kit, in the order of the report.
 FILES = ("kit.yaml", "profile.md", "scenes.jsonl", "dialogues.jsonl", "images")
 
 
@@ -169,6 +171,7 @@ def load_kit(folder: Path) -> Kit:
     Raises:
         UnreadableKit: A file is missing, broken, or has unknown keys or values of the wrong kind.
     """
+    # All reasons in one message: an author should not mend them one by one.
     kit, problems = read_kit(folder)
     if problems:
         reasons = "\n".join(f"- {problem.file}: {problem.text}" for problem in problems)
@@ -178,6 +181,7 @@ def load_kit(folder: Path) -> Kit:
 
 def read_kit(folder: Path) -> tuple[Kit, list[Problem]]:
     """What can be read of a kit folder, and why the rest cannot. A file with a problem counts as empty."""
+    # Every reader appends to one list and goes on, so that all reasons are found.
     problems = _misnamed(folder)
     sheet = _read_sheet(folder / "kit.yaml", problems)
     profile = _read_text(folder / "profile.md", problems) or ""
@@ -186,6 +190,8 @@ def read_kit(folder: Path) -> tuple[Kit, list[Problem]]:
     # A kit without further exchanges is complete.
     has_dialogues = (folder / "dialogues.jsonl").exists()
     dialogues = _read_lines(folder / "dialogues.jsonl", DialogueRow, problems) if has_dialogues else {}
+
+    # An empty mapping stands for the missing folder.
     if not (folder / "images").is_dir():
         problems.append(Problem(file="images", text="there is no folder images with the reference pictures"))
 
@@ -205,9 +211,11 @@ def _misnamed(folder: Path) -> list[Problem]:
     if not folder.is_dir():
         return []
 
+    # Hidden files are no part of a kit.
     names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     problems = []
     for name in sorted(set(names) - set(FILES)):
+        # Only names still missing: a file beside the right one is a note of the author.
         meant = difflib.get_close_matches(name, set(FILES) - set(names), n=1, cutoff=0.75)
         if meant:
             problems.append(Problem(file=meant[0], text=f"is called {name} here; rename it to {meant[0]}"))
@@ -254,12 +262,14 @@ def _read_sheet(path: Path, problems: list[Problem]) -> KitSheet:
         problems.append(Problem(file=path.name, text=f"is no valid YAML: {_yaml_reason(error)}"))
         return KitSheet()
 
+    # A repeated key does not hinder reading the rest.
     problems += [Problem(file=path.name, text=double) for double in doubles]
     sheet = _parse(KitSheet, raw, path.name, "", problems)
     return KitSheet() if sheet is None else sheet
 
 
 def _yaml_reason(error: Exception) -> str:
+    # Most errors of the parser know their line; the others get their first line only.
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {error.problem or error.context}"
     return str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -267,6 +277,7 @@ def _yaml_reason(error: Exception) -> str:
 
 def _repeated_keys(root: yaml.Node | None) -> list[str]:
     """A message for every repeated key: YAML keeps only the last one, so the first list would be lost."""
+    # A stack instead of recursion: a file nested a thousand deep would exhaust Python's.
     found: list[str] = []
     waiting: list[yaml.Node | None] = [root]
     seen: set[int] = set()
@@ -281,6 +292,7 @@ def _repeated_keys(root: yaml.Node | None) -> list[str]:
             waiting += node.value
             continue
 
+        # PyYAML keeps repeated keys in the node tree, and drops them only when it builds the dict.
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = sorted({key for key in keys if keys.count(key) > 1})
         found += [
@@ -328,6 +340,7 @@ def _parse(model: type[Row], raw: object, file: str, prefix: str, problems: list
 
 def _reason(model: type[BaseModel], detail: ErrorDetails) -> str:
     """One validation error as a sentence, with its location as `facts, entry 3, answer`."""
+    # Entries are counted from one, as their author counts.
     place = ", ".join(f"entry {part + 1}" if isinstance(part, int) else part for part in detail["loc"])
     value = detail["input"]
 
@@ -338,6 +351,7 @@ def _reason(model: type[BaseModel], detail: ErrorDetails) -> str:
         advice = f"did you mean {meant[0]}?" if meant else f"known are {', '.join(allowed)}"
         return f"unknown key {place}; {advice}"
     if detail["type"] == "string_type":
+        # YAML reads 2024-01-01, 42 and yes as date, number and truth value.
         quoted = "; put it in quotes" if isinstance(value, bool | int | float | datetime.date) else ""
         return f"{place} must be a text, not {_kind(value)}{quoted}"
     if detail["type"] == "string_unicode":
@@ -352,6 +366,7 @@ def _reason(model: type[BaseModel], detail: ErrorDetails) -> str:
 
 def _owner(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel]:
     """The model that an unknown key was given to."""
+    # The sheets inside kit.yaml; one level deep is as deep as they go.
     inner: dict[int | str, type[BaseModel]] = {
         "persona": PersonaSheet,
         "facts": FactSheet,
@@ -364,6 +379,7 @@ def _kind(value: object) -> str:
     """A value in a few words; never its whole text, which may be huge."""
     if isinstance(value, str):
         return f"the text {value[:40]!r}"
+    # Before the numbers, because True is an int in Python.
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float | datetime.date):

@@ -49,12 +49,14 @@ def scan_pictures(kit: Kit, config: KitConfig) -> tuple[Scan, ...]:
 
 
 def _scan(kit: Kit, name: str, config: KitConfig) -> Scan:
+    # By suffix first, so that other files are named as such and not as damaged pictures.
     path = kit.images[name]
     if not name.lower().endswith(SUFFIXES) or not path.is_file():
         return Scan(name=name, problem=f"is not a file of the kinds {', '.join(SUFFIXES)}")
 
     try:
         with opened(path, max_pixels=config.max_pixels) as image:
+            # Computing the signature unpacks the picture, which also finds damage inside it.
             signature = PictureSignature(prepare(image, _SIGNATURE_SIDE, max_ratio=config.max_ratio))
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             return Scan(name=name, width=image.width, height=image.height, digest=digest, signature=signature)
@@ -67,6 +69,7 @@ def split_pictures(kit: Kit, scans: tuple[Scan, ...], config: KitConfig, *, seed
 
     How many pictures are in each split does not depend on the seed.
     """
+    # Files that opened without a problem.
     usable = {scan.name: scan for scan in scans if scan.signature}
 
     # The first line of each picture; a second one is reported by a check.
@@ -80,6 +83,7 @@ def split_pictures(kit: Kit, scans: tuple[Scan, ...], config: KitConfig, *, seed
     copies = find_copies([usable[name] for name in names])
     rows = tuple(row for name, row in lines.items() if name not in copies)
 
+    # One `held_out` line means that the author decides; only then nothing is drawn.
     if any(row.held_out for row in lines.values()):
         held_out = frozenset(row.picture for row in rows if row.held_out)
     else:
@@ -113,9 +117,11 @@ def _draw_held_out(kit: Kit, rows: tuple[SceneRow, ...], config: KitConfig, seed
 
     A user text that training contains too would test memory only.
     """
+    # How often each user text occurs in the whole kit.
     said = Counter(bare(row.user) for row in rows) + Counter(bare(row.user) for row in kit.dialogues.values())
     unique = [row.picture for row in rows if said[bare(row.user)] == 1]
     candidates = unique or [row.picture for row in rows]
 
+    # At least one, because a kit without a held-out picture cannot be tested.
     count = max(1, round(config.held_out_fraction * len(rows)))
     return frozenset(random.Random(seed).sample(candidates, min(count, len(candidates))))

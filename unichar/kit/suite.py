@@ -29,6 +29,7 @@ def run_suite(frames: dict[str, "pd.DataFrame"], config: KitConfig) -> dict[str,
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    # Ephemeral: no project folder, nothing written to disk.
     context = gx.get_context(mode="ephemeral")
     # Progress bars would hide the log.
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
@@ -36,8 +37,10 @@ def run_suite(frames: dict[str, "pd.DataFrame"], config: KitConfig) -> dict[str,
 
     # COMPLETE lists every offending row with its `where`; the other formats stop at 20.
     result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": ["where"]}
+    # Every check has an entry, also one that finds nothing.
     found: dict[str, list[Offender]] = {check.name: [] for check in CHECKS}
     for name, expectations in _expectations(config).items():
+        # One batch per table: the expectations over it run together.
         definition = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
         batch = definition.get_batch({"dataframe": frames[name]})
         suite = gx.ExpectationSuite(name, expectations=expectations)
@@ -81,10 +84,12 @@ def _expectations(config: KitConfig) -> dict[str, list[Any]]:
 def _of_kit(config: KitConfig) -> list[Any]:
     import great_expectations.expectations as gxe
 
+    # Two expectations of one check: the key itself, and that the folder has the same name.
     bad_key = _as("key_valid", "the id {id!r} is no valid key")
     other_name = _as("key_valid", "the id is {id!r}, but the folder is called {folder!r}")
     pictures = "distinct usable pictures with a scene line"
     return [
+        # `\Z`, because `$` would accept a line break at the end.
         gxe.ExpectColumnValuesToMatchRegex(column="id", regex=rf"^{KEY.pattern}\Z", **bad_key),
         gxe.ExpectColumnPairValuesToBeEqual(column_A="id", column_B="folder", **other_name),
         _in_set("rights_stated", "basis", RIGHTS_BASES, "rights: basis"),
@@ -103,6 +108,7 @@ def _of_kit(config: KitConfig) -> list[Any]:
 def _of_texts() -> list[Any]:
     import great_expectations.expectations as gxe
 
+    # `:.0f`, because a column with missing values is read as floating point.
     too_long = _as("texts_fit_prompts", "has {length:.0f} characters, {most:.0f} fit")
     controlled = _as("texts_fit_prompts", "contains a control token of the models")
     return [
@@ -117,6 +123,7 @@ def _of_texts() -> list[Any]:
 def _of_pictures(config: KitConfig) -> list[Any]:
     import great_expectations.expectations as gxe
 
+    # The sentences, then the expectations that use them.
     side, least = "the shorter side has {short_side:.0f} pixels", config.min_side
     small = _as("pictures_usable", f"{side}, {least} are needed")
     blurred = _as("pictures_suit_model", f"{side} and is enlarged to {config.size}")
@@ -125,6 +132,7 @@ def _of_pictures(config: KitConfig) -> list[Any]:
     return [
         _no_problem("pictures_usable", "problem"),
         gxe.ExpectColumnValuesToBeBetween(column="short_side", min_value=least, **small),
+        # The same column twice: too small is an error, smaller than the prepared size a warning.
         gxe.ExpectColumnValuesToBeBetween(column="short_side", min_value=config.size, **blurred),
         gxe.ExpectColumnValuesToBeBetween(column="ratio", max_value=config.max_ratio, **long),
         _no_problem("pictures_distinct", "same_as", "shows the same as {same_as}"),
@@ -135,6 +143,7 @@ def _of_pictures(config: KitConfig) -> list[Any]:
 def _of_facts() -> list[Any]:
     import great_expectations.expectations as gxe
 
+    # Missing questions are None and are not compared.
     twice = _as("facts_complete", "the question is asked more than once: {question}")
     return [
         _no_problem("facts_complete", "missing", "no {missing}"),
@@ -179,5 +188,6 @@ def _counted(check: str, column: str, what: str, least: int, most: int | None = 
 
 def _as(check: str, says: str) -> dict[str, Any]:
     """The arguments that tie an expectation to its check."""
+    # Stated once, in `CHECKS`; Great Expectations shows it too.
     severity = next(spec.severity for spec in CHECKS if spec.name == check)
     return {"severity": severity, "meta": {"check": check, "says": says}}

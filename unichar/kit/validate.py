@@ -44,6 +44,7 @@ def run(job: StageJob) -> dict[str, Any]:
     Raises:
         KitRejected: The kit is bad; the message names every reason.
     """
+    # A verdict that is given is trusted only if the gate finds that it fits this state of the kit.
     folder = job.inputs["raw_kit"]
     evidence = job.inputs.get("validation")
     verdict = read_verdict(evidence) if evidence else inspect(folder, job.config)
@@ -72,6 +73,7 @@ def inspect(folder: Path, config: KitConfig) -> Verdict:
         state = ""
         problems.append(Problem(file="images", text=str(error)))
 
+    # The hash was taken first: a file saved during the checks makes the gate refuse the verdict.
     found = run_suite(make_frames(kit, problems, config), config)
     unread = {problem.file for problem in problems}
     results = tuple(_result(check, found[check.name], unread) for check in CHECKS)
@@ -80,9 +82,12 @@ def inspect(folder: Path, config: KitConfig) -> Verdict:
 
 def _result(check: CheckSpec, offenders: list[Offender], unread: set[str]) -> CheckResult:
     """The outcome of one check. Whatever it found is void if a file it needs could not be read."""
+    # An unreadable file counts as empty, so its checks would report consequences instead of the cause.
     missing = [file for file in check.needs if file in unread]
     if missing:
         offenders = [{"where": file, "says": "not judged, because this cannot be read"} for file in missing]
+
+    # A kit can break a rule a thousand times; the file names the first few and the number.
     return CheckResult(
         name=check.name,
         passed=not offenders,

@@ -27,6 +27,7 @@ class KitRejected(UserError):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, reasons: list[str], folder: Path) -> None:
+        # All reasons at once, one a line, so that one round of editing can mend them.
         lines = "\n".join(f"- {reason}" for reason in reasons)
         super().__init__(
             f"the kit was rejected; edit its files in {folder}, then run the same command again:\n{lines}"
@@ -89,6 +90,7 @@ class Verdict:
             ValueError: The text is no verdict.
         """
         try:
+            # The inverse of `to_json`: JSON has lists where the records have tuples.
             raw = json.loads(text)
             results = []
             for row in raw.pop("results"):
@@ -105,6 +107,7 @@ def read_verdict(path: Path) -> Verdict | None:
     Raises:
         BrokenOutput: The file is damaged.
     """
+    # No file is no damage: the gate reports a kit that was never validated.
     if not path.is_file():
         return None
 
@@ -129,8 +132,10 @@ def gate(verdict: Verdict | None, kit_hash: str, folder: Path) -> None:
     if verdict is None:
         raise KitRejected(["it was never validated; run `validate` first"], folder)
 
+    # Collect every reason before raising.
     reasons = _outdated(verdict, kit_hash) + _failures(verdict)
     if not reasons and not verdict.passed:
+        # Skipped checks are excused by a failed `kit_readable`; without one the file was edited or is wrong.
         reasons.append("checks were skipped although its files could be read; validate it again")
     if reasons:
         raise KitRejected(reasons, folder)
@@ -138,6 +143,7 @@ def gate(verdict: Verdict | None, kit_hash: str, folder: Path) -> None:
 
 def _outdated(verdict: Verdict, kit_hash: str) -> list[str]:
     """Why a verdict does not belong to the kit and the checks of today."""
+    # Evidence counts for one state of the files only.
     reasons = []
     if verdict.kit_hash != kit_hash:
         reasons.append(
@@ -157,6 +163,7 @@ def _failures(verdict: Verdict) -> list[str]:
     """The reasons of every critical check that failed or is missing. A skipped check is no reason of its
     own."""
     reasons = []
+    # Today's checks decide, not those that the file lists: a check that is absent has not passed.
     results = {result.name: result for result in verdict.results}
     for check in CHECKS:
         if check.severity != "critical":
@@ -172,13 +179,17 @@ def _failures(verdict: Verdict) -> list[str]:
 
 def _reasons(result: CheckResult) -> list[str]:
     """Every offender of a failed check in one line each; the hint closes the last line."""
+    # A failure without offenders still needs a line of its own.
     if not result.observed:
         return [f"{result.name}: failed; to fix it: {result.hint}"]
 
     lines = [f"{result.name}: {row['where']}: {row['says']}" for row in result.observed]
+
+    # What the verdict does not name is at least counted.
     unnamed = result.num_offenders - len(result.observed)
     if unnamed > 0:
         lines.append(f"{result.name}: and {unnamed} more")
 
+    # Once per check: the hint is the same for all its offenders.
     lines[-1] += f"; to fix it: {result.hint}"
     return lines

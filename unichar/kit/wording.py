@@ -35,6 +35,7 @@ def complete(row: SceneRow, domain: Domain, *, name: str, seed: int) -> SceneRow
     thinking = row.thinking or domain.compose_thinking(name, row.attributes, rng("thinking"))
     instruction = row.instruction or domain.compose_caption(name, row.attributes, rng("instruction"))
 
+    # Without attributes the author's other texts have to do.
     caption = caption or instruction or f'{name}, asked "{_short(row.user)}", answering "{_short(row.reply)}"'
     if bare(name) not in bare(caption):
         caption = f"{name}: {caption}"
