@@ -19,6 +19,7 @@ from unichar.domains.toon.vocabulary import SCENE
 from unichar.judges.encoders import Encoder, perceptual_distances, perceptual_vectors
 from unichar.types import CuratedKit, Prompt
 
+# What a judge reads instead of the character's name, by the category of the kit.
 _WHO = {"human": "the person", "animal": "the animal", "toon": "the cartoon character"}
 
 
@@ -51,11 +52,13 @@ class AttributeAlignment:
         found, named = torch.zeros(len(pixels)), torch.zeros(len(pixels))
 
         for name, values in SCENE.items():
+            # Only the pictures whose prompts name this attribute.
             rows = [row for row, attributes in enumerate(targets) if name in attributes]
             index = torch.tensor(rows, dtype=torch.long)
             target = torch.tensor([values.index(targets[row][name]) for row in rows], dtype=torch.long)
 
             if self._soft:
+                # [rows, values]: the probability of the value that the prompt names.
                 probabilities = logits[name][index].softmax(dim=1)
                 found[index] += probabilities.gather(1, target[:, None])[:, 0]
             else:
@@ -70,6 +73,7 @@ class SceneRank:
 
     def __init__(self, encoder: Encoder, references: Tensor) -> None:
         self._encoder = encoder
+        # [R, D], computed once: every score is compared with all references.
         self._references = perceptual_vectors(encoder, references)
 
     def score(self, pixels: Tensor, own: Sequence[int]) -> Tensor:
@@ -77,6 +81,8 @@ class SceneRank:
         distances = perceptual_distances(
             perceptual_vectors(self._encoder, pixels), self._references
         )  # [B, R]
+
+        # The rank counts the references that are farther away than the picture's own; ties count against it.
         to_own = distances.gather(1, torch.tensor(list(own))[:, None])  # [B, 1]
         return (distances > to_own).float().sum(dim=1) / (len(self._references) - 1)
 
@@ -107,6 +113,7 @@ class Consistency:
 
 def mean_score(judges: Sequence[TextJudge], pixels: Tensor, texts: Sequence[str]) -> Tensor:
     """[B] in 0..1, the mean of all judges."""
+    # [judges, B]; each judge is scaled to 0..1 by itself, so the plain mean weighs all alike.
     return torch.stack([judge.score(pixels, texts) for judge in judges]).mean(dim=0)
 
 
@@ -115,6 +122,7 @@ def target_text(prompt: Prompt, kit: CuratedKit) -> str:
 
     A multimodal turn says much that no picture shows; the caption says only what one does.
     """
+    # The reference's caption comes first, if there is one.
     captions = [picture.caption for picture in kit.pictures if picture.image == prompt.reference]
     return unnamed([*captions, prompt.text][0], kit)
 

@@ -24,6 +24,7 @@ class AttributeClassifier(nn.Module):
         super().__init__()
         # 2 x 2 pixels of three colours are the 12 input channels of the first stage.
         channels = zip((12, *WIDTHS[:-1]), WIDTHS, strict=True)
+        # The names of modules are those of the tensors in a base file.
         self.stages = nn.ModuleList(_stage(inner, outer) for inner, outer in channels)
 
         # Pictures of 128 pixels leave a map of 4 x 4.
@@ -36,6 +37,7 @@ class AttributeClassifier(nn.Module):
         x = F.pixel_unshuffle(pixels, 2)  # [B, 12, H/2, W/2]
         maps = []
         for index, stage in enumerate(self.stages):
+            # Pooling before each later stage halves the side.
             x = stage(x if index == 0 else F.max_pool2d(x, 2))
             maps.append(x)
         return maps
@@ -51,6 +53,7 @@ def _stage(inner: int, outer: int) -> nn.Sequential:
         nn.Conv2d(inner, outer, 3, padding=1),
         nn.BatchNorm2d(outer),
         nn.ReLU(),
+        # Grouped: an eighth of the weights of a full convolution.
         nn.Conv2d(outer, outer, 3, padding=1, groups=8),
         nn.BatchNorm2d(outer),
         nn.ReLU(),

@@ -46,6 +46,8 @@ class Clip:
                 f"the tokenizer of {name} has {len(self._tokenizer)} tokens, its weights {size}: "
                 "fetch its files again"
             )
+
+        # Limit in tokens (77 for the published CLIPs), and features of texts that were seen already.
         self._limit = self._net.config.text_config.max_position_embeddings
         self._texts: dict[str, Tensor] = {}
 
@@ -65,6 +67,7 @@ class Clip:
         """[D] whose product with a picture's features is their mean cosine over the pieces of the text."""
         if text not in self._texts:
             parts = pieces(text, lambda part: len(self._tokenizer(part).input_ids) <= self._limit)
+            # All pieces in one batch; the mask hides the padding of the shorter ones.
             tokens = self._tokenizer(parts, padding=True, return_tensors="pt").to(self._net.device)
             output = self._net.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
             features = F.normalize(self._net.text_projection(output.pooler_output), dim=1)  # [pieces, D]
@@ -84,12 +87,14 @@ class ClipAlignment:
 
     def __init__(self, clip: Clip, references: Tensor, captions: Sequence[str]) -> None:
         self._clip = clip
+        # Every reference with every caption, also those of the others.
         features = torch.stack([clip.text(caption) for caption in captions])  # [R, D]
         cosines = clip.pictures(references) @ features.T  # [R, R]
 
         # The diagonal holds each picture with its own caption.
         own, count = cosines.diagonal(), len(captions)
         others = (cosines.sum() - own.sum()) / (count * (count - 1))
+        # Fixed at construction: rewards of different steps are on one scale.
         self.zero = float(others)
         """Mean cosine of the references with each other's captions."""
         self.scale = max(float(own.mean() - others), _MIN_SCALE)
@@ -102,6 +107,7 @@ class ClipAlignment:
 
 def pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
     """The text in as few halvings as it takes for each piece to fit."""
+    # A single letter cannot be split further; without this bound the recursion might not end.
     if fits(text) or len(text) < 2:
         return [text]
     cut = _middle(text)
@@ -111,8 +117,11 @@ def pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
 def _middle(text: str) -> int:
     """Where to split: at the best kind of boundary that lies in the middle half."""
     for boundary in _BOUNDARIES:
+        # Splitting inside the middle half keeps both pieces long enough to mean something.
         ends = [match.end() for match in re.finditer(boundary, text)]
         inside = [end for end in ends if len(text) <= 4 * end <= 3 * len(text)]
         if inside:
             return min(inside, key=lambda end: abs(2 * end - len(text)))
+
+    # No boundary near the middle, as in a text without spaces.
     return len(text) // 2

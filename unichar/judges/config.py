@@ -17,6 +17,7 @@ from unichar.errors import MissingFile, UserError
 class MissingJudge(UserError):
     """A configured judge cannot be loaded."""
 
+    # Not an error of the command line: the machine lacks something.
     exit_code = 1
 
 
@@ -47,11 +48,14 @@ class JudgesConfig:
                 f"JudgesConfig.endpoint is {self.endpoint!r} and endpoint_model {self.endpoint_model!r}; "
                 "expected both or neither"
             )
+
+        # The address is saved with the settings, so it is checked before.
         if self.endpoint:
             _check_address(self.endpoint)
 
     def shared_with(self, other: "JudgesConfig") -> list[str]:
         """The networks that both use."""
+        # The model counts, not its address: one model may be served at two. An empty name is no network.
         mine = {self.clip, self.dino, self.endpoint_model} - {""}
         theirs = {other.clip, other.dino, other.endpoint_model} - {""}
         return sorted(mine & theirs)
@@ -62,6 +66,7 @@ class JudgesConfig:
         Raises:
             MissingJudge: One is not there, or is a network of another kind.
         """
+        # The endpoint is not asked here: it may be started later than the run.
         for name, model_type in ((self.clip, "clip"), (self.dino, "dinov2")):
             if name:
                 check_published(name, model_type)
@@ -69,6 +74,7 @@ class JudgesConfig:
 
 def reward_judges() -> JudgesConfig:
     """The judges that the environment offers to rewards: UNICHAR_CLIP."""
+    # Rewards and reports read different variables; `Preset` refuses a network that both name.
     return JudgesConfig(clip=os.environ.get("UNICHAR_CLIP", ""))
 
 
@@ -91,6 +97,7 @@ def judges_file(base: Path) -> Path:
     Raises:
         MissingFile: It does not exist.
     """
+    # A nano base is one file, BAGEL a folder.
     if base.is_file():
         return base
 
@@ -114,10 +121,12 @@ def check_published(name: str, model_type: str) -> None:
             `model_type`.
     """
     try:
+        # `config.json` first: other files matter only if it names the right network.
         about = json.loads(_published_file(name, "config.json").read_text(encoding="utf-8"))
         found = about.get("model_type", "")
         if found == model_type:
             _published_file(name, "preprocessor_config.json")
+            # Large networks are split over several files, which the index names.
             _published_file(name, "model.safetensors", "model.safetensors.index.json")
     except (OSError, ValueError, AttributeError) as error:
         raise MissingJudge(missing_judge(name, error)) from error
@@ -128,6 +137,7 @@ def check_published(name: str, model_type: str) -> None:
 
 def missing_judge(name: str, error: Exception) -> str:
     """The message of a judge that cannot be loaded because of `error`."""
+    # transformers explains itself in many lines; the first says what is wrong.
     reason = str(error).partition("\n")[0]
     return (
         f"the judge {name} cannot be loaded ({reason}): expected a local folder with config.json, "
@@ -153,6 +163,7 @@ def _published_file(name: str, *files: str) -> Path:
         cached = [try_to_load_from_cache(name, file) for file in files]
         paths = [Path(path) for path in cached if isinstance(path, str)]
 
+    # A folder may lack the file, and a link of the cache may lead nowhere.
     for path in paths:
         if path.is_file():
             return path
@@ -172,5 +183,7 @@ def _check_address(address: str) -> None:
             "JudgesConfig.endpoint holds a user, a query or a fragment; expected http(s)://host:port/v1, "
             "with the key in UNICHAR_ENDPOINT_KEY"
         )
+
+    # Only after no secret is left in it may the message show the address.
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(f"JudgesConfig.endpoint is {address!r}; expected http(s)://host:port/v1")

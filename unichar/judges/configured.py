@@ -39,6 +39,7 @@ class ConfiguredJudges:
         judges_pictures = not domain_of(kit).reads_attributes
         endpoint = Endpoint(judges.endpoint, judges.endpoint_model) if judges.endpoint else None
 
+        # A judge that is not configured stays None; the packed encoders take its place.
         self.encoder: Encoder | None = None
         """For identity, copying and diversity."""
         self._clip: ClipAlignment | None = None
@@ -50,6 +51,7 @@ class ConfiguredJudges:
         if judges_pictures and endpoint:
             self._questions = QuestionAlignment(endpoint, questions)
 
+        # Both judges of alignment count alike where both are configured.
         both = (self._clip, self._questions)
         self.texts: tuple[TextJudge, ...] = tuple(judge for judge in both if judge is not None)
         """For alignment."""
@@ -69,6 +71,9 @@ class ConfiguredJudges:
 
 def _clip_alignment(name: str, kit: CuratedKit, folder: Path) -> ClipAlignment:
     """CLIP, rescaled by the kit's training pictures."""
+    # Training pictures only: a reward must not be scaled by held-out ones.
     known = kit.split("train")
     references = to_pixels([load_picture(folder / picture.image, _SIDE) for picture in known])
+
+    # Captions without the character's name, as the prompts that CLIP will score.
     return ClipAlignment(Clip(name), references, [unnamed(picture.caption, kit) for picture in known])

@@ -32,6 +32,7 @@ class Copying:
     ) -> None:
         self._encoder = encoder
         self._scenes = scenes
+        # [R, D], computed once for all scores.
         self._references = perceptual_vectors(encoder, references)
 
         # Nobody but the kit says how near two different pictures of a character may be.
@@ -57,6 +58,7 @@ class Copying:
             pixels: [B, 3, H, W] in [-1, 1].
             prompts: One per picture; none compares with every reference.
         """
+        # Nearer than any two pictures of the character are to each other.
         return (self._nearest(pixels, prompts) < self._closest_pair).to(torch.float32)
 
     def excess(self, pixels: Tensor, prompts: Sequence[Prompt] = ()) -> Tensor:

@@ -31,6 +31,7 @@ class DinoEncoder:
     @torch.no_grad()
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """[B, D, h, w] of the middle and of the last layer, [B, D, 1, 1] of the class token; on the CPU."""
+        # One forward pass gives all layers; the state before the first block counts as layer 0.
         fitted = preprocess(self._processor, pixels)
         states = self._net(fitted, output_hidden_states=True).hidden_states
         middle = self._tokens(states[len(states) // 2])
@@ -43,4 +44,5 @@ class DinoEncoder:
 
     def _tokens(self, state: Tensor) -> Tensor:
         """[B, D, T] of a hidden state [B, T, D]; the class token comes first."""
+        # The final norm also for the middle layer, so that both maps are on one scale.
         return self._net.layernorm(state).transpose(1, 2).cpu()

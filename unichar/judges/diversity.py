@@ -18,6 +18,7 @@ def leave_one_out(vectors_pgd: Tensor) -> Tensor:
     Args:
         vectors_pgd: [P, G, D] of `perceptual_vectors`, G at least 2.
     """
+    # One prompt at a time: pictures of different prompts are never compared.
     groups = vectors_pgd.shape[1]
     rows = []
     for group in vectors_pgd:

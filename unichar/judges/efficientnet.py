@@ -54,6 +54,7 @@ class _Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(width, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
+        # Expand the channels, filter each by itself, project back.
         y = F.relu6(self.bn0(self.expand_conv(x))) if self.expands else x
         y = F.relu6(self.bn1(self.depthwise_conv(_same(y, self.kernel, self.stride))))
 
@@ -67,9 +68,11 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, sizes: tuple[tuple[int, int], ...]) -> None:
         super().__init__()
+        # The stem has 32 channels in both variants.
         self.conv_stem = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.bn0 = nn.BatchNorm2d(32, eps=1e-3)
 
+        # The blocks of all rows in one list, as the weights number them.
         blocks, inner, self._feature_blocks = [], 32, []
         for row, ((expansion, kernel, stride), (width, repeats)) in enumerate(zip(_ROWS, sizes, strict=True)):
             for repeat in range(repeats):
@@ -77,12 +80,14 @@ class EfficientNetLite(nn.Module):
                 step = stride if repeat == 0 else 1
                 blocks.append(_Block(inner, width, expansion=expansion, kernel=kernel, stride=step))
                 inner = width
+            # The last block of a row gives its features.
             if row in _FEATURE_ROWS:
                 self._feature_blocks.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
 
     def features(self, pixels: Tensor) -> list[Tensor]:
         """Three feature maps [B, C, h, w], fine to coarse."""
+        # [B, 32, H/2, W/2]
         x = F.relu6(self.bn0(self.conv_stem(_same(pixels, 3, 2))))
         maps = []
         for index, block in enumerate(self.blocks):

@@ -55,6 +55,7 @@ class ClassifierEncoder:
     @torch.no_grad()
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """The second to fourth stage."""
+        # Not the first stage, which sees few pixels, and not the last, from which attributes are read.
         return self._net.features(pixels)[1:4]
 
 
@@ -63,6 +64,7 @@ class ToonEncoder(ClassifierEncoder):
 
     def __init__(self, base: Path) -> None:
         net = AttributeClassifier()
+        # The prefix is the file format's: bases made earlier have it.
         net.load_state_dict(tensors_of(base, "examiner"))
         super().__init__(net.eval().requires_grad_(False))
 
@@ -71,6 +73,7 @@ class _ImageNetEncoder:
     """A network trained by its authors on photographs; it reads no attributes."""
 
     def __init__(self, net: EfficientNetLite, base: Path, part: str) -> None:
+        # eval: batch norms use the published statistics, not those of the batch.
         net.load_state_dict(tensors_of(base, part))
         self._net = net.eval().requires_grad_(False)
 
@@ -128,6 +131,8 @@ def reward_encoder(domain: Domain, base: Path, *, tower: Encoder) -> Encoder:
     # Nano bases are files, BAGEL is a folder.
     model: ModelFamily = "bagel" if base.is_dir() else "nano"
     check_model(domain, model, character="this character")
+
+    # The domain names the encoder per model family; a vision tower is in memory already.
     name = domain.reward_encoder[model]
     return tower if name == "vision_tower" else load_encoder(name, base)
 
@@ -150,6 +155,8 @@ def tensors_of(base: Path, part: str) -> dict[str, Tensor]:
                 tensor = file.get_tensor(name)
                 # Counters of batch norms stay whole numbers.
                 tensors[name.removeprefix(prefix)] = tensor.float() if tensor.is_floating_point() else tensor
+
+    # A base that was packed without this network.
     if not tensors:
         raise UserError(
             f"{path} has no {part}: fetch the whole base (`make data`), "
@@ -165,6 +172,7 @@ def perceptual_vectors(encoder: Encoder, pixels: Tensor) -> Tensor:
     is LPIPS (Zhang et al., arXiv:1801.03924) without its learned weights.
     """
     parts = []
+    # Chunks bound the memory of the feature maps.
     for chunk in pixels.split(_CHUNK):
         maps = encoder.maps(chunk)
 
@@ -179,4 +187,5 @@ def perceptual_vectors(encoder: Encoder, pixels: Tensor) -> Tensor:
 
 def perceptual_distances(a_md: Tensor, b_nd: Tensor) -> Tensor:
     """[M, N] distances in 0..1 between rows of `perceptual_vectors`: 1 - the mean cosine over positions."""
+    # Rounding may make the cosine of two equal pictures larger than 1.
     return (1 - a_md @ b_nd.T).clamp(min=0)

@@ -44,6 +44,7 @@ _SHOWN = 200
 class EndpointError(UserError):
     """The judge model cannot be asked, or its answers are useless; the message is one line."""
 
+    # As for a missing judge: the machine, not the command, has to be mended.
     exit_code = 1
 
 
@@ -81,10 +82,13 @@ class Endpoint:
         workers: int = 8,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        # Nothing is sent here, so that a run can be set up before the server is.
         self.model = model
         self._address, self._parts = address, urlsplit(address)
         self._timeout, self._tries, self._pause, self._workers = timeout, tries, pause, workers
         self._sleep = sleep
+
+        # The key is read from the environment only and is in no public attribute.
         self._key = os.environ.get(KEY, "")
 
     def ask(self, requests: Sequence[Content], *, max_tokens: int) -> list[str]:
@@ -94,6 +98,7 @@ class Endpoint:
             EndpointError: The server refuses, or does not answer after several tries.
         """
         with ThreadPoolExecutor(self._workers) as pool:
+            # Threads, because a request only waits; the server batches what arrives together.
             futures = [pool.submit(self._answer, content, max_tokens) for content in requests]
             try:
                 return [future.result() for future in futures]
@@ -108,11 +113,13 @@ class Endpoint:
         body = {"model": self.model, "messages": [{"role": "user", "content": content}]}
         data = json.dumps(body | {"max_tokens": max_tokens, "temperature": 0, "seed": 0}).encode()
 
+        # Exponential backoff. A server that says when to come back is obeyed, up to the bound.
         for number in range(self._tries):
             try:
                 return _without_reasoning(self._post(data))
             except _Transient as error:
                 reason = str(error)
+                # No pause behind the last try.
                 if number + 1 < self._tries:
                     self._sleep(min(max(error.pause, self._pause * 2**number), _MAX_PAUSE))
         raise EndpointError(
@@ -127,6 +134,7 @@ class Endpoint:
             _Transient: The server is busy, away or broken.
             EndpointError: It refuses.
         """
+        # `http.client` uses no proxy and follows no redirect, so pictures go nowhere else.
         is_secure, host = self._parts.scheme == "https", self._parts.hostname or ""
         kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
         connection = kind(host, self._parts.port, timeout=self._timeout)
@@ -139,6 +147,7 @@ class Endpoint:
         try:
             connection.request("POST", f"{self._parts.path.rstrip('/')}/chat/completions", data, headers)
             response = connection.getresponse()
+            # Bounded: a wrong address may answer without end.
             answer = response.read(_MAX_BYTES)
         except TimeoutError as error:
             raise _Transient(f"nothing for {self._timeout:g} seconds") from error
@@ -147,6 +156,7 @@ class Endpoint:
         finally:
             connection.close()
 
+        # Busy servers are asked again; any other refusal would be the same next time.
         if response.status in _RETRIED:
             raise _Transient(f"status {response.status}", _seconds(response.headers.get("Retry-After", "")))
         if response.status != 200:
@@ -179,12 +189,14 @@ def picture(image: Image.Image) -> dict[str, Any]:
 def _said(answer: bytes) -> str:
     """The message in a server's answer, which may be empty."""
     try:
+        # An answer of another shape may be a passing fault, so it is tried again.
         return json.loads(answer)["choices"][0]["message"]["content"] or ""
     except (ValueError, LookupError, TypeError) as error:
         raise _Transient("an answer that is no chat completion") from error
 
 
 def _without_reasoning(words: str) -> str:
+    # Reasoning that was cut off has no end tag; nothing of it is an answer.
     return re.sub(r"<think>.*?(</think>|$)", "", words, flags=re.DOTALL).strip()
 
 

@@ -48,11 +48,13 @@ class AttributeIdentity:
 
     def _probabilities(self, pixels: Tensor) -> dict[str, Tensor]:
         """[B, values] of each attribute."""
+        # Probabilities instead of the likeliest value: a reward needs degrees.
         logits = self._encoder.read(pixels)
         return {name: logits[name].softmax(dim=1) for name in self._names}
 
     def _roots(self, probabilities: dict[str, Tensor]) -> Tensor:
         """[B, all values] such that the product of two rows is the mean overlap of two pictures."""
+        # sqrt(p / n) * sqrt(q / n), summed over all values: the mean Bhattacharyya coefficient.
         count = len(self._names)
         return torch.cat([(probabilities[name] / count).sqrt() for name in self._names], dim=1)
 
@@ -68,6 +70,7 @@ class AttributeIdentity:
 
     def score(self, pixels: Tensor) -> Tensor:
         """[B] in 0..1."""
+        # Overlap with the mean reference, attribute by attribute.
         seen = self._probabilities(pixels)
         overlaps = [(seen[name] * self._mean[name]).sqrt().sum(dim=1) for name in self._names]
         return torch.stack(overlaps).mean(dim=0).clamp(0, 1)
@@ -84,6 +87,7 @@ class FeatureIdentity:
 
     def __init__(self, encoder: Encoder, references: Tensor, negatives: Tensor) -> None:
         self._encoder = encoder
+        # The two ends of the scale come from the kit, since cosines differ much between encoders.
         self._known = self._features(references)
         among = self._known @ self._known.T  # [R, R]
 
@@ -96,6 +100,7 @@ class FeatureIdentity:
         """[B, D] of unit length: the mean of the coarsest map over its positions."""
         parts = []
         for chunk in pixels.split(_CHUNK):
+            # The coarsest map says what is there, the finer ones how it is painted; positions do not matter.
             coarsest = self._encoder.maps(chunk)[-1]  # [B, D, h, w]
             parts.append(F.normalize(coarsest.mean(dim=(2, 3)), dim=1))
         return torch.cat(parts)
@@ -111,11 +116,13 @@ class FeatureIdentity:
             pixels: [B, 3, H, W] in [-1, 1].
             others: The pictures *are* the references; each one's likeness to itself is left out.
         """
+        # Not bounded above: the thresholds take a median of these values.
         likeness = self._scaled(self._features(pixels) @ self._known.T)  # [B, R]
         return _largest(likeness, others=others).clamp(min=0)
 
     def score(self, pixels: Tensor) -> Tensor:
         """[B] in 0..1."""
+        # The mean over the references, as for both ends of the scale.
         cosine = (self._features(pixels) @ self._known.T).mean(dim=1)
         return self._scaled(cosine).clamp(0, 1)
 

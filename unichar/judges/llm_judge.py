@@ -28,6 +28,7 @@ _ASK = (
     "7 is faultless, 4 is half right, 1 is all wrong. Length is no merit. "
     "Answer with one whole number from 1 to 7 and nothing else."
 )
+# One task per dimension; nothing in them depends on the reply.
 _TASKS = {
     "memorization": (
         "Mark how well the reply keeps to what is true of {name}: nothing against it, nothing made up where "
@@ -45,6 +46,7 @@ class LlmJudge:
 
     def __init__(self, endpoint: Endpoint, kit: CuratedKit) -> None:
         self._endpoint, self._name = endpoint, kit.name
+        # What the judge is told differs by dimension: facts for memorization, manner for personality.
         self._facts = {"memorization": _facts(kit), "personality": _persona(kit)}
         self.asked, self.unread = 0, 0
         """Replies so far, and answers among them that were no number from 1 to 7."""
@@ -63,6 +65,7 @@ class LlmJudge:
             words = _ASK.format(name=self._name, truth=truth, question=question, reply=reply, task=task)
             requests.append([text(words)])
 
+        # An answer without a number is left out of the mean, and counted for the report.
         found = [score_of(answer) for answer in self._endpoint.ask(requests, max_tokens=_MAX_TOKENS)]
         self.asked += len(found)
         self.unread += found.count(None)
@@ -78,16 +81,19 @@ class LlmJudge:
 
 def score_of(answer: str) -> float | None:
     """The score in an answer that is one number from 1 to 7, or that `of 7`; None for any other answer."""
+    # The whole answer must be a score: a number inside a sentence may mean anything.
     found = re.fullmatch(r"\W*([1-7])(?:\.0)?(?:\s*(?:/|of|out of)\s*7)?\W*", answer)
     return float(found.group(1)) if found else None
 
 
 def _facts(kit: CuratedKit) -> str:
+    # Evidence, question and answer: the judge has not read the profile.
     facts = [f"{fact.evidence} ({fact.question} {fact.answer})" for fact in kit.facts]
     return "\n".join([kit.description, *facts])
 
 
 def _persona(kit: CuratedKit) -> str:
+    # The persona of kit.yaml, a line for each field.
     persona = kit.persona
     lists = {
         "traits": persona.traits,

@@ -38,6 +38,7 @@ class Naturalness:
 
     def __init__(self, velocity: Callable[[Tensor, Tensor], Tensor], real: Tensor) -> None:
         self._velocity = velocity
+        # Median, because one odd picture of the kit must not set the scale.
         self._usual = float(self._errors(real).median())
 
     @torch.no_grad()
@@ -50,9 +51,12 @@ class Naturalness:
         # The true velocity of a rectified flow is noise minus data.
         velocity = self._velocity(add_noise(latents, noise, t), t)
         errors = (velocity - (noise - latents)).square().mean(dim=1).flatten(1)  # [B, h * w]
+
+        # [B, count]: the worst positions, at least one.
         count = max(1, round(WORST * errors.shape[1]))
         return errors.topk(count, dim=1).values.mean(dim=1)
 
     def score(self, latents: Tensor) -> Tensor:
         """[B] the usual error of real pictures divided by a picture's own, at most 1."""
+        # At most 1: to be denoised better than real pictures is no merit.
         return (self._usual / self._errors(latents).clamp(min=1e-9)).clamp(max=1)

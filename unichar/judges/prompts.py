@@ -23,6 +23,7 @@ def multimodal_turns(items: Sequence[Interaction]) -> list[Interaction]:
 
     Without any (photographs), the turns that the kit has a picture of.
     """
+    # Instruction samples have the form "request" (a word of the file format).
     turns = [item for item in items if item.kind == "thinking"]
     return [item for item in turns if item.form == "request"] or turns
 
@@ -32,6 +33,7 @@ def turn_prompt(kit: CuratedKit, item: Interaction) -> Prompt:
 
     It is judged by its own picture if the kit has one, else by the attributes that the instruction names.
     """
+    # Segments of a multimodal turn: card, user, reply, request for reasoning, reasoning text.
     _, user, reply, _, reasoning = (segment.value for segment in item.segments)
     thinking, instruction = parse_reasoning(reasoning)
     text = scene_prompt(
@@ -54,6 +56,7 @@ def turn_prompt(kit: CuratedKit, item: Interaction) -> Prompt:
 def _prompts(items: Sequence[Interaction], forms: Sequence[str]) -> list[Prompt]:
     prompts = []
     for item in items:
+        # "portrait" is the file format's word for a text-to-image sample.
         if item.kind != "portrait" or item.form not in forms:
             continue
 

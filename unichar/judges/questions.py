@@ -53,8 +53,10 @@ what they wear, hold and do, where they are, the light, the weather, the colours
 - Give each question two to four short choices of which only one can be right, and say which is right.
 Answer with JSON and nothing else: [{{"question": "...", "choices": ["...", "..."], "answer": "..."}}]"""
 _ANSWER = "{question}\n{choices}\nAnswer with one letter and nothing else."
+# Answers that are accepted: "B", "The answer is B.", and "B) a cup".
 _LETTER = re.compile(r"\W*(?:(?:the )?answer(?: is)?\W+)?(?P<letter>[a-z])\W*", re.I)
 _LETTER_AND_WORDS = re.compile(r"\W*(?P<letter>[A-Z])[).:]\s*(?P<words>.+)", re.S)
+# The last choice of every question: without it a judge would have to guess.
 _UNSEEN = "the picture does not show it"
 _UNSAID = "the words do not say it"
 
@@ -69,16 +71,19 @@ class Question(NamedTuple):
 
     def shown(self, otherwise: str) -> str:
         """The question with its choices; `otherwise` is the last of them."""
+        # Letters, because a model that answers in free words cannot be compared.
         lines = [f"{chr(ord('A') + i)}) {choice}" for i, choice in enumerate((*self.choices, otherwise))]
         return _ANSWER.format(question=self.question, choices="\n".join(lines))
 
     def picked(self, answer: str, otherwise: str) -> str:
         """The choice that an answer means; empty where it cannot be told."""
+        # Some models answer with the words of a choice instead of its letter.
         choices = (*self.choices, otherwise)
         for choice in choices:
             if _plain(choice) == _plain(answer):
                 return choice
 
+        # Else a letter, alone or with words behind it; a letter beyond the choices is none.
         found = _LETTER.fullmatch(answer) or _LETTER_AND_WORDS.fullmatch(answer)
         number = ord(found["letter"].upper()) - ord("A") if found else len(choices)
         if found is None or number >= len(choices):
@@ -106,6 +111,7 @@ class QuestionAlignment:
         Raises:
             EndpointError: The model cannot be asked.
         """
+        # No file is touched once all questions are in memory.
         if set(texts) <= self._questions.keys():
             return
 
@@ -115,18 +121,22 @@ class QuestionAlignment:
             if self._file.exists():
                 kept = json.loads(self._file.read_text(encoding="utf-8"))
                 self._questions = {words: [_kept(row) for row in rows] for words, rows in kept.items()}
+
+            # Each text once, in order.
             new = [words for words in dict.fromkeys(texts) if words not in self._questions]
             if new:
                 self._write(new)
 
     def _write(self, new: Sequence[str]) -> None:
         """Write questions for texts that have none, and keep those that the text alone answers."""
+        # Draft questions for every text.
         requests = [[text(_WRITE.format(target=words, most=MAX_QUESTIONS))] for words in new]
         drafts = self._endpoint.ask(requests, max_tokens=_DRAFT_TOKENS)
         asked = []
         for words, draft in zip(new, drafts, strict=True):
             asked += [(words, question) for question in usable(draft)]
 
+        # Ask them about the text itself, without any picture.
         requests = [[text(f"{words}\n\n{question.shown(_UNSAID)}")] for words, question in asked]
         answers = self._endpoint.ask(requests, max_tokens=_ANSWER_TOKENS)
 
@@ -136,6 +146,7 @@ class QuestionAlignment:
             if question.picked(answer, _UNSAID) == question.answer:
                 found[words].append(question)
 
+        # A text that no question remains for is asked as a whole. The file holds all texts, also older ones.
         self._questions |= {words: questions or [_whole(words)] for words, questions in found.items()}
         rows = {words: [question._asdict() for question in kept] for words, kept in self._questions.items()}
         write_atomic(self._file, json_bytes(rows))
@@ -149,9 +160,12 @@ class QuestionAlignment:
         """
         self.prepare(texts)
         scores: list[float] = []
+
+        # Chunks bound the memory of the encoded pictures.
         for start in range(0, len(texts), _CHUNK):
             scores += self._score(pixels[start : start + _CHUNK], texts[start : start + _CHUNK])
 
+        # Counted over all calls, so that one bad chunk does not end a run.
         if self.unread > (1 - _MIN_READABLE) * self.asked:
             raise EndpointError(
                 f"{self.unread} of {self.asked} answers of {self._endpoint.model} about pictures are none of "
@@ -164,6 +178,7 @@ class QuestionAlignment:
         questions = [self._questions[words] for words in texts]
         requests: list[Content] = []
         for image, of_image in zip(to_images(pixels), questions, strict=True):
+            # Encoded once and sent with each of its questions.
             shown = picture(image)
             requests += [[shown, text(question.shown(_UNSEEN))] for question in of_image]
         answers = iter(self._endpoint.ask(requests, max_tokens=_ANSWER_TOKENS))
@@ -180,6 +195,7 @@ class QuestionAlignment:
 
     def note(self) -> str:
         """Sentences for the report."""
+        # Texts judged by one question only are said, because their scores are 0 or 1.
         whole = sum(questions == [_whole(words)] for words, questions in self._questions.items())
         words = (
             f"Alignment is the share of right answers of {self._endpoint.model} to {self.asked} questions "
@@ -211,6 +227,7 @@ def usable(draft: str) -> list[Question]:
 def _rows(draft: str) -> list[Any]:
     """The rows of a JSON list, whatever is written around it; none where there is no such list."""
     try:
+        # Models like to put a sentence or a code fence around JSON.
         rows = json.loads(draft[draft.index("[") : draft.rindex("]") + 1])
     except ValueError:
         return []
@@ -219,6 +236,7 @@ def _rows(draft: str) -> list[Any]:
 
 def _question(row: Any) -> Question | None:
     """A row of a draft as a question, or None if it cannot be asked."""
+    # A draft comes from a model, so nothing about its shape is taken for granted.
     if not (isinstance(row, dict) and isinstance(row.get("choices"), list)):
         return None
     words = [row.get("question"), row.get("answer"), *row["choices"]]

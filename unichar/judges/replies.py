@@ -37,6 +37,7 @@ class Length:
     end."""
 
     def __init__(self, own: Sequence[str]) -> None:
+        # In words, as `score` counts them.
         lengths = sorted(len(reply.split()) for reply in own)
         # One in twenty at either end.
         cut = len(lengths) // 20
@@ -51,6 +52,7 @@ class Length:
 
 def consistency(reply: str, answer: str) -> float:
     """The share of a known answer's content words that the reply contains; 1 if the answer has none."""
+    # Recall only: what a free reply says besides is no error.
     target = _content_words(answer)
     return len(target & _content_words(reply)) / len(target) if target else 1.0
 

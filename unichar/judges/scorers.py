@@ -60,6 +60,7 @@ class Scorers:
         self.references = pixels[[self._images.index(name) for name in self._known]]
         """[R, 3, H, W] training pictures; held-out ones never count as known."""
 
+        # Built once: each of these runs the encoder on the references.
         self._attributes = AttributeAlignment(encoder, soft=soft)
         self._consistency = Consistency(self._attributes, kit, texts)
         self._rank_among_known = SceneRank(encoder, self.references)
@@ -72,6 +73,7 @@ class Scorers:
         self._thresholds = IdentityThresholds(self._likeness, self._copying, self.references)
 
     def _identity(self, size: int) -> AttributeIdentity | FeatureIdentity:
+        # A domain without identity attributes is judged by features, calibrated with negatives.
         names = self._domain.identity_attributes(self._kit)
         if names:
             return AttributeIdentity(self._encoder, self.references, names=names)
@@ -91,6 +93,7 @@ class Scorers:
 
     def aligns(self, prompt: Prompt) -> bool:
         """Whether alignment can be judged for this prompt."""
+        # The same order as in `alignment`.
         return self._domain.reads_attributes or bool(self._texts) or bool(prompt.reference)
 
     def alignment(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
@@ -99,6 +102,7 @@ class Scorers:
         Prompts of training pictures are ranked among training pictures only, so that a reward sees no
         held-out picture.
         """
+        # The best judge that is there: attributes, then text judges, then ranks.
         if self._domain.reads_attributes:
             return self._attributes.score(pixels, [prompt.attributes for prompt in prompts])
         if self._texts:
@@ -111,6 +115,7 @@ class Scorers:
         ranks = self._rank_among_known if is_known else self._rank_among_all
         among = self._known if is_known else self._images
 
+        # Pictures of prompts without a reference keep 0.
         scores = torch.zeros(len(pixels))
         if rows:
             scores[rows] = ranks.score(pixels[rows], [among.index(name) for name in names])

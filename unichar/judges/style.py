@@ -45,6 +45,7 @@ class Style:
         for name, log in self._log.items():
             evidence[name] = sum(count * log[gram] for gram, count in grams.items() if gram in log)
 
+        # Short replies keep their full evidence.
         temperature = max(1.0, len(reply.split()) / _WORDS_PER_EVIDENCE)
 
         # The largest is subtracted before the exponential, so that nothing overflows.

@@ -33,6 +33,7 @@ class IdentityThresholds:
     def shortfall(self, pixels: Tensor) -> Tensor:
         """[B] how far a picture is below the lower threshold, as a share of it: 0 above, 1 for nothing
         alike."""
+        # Relative to the threshold, whose size differs between characters and encoders.
         return (1 - self._likeness.nearest(pixels) / max(self.low, 1e-6)).clamp(0, 1)
 
     def score(self, pixels: Tensor, prompts: Sequence[Prompt]) -> Tensor:
@@ -42,4 +43,5 @@ class IdentityThresholds:
             pixels: [B, 3, H, W] in [-1, 1].
             prompts: One per picture.
         """
+        # Both faults are subtracted; each is 0 where a picture does not have it.
         return 1 - self.shortfall(pixels) - self._copying.excess(pixels, prompts)
