@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from unichar.errors import UserError
 
 _LOG = logging.getLogger(__name__)
+# A lock is asked for this often; who waits is told this often that it still waits.
 _POLL_SECONDS = 0.2
 _REMINDER_SECONDS = 30.0
 
@@ -39,12 +40,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     After an error it is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, because a rename is atomic only within one file system.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".tmp-{path.name}-")
     temporary = Path(name)
 
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
+            # Python's buffer, then the kernel's: without it the file may be empty after a power cut.
             file.flush()
             os.fsync(file.fileno())
         # mkstemp creates with mode 0600, but outputs are for the whole team.
@@ -82,6 +85,7 @@ def sync_tree(folder: Path) -> None:
     Raises:
         UserError: The folder holds something that is neither a file nor a folder.
     """
+    # Contents first, then the folders that name them.
     for path in list_files(folder):
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -97,6 +101,7 @@ def list_files(folder: Path) -> list[Path]:
     Raises:
         UserError: Something is neither a file nor a folder. A link would point elsewhere on another machine.
     """
+    # Sorted, because the order in which a file system lists files differs between machines.
     found = []
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
@@ -125,6 +130,7 @@ class HashMemory:
 
     def sha256(self, path: Path) -> str:
         """64 hex digits of a file's content."""
+        # The full path, since several stores may be reached by relative ones.
         stat, key = path.stat(), str(path.resolve())
         known = self._read().get(key)
         if known and known[:2] == [stat.st_size, stat.st_mtime_ns]:
@@ -182,6 +188,7 @@ def is_locked(path: Path) -> bool:
     if not path.exists():
         return False
 
+    # Trying is the only way to know: the file may have been left by a killed process.
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)

@@ -29,6 +29,7 @@ def fingerprint(key: dict[str, Any]) -> str:
     Raises:
         ValueError: A number in it is NaN or infinite.
     """
+    # One spelling per value, so that equal values give equal digits.
     text = json.dumps(key, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -68,12 +69,14 @@ def sources(package: str) -> list[Path]:
     Raises:
         ValueError: There is no such package or module.
     """
+    # Found without importing it: nothing of a stage is loaded to compute its version.
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise ValueError(
             f"there is no package or module {package}; correct the stage's row in unichar/stages.py"
         )
 
+    # A module stands for itself, a package for its own files but not for its sub-packages.
     origin = Path(spec.origin)
     if origin.name != "__init__.py":
         return [origin]
@@ -89,6 +92,7 @@ def canonical(path: Path) -> str:
     Raises:
         ValueError: A YAML file cannot be parsed.
     """
+    # A template is taken as it is, since its layout is part of the page.
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         return bare_source(text)
@@ -105,6 +109,7 @@ def bare_source(text: str) -> str:
     """A Python source in one spelling: without comments, docstrings (also those under fields) and line
     breaks.
     """
+    # Parsing drops comments and line breaks; docstrings are statements and are removed by hand.
     tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -115,6 +120,7 @@ def bare_source(text: str) -> str:
 
 def _data_files(folder: Path) -> list[Path]:
     """Data files in a folder and in its sub-folders that are no packages, sorted by path."""
+    # Sub-packages are left out: a stage that uses one lists it.
     found = []
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not (path / "__init__.py").exists():

@@ -51,11 +51,13 @@ def write_manifest(staged: Path, manifest: dict[str, Any], *, by_content: bool) 
     # Before the manifest: no manifest may name a file that a power cut could still take.
     sync_tree(staged)
 
+    # Every file with its checksum, by which readers and other machines verify it.
     files = []
     for path in list_files(staged):
         name = path.relative_to(staged).as_posix()
         files.append({"path": name, "size": path.stat().st_size, "sha256": sha256_file(path)})
 
+    # Without what differs from run to run, such as seconds.
     content = [[entry["path"], entry["sha256"]] for entry in files if entry["path"] not in _ABOUT_THE_RUN]
     # A rerun of a deterministic stage gives the same content and therefore the same version.
     whole = manifest | {
@@ -75,6 +77,7 @@ def read_json(path: Path) -> dict[str, Any]:
         BrokenOutput: It holds something else.
     """
     try:
+        # ValueError covers broken JSON and text that is not UTF-8.
         value = json.loads(path.read_bytes())
     except ValueError as error:
         raise BrokenOutput(f"{path} is damaged ({error}); delete it and run its stage again") from error

@@ -22,6 +22,7 @@ from unichar.errors import UserError
 from unichar.store.files import json_bytes, sha256_file
 
 T = TypeVar("T")
+# Codes by which S3, compatible stores and botocore name what went wrong.
 _CONDITION_FAILED = ("PreconditionFailed", "412")
 _BUSY = ("ConditionalRequestConflict", "409")
 _ABSENT = ("NoSuchKey", "404", "NotFound")
@@ -34,6 +35,7 @@ _UNREACHABLE = (
     "ConnectionClosedError",
     "ProxyConnectionError",
 )
+# Of a call that S3 was too busy for, and of a pointer that others keep moving.
 _TRIES = 5
 
 
@@ -68,6 +70,7 @@ class Remote:
         import boto3
         from botocore.config import Config
 
+        # Five seconds find out that an endpoint is away; large files need the minute.
         retries: Any = {"mode": "standard", "max_attempts": 5}
         return boto3.client("s3", config=Config(retries=retries, connect_timeout=5, read_timeout=60))
 
@@ -93,9 +96,11 @@ class Remote:
         if theirs and (theirs[0] == ours or not force):
             return theirs[0] == ours
 
+        # The files first. Those that an interrupted upload has sent are not sent again.
         for entry in json.loads(ours)["files"]:
             self._put_file(folder / entry["path"], _file_key(where, entry), entry)
 
+        # The manifest last and by compare-and-swap: it commits the output.
         if self._put(f"{where}/manifest.json", ours, replaces=theirs[1] if theirs else None):
             return True
         # Another machine was faster; it may have committed the same bytes.
@@ -129,10 +134,13 @@ class Remote:
                     f"{self._name(key)} is damaged (its sha256 is not the published one); "
                     "publish it with --force"
                 )
+
+        # Only now do readers of the folder see an output.
         (folder / "manifest.json").write_bytes(manifest)
 
     def read_pointer(self, where: str) -> dict[str, Any] | None:
         """A pointer, as `mochi/4_sft_checkpoint/CURRENT.json`; None before the first."""
+        # Each try starts from the pointer as it is now.
         found = self._get(where)
         return self._parse(where, found[0]) if found else None
 
@@ -158,6 +166,7 @@ class Remote:
         """Upload a file unless S3 has it already with this size and checksum."""
 
         def is_there() -> bool:
+            # Size and our own checksum: an ETag is not always a hash of the content.
             head = self._client.head_object(Bucket=self.bucket, Key=self._key(where))
             return (
                 head["ContentLength"] == entry["size"] and head["Metadata"].get("sha256") == entry["sha256"]
@@ -186,6 +195,7 @@ class Remote:
         """Write a small object if there is none, or if it still has the ETag `replaces`; whether it was
         written.
         """
+        # Without a condition, two machines would overwrite each other's object unnoticed.
         condition = {"IfMatch": replaces} if replaces else {"IfNoneMatch": "*"}
 
         def put() -> bool:
@@ -210,6 +220,7 @@ class Remote:
         Raises:
             RemoteError: Any other refusal, or S3 was busy at every try.
         """
+        # Imported here for the same reason as the client.
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -245,11 +256,13 @@ class Remote:
 
 
 def _file_key(where: str, entry: dict[str, Any]) -> str:
+    # Under its checksum, so that another file of the same name never overwrites it.
     return f"{where}/{entry['sha256']}/{Path(entry['path']).name}"
 
 
 def _explain(code: str) -> str:
     """What a code of S3 or the name of a botocore error means, and how to mend it."""
+    # What users meet, each with its cure; the rest keeps its code.
     if code in _NO_CREDENTIALS:
         return (
             f"no credentials for S3 ({code}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"

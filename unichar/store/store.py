@@ -119,6 +119,7 @@ class Store:
         A user's kit comes first: `<kits>/<id>` if it has a kit.yaml, else `<data>/characters/<id>` if that is
         a folder, else `<kits>/<id>`.
         """
+        # A folder without kit.yaml is no kit and hides no starter character.
         own, starter = self.kits / character, self.starters / character
         return starter if starter.is_dir() and not (own / "kit.yaml").is_file() else own
 
@@ -126,6 +127,7 @@ class Store:
         """The base model of a family: one file for nano; for BAGEL a folder, UNICHAR_BAGEL or
         `data/models/bagel`.
         """
+        # The user downloads BAGEL, and may keep it anywhere.
         if family == "nano":
             return self.data / "models" / "nano" / "base.safetensors"
         return Path(os.environ.get("UNICHAR_BAGEL") or self.data / "models" / "bagel")
@@ -151,12 +153,14 @@ class Store:
             BrokenOutput: The manifest is not the published one.
         """
         stage = stage_of(noun)
+        # A pointer to an output that exists nowhere counts as none.
         pointer = self._pointer(f"{character}/{stage.folder}/CURRENT.json")
         output = self.find(character, noun, pointer["fingerprint"]) if pointer else None
         if pointer is None or output is None:
             command = f"python -m unichar {stage.verb} --character {character}"
             raise MissingOutput(f"{character} has no {noun} yet: run `{command}` first")
 
+        # The pointer names the manifest's checksum, so that one fingerprint cannot mean two outputs.
         if pointer["manifest_sha256"] == sha256_file(output.folder / MANIFEST):
             return output
         if not self.remote:
@@ -170,6 +174,7 @@ class Store:
         """A published output by its fingerprint, fetched from S3 if it is only there; None if it exists
         nowhere.
         """
+        # A folder without a manifest is what a kill left, and no output.
         if (self.stage_folder(character, noun) / key / MANIFEST).exists():
             return self._open(character, noun, key)
         if self.remote and self.remote.manifest(f"{character}/{stage_of(noun).folder}/{key}"):
@@ -186,6 +191,7 @@ class Store:
         Raises:
             BrokenOutput: A file is missing, or is not the one that was published.
         """
+        # Files that the manifest does not name are not read by anybody and not checked.
         for entry in output.manifest["files"]:
             path = output.folder / entry["path"]
             if not path.exists():
@@ -206,6 +212,7 @@ class Store:
         Raises:
             StoreError: The disk refused.
         """
+        # Beside its final place, because a rename is atomic only within one file system.
         parent = self.stage_folder(character, noun)
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -216,6 +223,7 @@ class Store:
             raise _refused(parent, error) from error
 
         try:
+            # After `publish` the folder has another name, and there is nothing left to remove.
             yield staged
         finally:
             shutil.rmtree(staged, ignore_errors=True)
@@ -234,6 +242,7 @@ class Store:
             RemoteError: S3 refused. The output is published on this machine; the next run of the stage
                 uploads it.
         """
+        # The place follows from the recipe alone.
         character, noun, key = manifest["character"], manifest["noun"], fingerprint(manifest["recipe"])
         folder = self.stage_folder(character, noun) / key
         # A forced output has the old fingerprint but other weights. Its version is its content, so that later
@@ -241,6 +250,7 @@ class Store:
         by_content = force or not stage_of(noun).own_process
 
         try:
+            # In this order a kill leaves the old output, or the new one with the old pointer.
             made = write_manifest(staged, manifest | {"fingerprint": key}, by_content=by_content)
             _move(staged, folder, replace=force)
             output = self.use(self._open(character, noun, key), force=force)
@@ -273,6 +283,7 @@ class Store:
         ):
             output = self._fetch(output.character, output.noun, output.fingerprint, replace=True)
 
+        # The pointer moves last, here and on S3.
         digest = sha256_file(output.folder / MANIFEST)
         self._write_pointer(
             f"{where}/CURRENT.json", {"fingerprint": output.fingerprint, "manifest_sha256": digest}
@@ -287,6 +298,7 @@ class Store:
 
     def promote(self, release: Output) -> None:
         """Make a release that passed its gate the one that `talk` and `merge` use."""
+        # Both fingerprints: the release says why it passed, the checkpoint is what programs load.
         pointer = {
             "release": release.fingerprint,
             "grpo_checkpoint": release.manifest["inputs"]["grpo_checkpoint"],
@@ -316,6 +328,7 @@ class Store:
 
     def _fetch(self, character: str, noun: str, key: str, *, replace: bool = False) -> Output:
         assert self.remote is not None
+        # Staged like an output of our own: an interrupted download is never seen.
         where = f"{character}/{stage_of(noun).folder}/{key}"
         with self.staging(character, noun, key) as staged:
             self.remote.download(where, staged)
@@ -350,6 +363,7 @@ def _make_again(output: Output) -> str:
 
 
 def _refused(path: Path, error: OSError) -> StoreError:
+    # EDQUOT: the user's quota is used up, although the disk has space.
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     hint = "free some space" if is_full else "check the disk and the permissions"
     return StoreError(
