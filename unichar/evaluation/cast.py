@@ -17,9 +17,12 @@ def style_classifier(kit: CuratedKit, cast: Mapping[str, Sequence[str]]) -> Styl
         kit: The character's.
         cast: Id -> replies; an entry of the character itself is replaced.
     """
+    # The cast was read from raw kits; which pictures are held out is certain only after curation.
     own = [picture.reply for picture in kit.split("train")]
     own += [exchange.reply for exchange in kit.dialogues]
+
     classes = {**cast, kit.id: own}
+    # One class has nothing to be told apart from.
     return Style(classes) if len(classes) > 1 else None
 
 

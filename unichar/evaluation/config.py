@@ -14,6 +14,7 @@ class EvaluationConfig:
         UserError: A setting is out of range.
     """
 
+    # Pictures: how many, and how they are sampled.
     prompts: int = 24
     """Held-out prompts that pictures are drawn for (all of them when there are fewer)."""
     pictures: int = 4
@@ -24,6 +25,8 @@ class EvaluationConfig:
     """Classifier-free guidance; 1 is none."""
     shift: float = 2.0
     """Timestep shift of sampling."""
+
+    # Texts: how much is measured, and how replies are sampled.
     text_items: int = 40
     """Test items of each text metric (all of them when there are fewer)."""
     chats: int = 5
@@ -36,15 +39,20 @@ class EvaluationConfig:
     """Longest reply."""
     max_reasoning_tokens: int = 80
     """Longest reasoning text before a picture."""
+
+    # What people look at, and who judges besides the report encoder.
     sheet_rows: int = 8
     """Prompts on the contact sheet."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)
     """Further judges of photographs and replies; none of them may give rewards."""
 
     def __post_init__(self) -> None:
+        # A count of 0 leaves a metric without items, and there is no mean of nothing.
         for name in ("prompts", "sample_steps", "text_items", "chats", "role_plays", "sheet_rows"):
             if getattr(self, name) < 1:
                 raise UserError(f"EvaluationConfig.{name} is {getattr(self, name)}; expected 1 or more")
+
+        # A single picture of a prompt has no other to differ from.
         if self.pictures < 2:
             raise UserError(
                 f"EvaluationConfig.pictures is {self.pictures}; expected 2 or more: diversity compares them"

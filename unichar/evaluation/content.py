@@ -9,6 +9,7 @@ from PIL import Image
 from unichar.evaluation.metrics import METRICS
 from unichar.evaluation.statistics import Estimate
 
+# Keys of two blocks of report.json. They are a file contract: readers of reports rely on all of them.
 _COST = ("seconds", "tokens", "images", "flops", "peak_rss_mb")
 _DATA = ("images", "interactions", "held_out")
 
@@ -39,6 +40,7 @@ class ThinkThenDraw(NamedTuple):
     reply: str
     thinking: str
     instruction: str
+    # `None` until it is drawn: an arm writes all of its texts first.
     picture: Image.Image | None
 
 
@@ -58,6 +60,7 @@ class ReportInput:
         ValueError: `cost` or `data` has other keys than report.json, or an arm has an unknown metric.
     """
 
+    # Whose report it is, and what it was made with.
     character: str
     """Partition key, as `mochi`."""
     name: str
@@ -66,12 +69,16 @@ class ReportInput:
     """Its name; empty where the run has none."""
     base_name: str
     base_sha256: str
+
+    # Numbers, as `report.json` holds them.
     arms: Mapping[str, Mapping[str, Estimate]]
     """Arm -> metric -> value, in the order of `metrics.ARMS`."""
     cost: Mapping[str, Any]
     """`{"seconds": {stage: s}, "tokens": n, "images": n, "flops": f, "peak_rss_mb": m}`; or `None`."""
     data: Mapping[str, Any]
     """`{"images": n, "interactions": {kind: n}, "held_out": {...}}`"""
+
+    # What people look at; none of it is in `report.json`.
     pictures: Sequence[PictureSample] = ()
     """All with the same arms in the same order; shown on the page and as `contact_sheet.png`."""
     chats: Sequence[ChatSample] = ()
@@ -84,6 +91,7 @@ class ReportInput:
     """Plain sentences on how to read the numbers."""
 
     def __post_init__(self) -> None:
+        # A key that is missing here would be missed only by whoever reads the report, much later.
         for field_name, given, expected in (("cost", self.cost, _COST), ("data", self.data, _DATA)):
             if set(given) != set(expected):
                 raise ValueError(
@@ -91,6 +99,7 @@ class ReportInput:
                     f"not {', '.join(given)}"
                 )
 
+        # The page shows a row for each known metric, so an unknown one would vanish without a word.
         known = {metric.name for metric in METRICS}
         for arm, metrics in self.arms.items():
             unknown = sorted(set(metrics) - known)

@@ -87,11 +87,13 @@ def run(job: StageJob) -> dict[str, float]:
         `<arm>_<metric>` values, for Dagster to show.
     """
     evaluation = Evaluation(job)
+    # One arm after the other, so that only one model is in memory at a time.
     results = {arm: evaluation.arm(arm) for arm in ARMS}
 
     report = evaluation.report(results)
     write_report(report, job.out)
 
+    # Dagster shows flat numbers, so arm and metric become one name.
     summary = {}
     for arm, metrics in report.arms.items():
         for name, estimate in metrics.items():
@@ -108,6 +110,7 @@ class Evaluation:
         self.folder = job.inputs["curated_kit"]
         self.kit = CuratedKit.read(self.folder)
 
+        # Prompts are spread over the whole test set, which is ordered by kind and topic.
         self.test = read_interactions(job.inputs["interactions"] / "test.jsonl")
         self.prompts = evenly_spaced(report_prompts(self.test, domain_of(self.kit)), self.config.prompts)
 
@@ -194,6 +197,8 @@ class Evaluation:
     def _measure_pictures(
         self, model: UnifiedModel, scorers: ReportScorers, arm: str, adapter: str
     ) -> PictureResults:
+        """Pictures of one adapter and their metrics, measured once."""
+
         # `text_only` draws as the base does, since its picture component is the base's.
         if adapter not in self._pictures:
             self._pictures[adapter] = measure_pictures(
@@ -202,6 +207,8 @@ class Evaluation:
         return self._pictures[adapter]
 
     def _measure_oracle(self, scorers: ReportScorers, size: int) -> dict[str, Estimate]:
+        """Metrics of faultless pictures, which stand beside those of every arm."""
+
         # Rendered at the arms' size, so that the encoder gets no more detail than it gets of them.
         return measure_oracle(
             scorers,
@@ -214,6 +221,8 @@ class Evaluation:
         )
 
     def _measure_texts(self, character: Character, adapter: str) -> TextResults:
+        """Text metrics of one adapter, measured once."""
+
         # `grpo` writes as `sft` does, since GRPO trains pictures only; `image_only` writes as the base does.
         if adapter not in self._texts:
             self._texts[adapter] = measure_text(
@@ -234,6 +243,7 @@ class Evaluation:
         for user, turn in texts.role_plays.items():
             prompts.append(character.scene_prompt(user, turn.reply, turn.thinking, turn.instruction))
 
+        # One picture a turn: every turn has a prompt of its own.
         pixels = sample_pixels(character.model, prompts, config=self.config, count=1, seed=self.job.seed)
         check_finite(pixels, arm)
 
@@ -252,6 +262,7 @@ class Evaluation:
         shown = [prompt for prompt in self.prompts if prompt.is_open or prompt in captions]
 
         samples = []
+        # The oracle comes first: it shows what the prompt asks for.
         for prompt in evenly_spaced(shown, self.config.sheet_rows):
             # A complete caption has one right answer; what leaves something open has many.
             count = SHEET_PICTURES if prompt.is_open else 1
@@ -310,6 +321,7 @@ def _cost(inputs: Mapping[str, Path]) -> dict[str, object]:
     own_peak_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     return {
         "seconds": {noun: found["seconds"] for noun, found in summaries.items() if "seconds" in found},
+        # SFT counts the pictures that it noised, GRPO those that it sampled.
         "tokens": sft.get("target_tokens"),
         "images": sum(int(found.get("noised_pictures", found.get("pictures", 0))) for found in (sft, grpo)),
         "flops": sft.get("flops", 0.0) + grpo.get("flops", 0.0) or None,

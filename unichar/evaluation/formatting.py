@@ -29,6 +29,7 @@ def amount(number: Any) -> str:
         return str(number)
 
     value = float(number)
+    # Beyond a thousand million a power of ten is easier to compare than a long row of digits.
     if value >= 1e9:
         power = int(math.log10(value))
         return f"{value / 10**power:.1f} × 10{str(power).translate(_RAISED)}"
@@ -49,6 +50,7 @@ def signed(difference: float) -> str:
 
 def trend(before: Estimate, after: Estimate) -> str:
     """An arrow up, down, or level where both show the same two decimals."""
+    # Compared as shown, so that an arrow never contradicts the two numbers beside it.
     if f"{before.value:.2f}" == f"{after.value:.2f}":
         return "→"
     return "↗" if after.value > before.value else "↘"

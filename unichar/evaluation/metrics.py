@@ -13,10 +13,12 @@ Verdict = Literal["better", "worse", "unclear"]
 
 ARMS = {
     "base": "Base",
+    # One-sided arms: the adapters of one component alone.
     "text_only": "Text only",
     "image_only": "Pictures only",
     "sft": "SFT",
     "grpo": "GRPO",
+    # Only where the domain renders pictures.
     "oracle": "Oracle",
 }
 """Arm -> how it is shown.
@@ -44,12 +46,15 @@ class Metric:
     @property
     def range(self) -> str:
         """As `0–1, higher is better` or `nats/token, lower is better`."""
+        # A range without an upper end is given by its unit alone.
         ends = f"{self.low:g}–{self.high:g}" if self.high is not None else ""
         scale = f"{ends} {self.unit}".strip()
+        # Some quantities are neither good nor bad by themselves.
         direction = f"{self.better} is better" if self.better else ""
         return ", ".join(part for part in (scale, direction) if part)
 
 
+# Rows of the page's table, in this order: pictures, texts, role play, judge model.
 METRICS = (
     Metric(
         name="identity",
@@ -123,6 +128,7 @@ METRICS = (
     ),
 )
 _BY_NAME = {metric.name: metric for metric in METRICS}
+# Does it look like the character, talk like it, and still do what it is asked to?
 HEADLINES = tuple(_BY_NAME[name] for name in ("identity", "held_out_nll", "alignment"))
 """The metrics of the first cards and of the terminal."""
 HEADLINE_ARMS = ("base", "sft", "grpo")
@@ -139,9 +145,11 @@ def compare(metric: Metric, before: Estimate, after: Estimate) -> Verdict:
 
     Overlap is a cautious criterion: a paired test would find more differences.
     """
-    # Two intervals overlap if each begins before the other ends.
+    # Two intervals overlap if each begins before the other ends. Without a direction nothing is better.
     if not metric.better or (before.low <= after.high and after.low <= before.high):
         return "unclear"
+
+    # The intervals lie apart; the direction of the metric decides which side is the better one.
     return "better" if (after.value > before.value) == (metric.better == "higher") else "worse"
 
 
@@ -152,6 +160,7 @@ def remarks(arms: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
         arms: Arm -> metric -> value; with `sft` and `grpo`.
     """
     notes = []
+    # GRPO is rewarded for these three, so these are what it can be expected to change.
     for name in ("identity", "alignment", "diversity"):
         sft, grpo = arms["sft"][name], arms["grpo"][name]
 
@@ -169,4 +178,5 @@ def remarks(arms: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
 
 def arm_label(arm: str) -> str:
     """How an arm is shown; by its key where `ARMS` does not have it."""
+    # Reports made by later versions may have arms that this one does not know.
     return ARMS.get(arm, arm)

@@ -132,6 +132,7 @@ def _columns(samples: Sequence[PictureSample]) -> list[tuple[Arm, int]]:
     columns = []
     # All samples have the same arms, so the first one tells the columns.
     for arm in samples[0].arms if samples else ():
+        # A column without any picture still takes the width of one.
         most = max(len(sample.arms[arm]) for sample in samples)
         columns.append((_arm(arm), max(most, 1)))
     return columns
@@ -233,6 +234,7 @@ def _answers(sample: RolePlaySample) -> list[Answer]:
 
 def _replies(sample: ChatSample) -> list[tuple[Arm, str]]:
     replies = [(_arm(arm), reply) for arm, reply in sample.replies.items()]
+    # Not an arm: what the kit's author wrote for the same user text.
     if sample.reference:
         replies.append((Arm("Written for the character", "tone-reference"), sample.reference))
     return replies
@@ -248,6 +250,7 @@ def _charts(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[list[Mar
         series = _series(rows)
         rewards = {name: points for name, points in series.items() if "reward" in name}
 
+        # One chart a loss: losses of different terms have different scales.
         charts += [_chart(stage, name, {name: points}) for name, points in series.items() if "loss" in name]
         for names in _chunks(list(rewards), NUM_SERIES):
             charts.append(_chart(stage, "reward", {name: rewards[name] for name in names}))
@@ -292,6 +295,7 @@ def _facts(report: ReportInput) -> list[tuple[str, list[Fact]]]:
         time.append(Fact(_STAGES.get(stage, stage), duration(used), used / total if total else 0.0))
     time.append(Fact("together", duration(total)))
 
+    # Amounts that no stage reported are shown as a dash.
     memory = "–" if cost["peak_rss_mb"] is None else f"{cost['peak_rss_mb']:,.0f} MB"
     computation = [
         Fact("text tokens seen", amount(cost["tokens"])),

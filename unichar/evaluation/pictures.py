@@ -65,6 +65,7 @@ class ReportScorers:
         alignment = self._scorers.alignment(pixels, prompt_of_each).view(-1, group)  # [P, G]
         scores = {"identity": self._scorers.likeness(pixels), "alignment": alignment[aligned]}
 
+        # Diversity needs several pictures a prompt, and role play has one; copying is measured once an arm.
         if not prefix:
             vectors = self._scorers.vectors(pixels).view(len(prompts), group, -1)  # [P, G, D]
             scores["diversity"] = leave_one_out(vectors)[_diversity_prompts(prompts)]
@@ -86,8 +87,10 @@ def sample_pixels(
     """
     # The keys and values of a prompt are computed once and read by all of its pictures.
     context = model.prompt_context(texts)
+
     # The noise is named by prompt and number, not by position: other prompts beside this one change nothing.
     seeds = [derive(seed, "evaluate", text, number) for text in texts for number in range(count)]
+
     latents = model.sample_latents(
         context, seeds, steps=config.sample_steps, guidance=config.guidance, shift=config.shift
     )
@@ -155,6 +158,8 @@ def measure_oracle(
     for prompt in prompts:
         # As many a prompt as the arms sample, so that diversity means the same.
         images += oracle_images(kit, folder, prompt, count=config.pictures, seed=seed)
+
+    # Resized to the arms' side: the encoder must get no more detail here than there.
     return report_scorers.measure(to_pixels([image.resize((size, size)) for image in images]), prompts)
 
 
@@ -164,6 +169,7 @@ def check_finite(pixels: Tensor, arm: str) -> None:
     Raises:
         UserError: The arm's weights diverged.
     """
+    # Refused here, where the arm has a name: the statistics would only say that a number is not finite.
     if not torch.isfinite(pixels).all():
         raise UserError(
             f"the arm {arm} samples NaN: its training diverged; lower the learning rate or change the seed"

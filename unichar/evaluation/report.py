@@ -19,6 +19,7 @@ from unichar.store.files import json_bytes, write_atomic
 
 def report_json(report: ReportInput) -> dict[str, Any]:
     """The content of `report.json`: numbers only, no text of kits or models but the character's id."""
+    # Estimates become plain numbers: value, both ends of the interval, number of items.
     arms = {}
     for arm, metrics in report.arms.items():
         arms[arm] = {name: estimate.to_json() for name, estimate in metrics.items()}
@@ -72,12 +73,14 @@ def headline(report: Mapping[str, Any]) -> list[str]:
 
 
 def _contact_sheet_png(report: ReportInput) -> bytes:
+    # All samples have the same arms in the same order, so the first one names the columns.
     columns = [arm_label(arm) for arm in report.pictures[0].arms]
     rows = []
     for sample in report.pictures:
         cells = tuple(tuple(pictures) for pictures in sample.arms.values())
         rows.append(SheetRow(caption=sample.prompt, pictures=cells))
 
+    # In memory first: the caller writes the file whole or not at all.
     png = io.BytesIO()
     contact_sheet(rows, columns).save(png, "png", optimize=True)
     return png.getvalue()

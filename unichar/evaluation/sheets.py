@@ -67,16 +67,19 @@ def contact_sheet(rows: Sequence[SheetRow], columns: Sequence[str], *, cell: int
     lefts = [_MARGIN + _CAPTION + _GUTTER + sum(widths[:i]) + i * _GUTTER for i in range(len(columns))]
     row_height = max(cell, _MOST_LINES * _LINE) + 2 * _GAP
 
+    # An empty sheet, large enough for all rows and columns.
     width = lefts[-1] + widths[-1] + _MARGIN
     height = _MARGIN + _HEADING + len(rows) * row_height + _MARGIN
     sheet = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(sheet)
 
+    # Headings, each in the middle of its column.
     font = ImageFont.load_default(size=18)
     middle = _MARGIN + _HEADING / 2 - 6
     for name, left, column_width in zip(columns, lefts, widths, strict=True):
         pen.text((left + column_width / 2, middle), _plain(name), fill=_INK, font=font, anchor="mm")
 
+    # Rows: a line above, the caption at the left, the pictures in their columns.
     font = ImageFont.load_default(size=14)
     for number, row in enumerate(rows):
         top = _MARGIN + _HEADING + number * row_height
@@ -97,6 +100,8 @@ def thumbnail_data_uri(image: Image.Image, max_bytes: int = 20_000) -> str:
     """
     if max_bytes < _LEAST_URI:
         raise ValueError(f"max_bytes must be at least {_LEAST_URI}, not {max_bytes}")
+
+    # JPEG has no transparency, so the picture is made opaque for both formats.
     small = _opaque(image)
     uri = _data_uri(small, "png")
 
@@ -122,7 +127,7 @@ def _opaque(image: Image.Image) -> Image.Image:
     """RGB, transparent parts on white."""
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image.convert("RGB")
-    # A palette with one transparent colour has no alpha band until it is converted.
+    # A palette with one transparent colour has no alpha channel until it is converted.
     solid = image.convert("RGBA")
     white = Image.new("RGBA", solid.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, solid).convert("RGB")
@@ -130,10 +135,12 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 def _paste(sheet: Image.Image, pictures: tuple[Image.Image, ...], *, left: int, top: int, cell: int) -> None:
     """The pictures of one cell side by side, with rounded corners."""
+    # One mask for all pictures of the cell: they have the same size.
     mask = Image.new("L", (cell, cell), 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, cell - 1, cell - 1), radius=cell // 16, fill=255)
 
     for slot, picture in enumerate(pictures):
+        # A picture that is not square keeps its proportions, with bars at its sides.
         tile = Image.new("RGB", (cell, cell), _EMPTY)
         fitted = ImageOps.contain(_opaque(picture), (cell, cell), Image.Resampling.LANCZOS)
         tile.paste(fitted, ((cell - fitted.width) // 2, (cell - fitted.height) // 2))
@@ -165,6 +172,7 @@ def _wrap(text: str, font: _Font) -> list[str]:
                 lines.append("")
             lines[-1] += letter
 
+    # The last line that fits gives up three letters for the dots.
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][:-3].rstrip() + "..."]
     return lines

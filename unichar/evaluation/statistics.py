@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+# Of every interval; pages and model cards say "95 %".
 _LEVEL = 0.95
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ def estimate(
         ValueError: No values, a number that is not finite, or weights that do not fit.
     """
     items = _finite(values, "values")
+
     # Equal weights make the mean a plain one.
     item_weights = np.ones_like(items) if weights is None else _finite(weights, "weights")
     if len(item_weights) != len(items) or item_weights.min() <= 0:
@@ -103,6 +105,8 @@ def _bootstrap(items: np.ndarray, weights: np.ndarray, *, n: int, seed: int, res
     """The weighted mean of items [N] with its percentile interval over resamples of the items."""
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, not {resamples}")
+
+    # The value itself comes from the items as they are; only the interval is random.
     rng = np.random.default_rng(seed)
     value = np.average(items, weights=weights)
 
