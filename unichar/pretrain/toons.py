@@ -1,4 +1,4 @@
-"""Batches from the toon world, drawn fresh for every step: no picture is ever seen twice."""
+"""Random rendered toons, new ones for every step: no picture is used twice."""
 
 import random
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from unichar.domains.toon.vocabulary import Identity, Scene, random_identity, ra
 
 @dataclass(frozen=True, kw_only=True)
 class Toon:
-    """One rendered toon with all that is known about it."""
+    """A rendered toon with its ground truth."""
 
     identity: Identity
     scene: Scene
@@ -30,21 +30,28 @@ def sample_toon(rng: random.Random, size: int) -> Toon:
 
 
 def roughen(pixels: Tensor, rng: random.Random, generator: torch.Generator) -> Tensor:
-    """Make the first quarter of a batch [B, 3, H, W] unlike a cartoon, so that the VAE also learns soft and textured pictures.
+    """Augment the first quarter of a batch [B, 3, H, W] so that the VAE also learns soft and textured
+    pictures.
 
-    Mixes two toons, zooms in, exchanges colour channels and adds smooth noise: a cheap stand-in for photographs.
+    Mixes two toons, zooms in, permutes colour channels and adds smooth noise: a cheap substitute for
+    photographs.
     """
     count = len(pixels) // 4
     if count == 0:
         return pixels
     side = pixels.shape[-1]
+
+    # A random crop of an enlarged toon.
     zoom = rng.uniform(1.0, 3.0)
     part = F.interpolate(pixels[:count], scale_factor=zoom, mode="bilinear")
     top, left = rng.randrange(part.shape[-2] - side + 1), rng.randrange(part.shape[-1] - side + 1)
     part = part[..., top : top + side, left : left + side]
+
+    # Mixed with a mirrored one, and noise at three scales.
     part = part * 0.6 + pixels[count : 2 * count].flip(-1) * rng.uniform(0, 0.4)
     for cells in (4, 16, 64):
         noise = torch.randn(count, 3, cells, cells, generator=generator)
         part = part + rng.uniform(0, 0.25) * F.interpolate(noise, size=side, mode="bicubic")
+
     part = part[:, rng.sample(range(3), 3)]
     return torch.cat([part.clamp(-1, 1), pixels[count:]])
