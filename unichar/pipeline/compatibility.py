@@ -30,18 +30,22 @@ def check_compatible(stage: Stage, preset: Preset, character: str, store: Store)
     domain = kit_domain(store.kit(character))
     check_model(domain, preset.model, character=character)
     preset.grpo.for_domain(domain)
+
+    # Only stages that load a model use judges.
     if stage.own_process:
         _check_judges(preset, domain, store.base(preset.model))
 
 
 def kit_domain(folder: Path) -> Domain:
     """The domain that curation will give a user's kit."""
+    # Problems of the kit are ignored here: `validate` reports them all.
     kit, _ = read_kit(folder)
     return inferred_domain(scene.attributes for scene in kit.scenes.values())
 
 
 def _check_judges(preset: Preset, domain: Domain, base: Path) -> None:
     """Look for the published networks of reward and report, and for the file of the packed encoders."""
+    # Attributes are read by the packed encoders, so toons need no published network.
     if not domain.reads_attributes:
         preset.grpo.reward.judges.check_files()
         preset.evaluation.judges.check_files()

@@ -27,9 +27,11 @@ def report_table(report: dict[str, Any]) -> str:
 
     It stays under 1000 characters, so that Dagster shows it in place.
     """
+    # Header and rule of the table, then one row per metric that at least one arm has.
     lines = [["", *(arm_label(arm) for arm in HEADLINE_ARMS)], ["---"] * (len(HEADLINE_ARMS) + 1)]
     for metric in METRICS:
         row = [_number(report, arm, metric.name) for arm in HEADLINE_ARMS]
+        # Role-play metrics are left out, so that the table stays short enough.
         if set(row) != {"-"} and not metric.name.startswith(_ROLE_PLAY):
             lines.append([metric.label, *row])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -57,9 +59,11 @@ def thumbnail(picture: Path, *, name: str, most_bytes: int = 20_000) -> str:
     # Imported here because only Dagster needs it.
     from PIL import Image
 
+    # JPEG has no transparency.
     with Image.open(picture) as opened:
         image = opened.convert("RGB")
 
+    # Smaller and smaller until it fits; each try takes a quarter off the side.
     side = 640
     while True:
         image.thumbnail((side, side))
@@ -76,11 +80,13 @@ def show(character: str, store: Store) -> str:
     Raises:
         MissingOutput: The character was never evaluated; the message names the command.
     """
+    # The path first: it is what a person opens next.
     output = store.current(character, "eval_report")
     return "\n".join([f"report: {output.folder / 'report.html'}", *headline(read_report(output.folder))])
 
 
 def _number(report: dict[str, Any], arm: str, metric: str) -> str:
+    # A dash for what was not measured, which is not the same as 0.
     measured = report["arms"].get(arm, {}).get(metric)
     return f"{measured['value']:.2f}" if measured else "-"
 

@@ -38,14 +38,17 @@ def check_kit(
     # Imported here because Great Expectations takes seconds.
     from unichar.kit.validate import inspect
 
+    # Before any path is built from it.
     check_key(character)
     store = store or Store.from_env()
     version = hash_kit(character, store)
     check_compatible(stage_of("validate"), get_preset(preset), character, store)
 
+    # A verdict on another state of the kit says nothing about this one.
     if verdict is None or verdict.kit_hash != version:
         verdict = inspect(store.kit(character), get_preset(preset).kit)
 
+    # Bad verdicts are recorded too: they need no second check either.
     path = _record(character, version, store)
     write_atomic(path, verdict.to_json().encode())
     write_atomic(path.with_name("checked_by.json"), json_bytes(_checker(preset)))
@@ -55,6 +58,7 @@ def check_kit(
 def recorded_verdict(character: str, *, kit_hash: str, preset: str, store: Store) -> Path | None:
     """The recorded verdict on this content of the kit by today's code and settings; None if there is none."""
     path = _record(character, kit_hash, store)
+    # A verdict by other checks or limits is no evidence for today's.
     checked_by = path.with_name("checked_by.json")
     is_known = checked_by.exists() and read_json(checked_by) == _checker(preset)
     return path if is_known else None
@@ -68,6 +72,7 @@ def check_gate(character: str, store: Store) -> None:
         MissingOutput: It was never checked.
         BrokenOutput: The verdict was changed.
     """
+    # The files are verified first, because an edited verdict must not open the gate.
     validated = store.current(character, "validated_kit")
     store.verify(validated)
     verdict = read_verdict(validated.folder / "validation.json")

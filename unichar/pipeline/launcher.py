@@ -32,6 +32,7 @@ def launched_ranks(verb: str, run_on_other_ranks: Callable[[Path], None]) -> Ite
         UserError: The stage cannot be run by several processes.
         SystemExit: With code 0, on the other ranks.
     """
+    # The launchers of torch and accelerate set it; without one there is nothing to coordinate.
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield lambda out: None
         return
@@ -41,6 +42,7 @@ def launched_ranks(verb: str, run_on_other_ranks: Callable[[Path], None]) -> Ite
             f"{verb} runs in one process: start it without a launcher (several can run {several})"
         )
 
+    # Imported here, because it loads torch.
     from unichar.training.ranks import (
         broadcast_text,
         destroy_process_group,
@@ -50,12 +52,14 @@ def launched_ranks(verb: str, run_on_other_ranks: Callable[[Path], None]) -> Ite
 
     init_process_group()
     if not is_main():
+        # Blocks until rank 0 starts the training or gives up.
         out = broadcast_text("")
         if out:
             run_on_other_ranks(Path(out))
         destroy_process_group()
         raise SystemExit(0)
 
+    # Rank 0 holds the lock and touches the store; the folder is all that the others need from it.
     started: list[str] = []
     try:
         yield lambda out: started.append(broadcast_text(str(out)))

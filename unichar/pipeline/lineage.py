@@ -71,6 +71,7 @@ def stage_spec(
         MissingOutput: An input was never made.
         StaleInput: An input, or something it was made from, must be made again first.
     """
+    # Inputs that the caller passes are not checked: it wants to know whether they are stale.
     kit = hash_kit(character, store)
     if inputs is None:
         inputs = current_inputs(stage, character, store)
@@ -81,6 +82,7 @@ def stage_spec(
     if "raw_kit" in stage.needs:
         versions["raw_kit"] = kit
 
+    # The code version covers what the stage may run, and nothing else.
     base = store.base(preset.model)
     packages = stage.packages
     if stage.own_process:
@@ -92,6 +94,7 @@ def stage_spec(
         "config": dataclasses.asdict(preset.config_of(stage)),
         "seed": seed,
         "inputs": versions,
+        # Stages that load no model do not depend on its weights.
         "base_sha256": hash_base(base, store) if stage.own_process else "",
     }
     return StageSpec(
@@ -142,6 +145,7 @@ def hash_base(base: Path, store: Store) -> str:
     if base.is_file():
         return store.hashes.sha256(base)
     if base.is_dir():
+        # A folder is hashed under relative paths, so that moving it changes nothing.
         hashes = {path.relative_to(base).as_posix(): store.hashes.sha256(path) for path in list_files(base)}
         return fingerprint(hashes)
 
@@ -167,6 +171,7 @@ def check_lineage(stage: Stage, character: str, kit: str, store: Store) -> None:
         if before.noun not in nouns:
             continue
 
+        # Compare what this output was made from with what is current now.
         output = store.current(character, before.noun)
         versions[before.noun] = output.version
         for noun, version in output.manifest["recipe"]["inputs"].items():
@@ -180,6 +185,7 @@ def check_lineage(stage: Stage, character: str, kit: str, store: Store) -> None:
 
 def upstream(stage: Stage) -> set[str]:
     """The nouns of a stage's inputs and of everything they were made from, without the user's kit."""
+    # Recursion over the stage table, which is a few rows deep.
     nouns: set[str] = set()
     for noun in stage.needs:
         if noun != "raw_kit":
@@ -195,6 +201,8 @@ def why(spec: StageSpec, store: Store) -> str:
         current = store.current(spec.character, spec.stage.noun)
     except MissingOutput:
         return "never made"
+
+    # Equal fingerprints mean equal recipes.
     if current.fingerprint == spec.key:
         return ""
 
@@ -207,6 +215,8 @@ def why(spec: StageSpec, store: Store) -> str:
         reasons.append("another base model")
     if old["seed"] != new["seed"]:
         reasons.append(f"seed {old['seed']} -> {new['seed']}")
+
+    # Settings by name, since "its settings changed" would not help.
     reasons += changes(old["config"], new["config"])
     return ", ".join(reasons) or "its recipe changed"
 
@@ -215,9 +225,11 @@ def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[
     """The settings that differ, as `steps 100 -> 200`; nested ones by path, as `nft.beta 0.2 -> 0.5`."""
     changed = []
     for name in sorted(set(old) | set(new)):
+        # A setting that only one version of the code knows appears as None on the other side.
         before, after = old.get(name), new.get(name)
         if isinstance(before, dict) and isinstance(after, dict):
             changed += changes(before, after, f"{prefix}{name}.")
+        # The old value was read from JSON, the new one comes from a dataclass.
         elif _plain(before) != _plain(after):
             changed.append(f"{prefix}{name} {before} -> {after}")
     return changed

@@ -25,6 +25,7 @@ def onboard(source: Path, *, preset: str = "cpu", store: Store | None = None) ->
             reason.
     """
     store, config = store or Store.from_env(), get_preset(preset).kit
+    # Checked and copied as one step, so that what was checked is what is used.
     kit = ingest(source, store, config)
 
     if kit.verdict:
@@ -34,6 +35,7 @@ def onboard(source: Path, *, preset: str = "cpu", store: Store | None = None) ->
     if kit.replaced:
         _LOG.info("%s: the version before is kept in %s", kit.character, kit.replaced)
 
+    # Two kits with one id are allowed, but easily overlooked.
     starter = store.starters / kit.character
     if starter.is_dir() and kit.folder != starter:
         _LOG.info(

@@ -66,6 +66,7 @@ def customize(
         output = run_stage(stage.verb, character, preset=preset, seed=seed, store=store)
         outputs.append(output)
 
+        # The line of the stage, printed as soon as it ends: the next one may take minutes.
         took = f"{time.monotonic() - began:.1f} s" if output.fresh else "already there"
         print(f"{stage.verb:<10} -> {stage.noun:<15} {output.fingerprint}  {took}", flush=True)
 
@@ -130,6 +131,7 @@ def run_stage(
         else:
             output = _make(spec, store, start_other_ranks, force=force)
 
+    # Also for a release that was there already: another one may have been promoted since.
     if stage.noun == "release":
         _promote(output, settings, store)
     return output
@@ -154,6 +156,7 @@ def _make(spec: StageSpec, store: Store, start_other_ranks: Callable[[Path], Non
                 f"the kit of {character} changed while {stage.verb} was reading it: run the command again"
             )
 
+        # Settings and numbers beside the product; the manifest that publishes them comes last.
         about = {"character": character, "verb": stage.verb, "preset": spec.preset.name, "seed": spec.seed}
         write_atomic(out / "config.json", json_bytes(about | {"config": spec.recipe["config"]}))
         write_atomic(out / "summary.json", json_bytes(summary))
@@ -186,6 +189,7 @@ def _run(spec: StageSpec, job: StageJob) -> dict[str, Any]:
 
 def _promote(release: Output, preset: Preset, store: Store) -> None:
     """Make a release that passed its gate the one that `talk` and `merge` use, if the preset allows it."""
+    # A release that failed its gate stays on disk with its card, and the old model in use.
     if not release.summary["passed"]:
         return
 
@@ -201,6 +205,7 @@ def _promote(release: Output, preset: Preset, store: Store) -> None:
 
 def _job(spec: StageSpec, store: Store, out: Path) -> StageJob:
     """What the stage's `run` gets."""
+    # Folders only: a stage knows nothing of the store, versions or fingerprints.
     inputs = {noun: output.folder for noun, output in spec.inputs.items()}
     return StageJob(
         character=spec.character,
@@ -234,6 +239,7 @@ def _kit_inputs(spec: StageSpec, store: Store) -> dict[str, Path]:
 
 def _manifest(spec: StageSpec) -> dict[str, Any]:
     """What `manifest.json` says of the run; see `unichar/store/manifest.py`."""
+    # For people who want to reproduce it; not part of the fingerprint.
     tools = {"python": platform.python_version()}
     tools |= {name: version(name) for name in _TOOLS}
     return {

@@ -55,6 +55,7 @@ def scan_kits(store: Store) -> Scan:
     versions, skipped = {}, {}
     for folder in _kit_folders(store):
         try:
+            # One bad folder must not hide the others, so each has its own reason.
             check_key(folder.name)
             if not (folder / "kit.yaml").is_file():
                 raise UserError(
@@ -72,6 +73,7 @@ def _kit_folders(store: Store) -> list[Path]:
     """The visible folders in `data/characters/` and `kits/`, sorted by name."""
     found = []
     for parent in (store.starters, store.kits):
+        # Either folder may be missing, as in a fresh checkout.
         if parent.is_dir():
             found += [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
     return sorted(found, key=lambda path: path.name)
@@ -87,6 +89,7 @@ def last_report(character: str, store: Store) -> Output | None:
 
 def last_settings(character: str, store: Store) -> Settings | None:
     """The preset and seed of the character's report, which unattended runs keep; None without a report."""
+    # The seed stands in the recipe, since it decides the output; the preset is only a name.
     report = last_report(character, store)
     if report is None:
         return None
@@ -96,6 +99,7 @@ def last_settings(character: str, store: Store) -> Settings | None:
 def staleness(character: str, store: Store) -> Staleness:
     """Whether any stage would run again with the settings of the last report, and why."""
     try:
+        # Unattended runs repeat the last report's settings; they never choose any.
         settings = last_settings(character, store)
         if settings is None:
             return Staleness(
@@ -113,6 +117,7 @@ def _first_change(character: str, settings: Settings, store: Store) -> str:
     """The first stage that would run again and why, as "sft_checkpoint: its code changed"; empty if there is
     none.
     """
+    # The first is enough: later stages follow from it.
     preset = get_preset(settings.preset)
     for stage in STAGES[1:]:
         # Given, so that a stale input is the reason for a run and not an error.

@@ -22,6 +22,7 @@ from unichar.store.files import is_locked
 from unichar.store.manifest import MANIFEST, BrokenOutput
 from unichar.store.store import MissingOutput, Output, Store
 
+# In seconds. No temporary file of a living run is expected to stay untouched for longer.
 _DAY = 24 * 3600
 
 
@@ -43,6 +44,7 @@ class StageStatus:
 
 def characters(store: Store) -> list[str]:
     """The ids of all characters that have a kit or an output."""
+    # Characters whose kit was deleted still have outputs.
     made = [folder.parent.name for stage in STAGES for folder in store.runs.glob(f"*/{stage.folder}")]
     return sorted({*scan_kits(store).versions, *made})
 
@@ -54,6 +56,7 @@ def stage_statuses(character: str, store: Store) -> list[StageStatus]:
 
 def _stage_status(stage: Stage, character: str, store: Store) -> StageStatus:
     try:
+        # First whether there is a readable output at all.
         output = store.current(character, stage.noun)
     except MissingOutput:
         return StageStatus(stage=stage, fingerprint="", age="", state="never made")
@@ -68,6 +71,7 @@ def _stage_status(stage: Stage, character: str, store: Store) -> StageStatus:
         reason = why(spec, store)
         state = f"stale: {reason}" if reason else "up to date"
     except (UserError, OSError) as error:
+        # As a preset that no longer exists; one row must not stop the table.
         state = f"unknown: {error}"
     return StageStatus(stage=stage, fingerprint=output.fingerprint, age=_age(output), state=state)
 
@@ -76,6 +80,7 @@ def status_table(store: Store, *, only: str = "") -> str:
     """The stages of all characters, or of one, as text."""
     lines = []
     for character in [only] if only else characters(store):
+        # A heading per character, then its stages.
         promoted = store.promoted(character)
         lines.append(f"{character}  (promoted: {promoted['grpo_checkpoint'] if promoted else 'none yet'})")
         for row in stage_statuses(character, store):
@@ -108,6 +113,7 @@ def forecast(character: str, *, preset: str, seed: int, store: Store) -> list[tu
             predictions.append((stage, f"would run, unless {', '.join(unknown)} came out as before"))
             continue
 
+        # Predicted with the outputs that today's recipes would find, not with the current ones.
         inputs = {noun: known[noun] for noun in needs}
         spec = stage_spec(stage, character, preset=get_preset(preset), seed=seed, store=store, inputs=inputs)
         found = store.find(character, stage.noun, spec.key)
@@ -134,6 +140,7 @@ def doctor(store: Store) -> tuple[list[Path], list[str]]:
     for path in _leftovers(store):
         # The name goes on with the fingerprint, by which the process that makes the output holds a lock.
         lock = path.with_name(f".lock-{path.name.split('-')[1]}")
+        # Younger ones may belong to a run that is starting; locked ones belong to a living run.
         if time.time() - path.stat().st_mtime > _DAY and not is_locked(lock):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             removed.append(path)
@@ -146,6 +153,7 @@ def doctor(store: Store) -> tuple[list[Path], list[str]]:
 
 def _leftovers(store: Store) -> list[Path]:
     """Temporary files and folders, and the scratch folders of earlier versions."""
+    # Of stages, of characters and of the whole store: every place where something is written by rename.
     found = []
     for pattern in ("*/*/.tmp-*", "*/*/.work-*", "*/.tmp-*", ".tmp-*"):
         found += sorted(store.runs.glob(pattern))
@@ -157,6 +165,7 @@ def _problems(stage: Stage, character: str, store: Store) -> list[str]:
     folder = store.stage_folder(character, stage.noun)
     problems = []
 
+    # Every output, not only the current one.
     outputs = [path for path in folder.glob("*") if path.is_dir() and not path.name.startswith(".")]
     for path in sorted(outputs):
         if not (path / MANIFEST).exists():
@@ -170,6 +179,7 @@ def _problems(stage: Stage, character: str, store: Store) -> list[str]:
         except (BrokenOutput, OSError) as error:
             problems.append(str(error))
 
+    # The pointer can be wrong although every output is whole.
     if (folder / "CURRENT.json").exists():
         try:
             store.current(character, stage.noun)
@@ -182,6 +192,7 @@ def _age(output: Output) -> str:
     """How long ago it was made, as "3 h"."""
     made = datetime.strptime(output.manifest["created_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     seconds = (datetime.now(UTC) - made).total_seconds()
+    # The largest unit that fits, rounded down.
     for name, size in (("d", _DAY), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds // size:.0f} {name}"
