@@ -37,7 +37,9 @@ class Checkpoint:
         Raises:
             MissingOutput: There is no curated kit at all.
         """
+        # The kit may have changed since; the name and the card of the old one are what it was trained with.
         trained_on = self.output.manifest["inputs"].get("curated_kit")
+
         found = store.find(self.output.character, "curated_kit", trained_on) if trained_on else None
         return found or store.current(self.output.character, "curated_kit")
 
@@ -52,6 +54,7 @@ def find_checkpoint(store: Store, character: str, which: Which = "promoted") -> 
         MissingOutput: The character was never trained or never promoted, or the promoted checkpoint is gone;
             the message says what to run.
     """
+    # A promoted model is never replaced silently by a newer one that has not passed the gate.
     output = _promoted(store, character) if which == "promoted" else _current(store, character)
 
     # Checkpoints made before the manifest named the family have only the preset to tell it by.
@@ -60,6 +63,7 @@ def find_checkpoint(store: Store, character: str, which: Which = "promoted") -> 
 
 
 def _promoted(store: Store, character: str) -> Output:
+    # Without one the message names the newest checkpoint, which the user may want instead.
     pointer = store.promoted(character)
     if pointer is None:
         newest = _current(store, character)
@@ -69,6 +73,7 @@ def _promoted(store: Store, character: str) -> Output:
             f"or run `python -m unichar customize --character {character}`"
         )
 
+    # The pointer outlives the output when somebody deletes the folder.
     output = store.find(character, "grpo_checkpoint", pointer["grpo_checkpoint"])
     if output is None:
         raise MissingOutput(
@@ -80,11 +85,13 @@ def _promoted(store: Store, character: str) -> Output:
 
 
 def _current(store: Store, character: str) -> Output:
+    # GRPO starts from the SFT checkpoint, so it is the later of the two.
     for noun in ("grpo_checkpoint", "sft_checkpoint"):
         try:
             return store.current(character, noun)
         except MissingOutput:
             continue
+
     raise MissingOutput(
         f"{character} was never trained: run `python -m unichar customize --character {character}` first"
     )

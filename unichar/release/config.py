@@ -18,6 +18,7 @@ class ReleaseConfig:
         UserError: A setting is out of range.
     """
 
+    # Margins. Signs are those of a gain or a loss, never of a difference.
     identity_gain: float = 0.0
     """`identity` of the tuned model must exceed the base's by more than this, in -1..1."""
     alignment_loss: float = 0.1
@@ -28,10 +29,13 @@ class ReleaseConfig:
     """`copying` of the tuned model must not exceed this, in 0..1."""
     style_loss: float = 0.0
     """`style` of the tuned model may fall this far below the base's, in 0..1."""
+
+    # Identity and likelihood say that it looks and talks like the character at all.
     required: tuple[str, ...] = ("identity", "held_out_nll")
     """Metrics that must have been measured for a model to be released."""
 
     def __post_init__(self) -> None:
+        # Differences and values of metrics in 0..1 have these bounds; other settings could never matter.
         if not -1 <= self.identity_gain <= 1:
             raise UserError(f"ReleaseConfig.identity_gain must be in -1..1, not {self.identity_gain}")
         for name in ("alignment_loss", "copying_most", "style_loss"):
@@ -42,6 +46,7 @@ class ReleaseConfig:
         if not 0 <= self.nll_loss < float("inf"):
             raise UserError(f"ReleaseConfig.nll_loss must be 0 or more, not {self.nll_loss}")
 
+        # A misspelt metric would otherwise never be measured, and nothing ever released.
         unknown = set(self.required) - set(METRICS)
         if unknown:
             raise UserError(

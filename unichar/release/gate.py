@@ -30,10 +30,12 @@ def run(job: StageJob) -> dict[str, Any]:
     Raises:
         UserError: There is no readable report.json.
     """
+    # The decision depends on the report and the settings alone.
     report = read_report(job.inputs["eval_report"])
     decision = decide(report["arms"], job.config)
     checkpoint = job.inputs["grpo_checkpoint"].name
 
+    # For programs: the whole decision, also of a model that is held back: its author must see why.
     content = {
         "passed": decision.passed,
         "reasons": decision.reasons,
@@ -44,6 +46,7 @@ def run(job: StageJob) -> dict[str, Any]:
     }
     write_atomic(job.out / "release.json", json_bytes(content))
 
+    # For people: the card, with the author's own words about rights. These stand in the raw kit only.
     sheet = load_kit(job.inputs["raw_kit"]).sheet
     card = model_card(report, decision, sheet, checkpoint=checkpoint)
     write_atomic(job.out / "MODEL_CARD.md", card.encode())

@@ -47,17 +47,23 @@ def merge(character: str, out: Path, *, which: Which = "promoted") -> Path:
         MissingOutput: The character was never trained, or never promoted.
         UserError: `out` exists already.
     """
+    # Refused before the model is loaded, which takes longer.
     if out.exists():
         raise UserError(f"{out} is there already: name a folder that is not, or remove it first")
 
+    # The whole model in memory, adapters attached.
     checkpoint = find_checkpoint(Store.from_env(), character, which)
     _LOG.info("merging the %s", checkpoint)
     model = load_model(checkpoint.base, checkpoint.adapters)
 
+    # Written beside its final place and renamed, so that no half-written model is ever loaded.
     out.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".tmp-{out.name}-"))
     try:
+        # The model family decides the files; the README says which.
         model.save_merged(part, base=checkpoint.base)
+
+        # The folder travels alone, so it says what it is and what it was made from.
         readme = _README.format(
             character=character,
             model=checkpoint.family,
@@ -66,6 +72,8 @@ def merge(character: str, out: Path, *, which: Which = "promoted") -> Path:
             parts=_PARTS[checkpoint.family],
         )
         write_atomic(part / "README.md", readme.encode())
+
+        # On disk before it gets its name: a power cut must not leave a named, half-written model.
         sync_tree(part)
         # mkdtemp creates with mode 0700, but the model is for others, too.
         part.chmod(0o755)

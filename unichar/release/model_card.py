@@ -23,8 +23,11 @@ def model_card(report: dict[str, Any], decision: Decision, sheet: KitSheet, *, c
     arms = report["arms"]
     # In the order of the report, each once, also those that only one arm has.
     metrics = list(dict.fromkeys(name for measured in arms.values() for name in measured))
+
+    # Only what the author filled in is printed.
     rights = [(name, getattr(sheet.rights, name)) for name in ("basis", "holder", "consent", "note")]
 
+    # Old kits and reports lack some of these; the template says what is unknown.
     return render_markdown(
         "release/templates/model_card.md.j2",
         name=sheet.name or report.get("character", ""),

@@ -44,6 +44,8 @@ class Rule:
 
     def holds(self, value: float, limit: float) -> bool:
         """Whether `value` keeps to the resolved `limit`."""
+        # "above" excludes the limit itself: a model that equals its base has gained nothing.
+        # NaN fails every comparison, so a broken number never passes.
         if self.must_be == "above":
             return value > limit
         return value >= limit if self.must_be == "at least" else value <= limit
@@ -51,7 +53,10 @@ class Rule:
 
 def decide(arms: Mapping[str, Metrics], config: ReleaseConfig) -> Decision:
     """Compare the released arm with the base, rule by rule."""
+    # An arm that was not run has no metrics, and then every rule says what is missing.
     base, tuned = arms.get("base", {}), arms.get(CANDIDATE, {})
+
+    # Every rule ends up in exactly one of the three lists.
     reasons: list[str] = []
     held: list[str] = []
     skipped: list[str] = []
@@ -66,8 +71,11 @@ def decide(arms: Mapping[str, Metrics], config: ReleaseConfig) -> Decision:
             (reasons if metric in config.required else skipped).append(says)
             continue
 
+        # Means are compared, not the ends of intervals; the margins in the settings allow for noise.
         value = tuned[metric]["value"]
         limit = rule.limit if rule.is_absolute else rule.limit + base[metric]["value"]
+
+        # The sentence has both numbers, so that a reader can check the rule without the report.
         says = f"{metric} is {value:.3f}; it must be {rule.must_be} {limit:.3f} ({rule.source})"
         (held if rule.holds(value, limit) else reasons).append(says)
 
@@ -76,6 +84,7 @@ def decide(arms: Mapping[str, Metrics], config: ReleaseConfig) -> Decision:
 
 def rules(config: ReleaseConfig) -> dict[str, Rule]:
     """Metric -> its rule; the keys are `config.METRICS`."""
+
     # Signs: a loss is given as a positive number and lowers the limit where higher is better.
     return {
         "identity": Rule(

@@ -21,6 +21,7 @@ def ends_at_a_sentence(text: str) -> bool:
 
     Example: `ends_at_a_sentence('"Never!"')`
     """
+    # Abbreviations are not looked for: at the very end their full stop ends the sentence too.
     return bool(re.search(rf"[{_ENDS}][{_CLOSERS}]*$", text.rstrip()))
 
 

@@ -34,6 +34,7 @@ class Talker(Character):
     """
 
     def __init__(self, model: UnifiedModel, kit: CuratedKit, config: GenerationConfig) -> None:
+        # The same model with a limit of one token more, to find out whether a reply was cut.
         super().__init__(model, kit, config)
         one_more = dataclasses.replace(config, max_reply_tokens=config.max_reply_tokens + 1)
         self._longer = Character(model, kit, one_more)
@@ -42,6 +43,7 @@ class Talker(Character):
         """The character's next message in several conversations; each ends at a sentence or where the model
         ended it.
         """
+        # All conversations in one batch; only those that may have been cut are asked again.
         texts = super().replies(histories, seed=seed)
         for index, history in enumerate(histories):
             if ends_at_a_sentence(texts[index]):
@@ -81,6 +83,7 @@ def talk(
     # A wrong picture is reported before the model is loaded, which takes seconds to minutes.
     picture = read_picture(image) if image is not None else None
 
+    # The kit that the checkpoint was trained on, since its prompts hold the description.
     store = Store.from_env()
     checkpoint = find_checkpoint(store, character, which)
     kit = CuratedKit.read(checkpoint.kit(store).folder)
@@ -89,6 +92,7 @@ def talk(
     print(f"({checkpoint})", flush=True)
     talker = Talker(load_model(checkpoint.base, checkpoint.adapters), kit, generation_config(checkpoint))
 
+    # One of three ways to answer; the seed decides sampled words and noise.
     if picture is not None:
         print(talker.answer(picture, text))
     elif draw:
@@ -111,6 +115,7 @@ def generation_config(checkpoint: Checkpoint) -> GenerationConfig:
         name = "bagel" if checkpoint.family == "bagel" else "cpu"
     config = get_preset(name).evaluation
 
+    # Sampling as in the report, so that its numbers hold for what the user sees.
     return GenerationConfig(
         steps=config.sample_steps,
         guidance=config.guidance,
@@ -132,6 +137,7 @@ def read_picture(path: Path) -> Image.Image:
         raise MissingFile(f"there is no picture {path}")
     try:
         with opened(path, max_pixels=MAX_PIXELS) as image:
+            # Before it is unpacked; phones also store how the picture must be turned.
             check_size(image)
             return ImageOps.exif_transpose(image)
     except UnusablePicture as error:
