@@ -26,6 +26,7 @@ class Curve:
             OSError: The disk is full or refuses. A resumed run drops a line that is cut off.
         """
         try:
+            # Opened anew for each line: lines are rare, and a kill then loses at most the last one.
             with self.path.open("a") as file:
                 file.write(json.dumps({"step": step, **numbers}) + "\n")
                 file.flush()
@@ -40,6 +41,7 @@ class Curve:
 
 def read_curve(path: Path) -> list[dict[str, float]]:
     """The rows of a curve, in order; a last line that a kill cut off is left out."""
+    # A run that has not logged yet.
     if not path.exists():
         return []
 

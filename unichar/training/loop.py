@@ -18,6 +18,7 @@ STOPPED = 143
 """Exit code after SIGTERM: 128 + 15, as a shell reports it."""
 
 _LOG = logging.getLogger(__name__)
+# Between progress lines in a log, where steps may take milliseconds.
 _LINE_SECONDS = 5.0
 _PATIENCE_SECONDS = 10.0
 """How long a step may go on after SIGTERM.
@@ -62,6 +63,7 @@ def run_loop(
             SIGTERM ends the process at once.
         SaveFailed, OtherRun: See `TrainState`.
     """
+    # Resume: weights, optimizers and step from the state, the curve up to that step.
     start = state.load()
     curve = Curve(state.path.parent / "curve.jsonl", resume_from=start) if is_main() else None
     saved_at = time.monotonic()
@@ -69,12 +71,14 @@ def run_loop(
 
     with progress, _StopFlag() as stop_flag:
         for index in range(start, total):
+            # Asked before the step too: a resumed run may have stopped early before it was killed.
             if finished():
                 break
             # Sums are part of the state: a run killed between two lines of the curve logs the same means.
             _add(state.unlogged, step(index))
             progress.update(index + 1, state.unlogged)
 
+            # One line of the curve per `log_every` steps, and one for what is left at the end.
             last = index + 1 == total or finished()
             if (index + 1) % log_every == 0 or last:
                 means = _means(state.unlogged)
@@ -104,6 +108,7 @@ def _add(sums: dict[str, float], numbers: dict[str, float]) -> None:
         if name not in sums and before:
             sums[f"{name}{_MISSING}"] = before
 
+    # A number that this step did not return is missing once more.
     for name in _names(sums):
         if name not in numbers:
             sums[f"{name}{_MISSING}"] = sums.get(f"{name}{_MISSING}", 0) + 1
@@ -114,6 +119,7 @@ def _add(sums: dict[str, float], numbers: dict[str, float]) -> None:
 
 def _means(sums: dict[str, float]) -> dict[str, float]:
     """The mean of every number over the steps that had it."""
+    # Numbers that occur in some steps only are averaged over those.
     means = {}
     for name in _names(sums):
         steps = sums["steps"] - sums.get(f"{name}{_MISSING}", 0)
@@ -137,12 +143,14 @@ class _StopFlag:
         self.raised = False
 
     def __enter__(self) -> "_StopFlag":
+        # Only the main thread may set handlers, which is where trainers run.
         self._before = signal.signal(signal.SIGTERM, self._stop)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # No timer may fire into code after the loop.
         self.lift_deadline()
         signal.signal(signal.SIGTERM, self._before)
 
@@ -152,6 +160,7 @@ class _StopFlag:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
+        # Only a flag: the loop looks at it between two steps, where the state is consistent.
         self.raised = True
 
         # The default action ends the process, so a second SIGTERM does.
@@ -185,6 +194,7 @@ class _Progress:
         self.bar: tqdm | None = None
 
     def __enter__(self) -> "_Progress":
+        # Says first whether this run starts, resumes or has nothing to do.
         if self.start >= self.total:
             self.say("all steps are done")
         elif self.start:
@@ -192,6 +202,7 @@ class _Progress:
         else:
             self.say(f"starts, {self.total} steps")
 
+        # One bar, from rank 0; ASCII, since not every terminal has block characters.
         if is_main() and sys.stderr.isatty():
             self.bar = tqdm(
                 total=self.total, initial=self.start, desc=self.title, ascii=True, file=sys.stderr
@@ -206,6 +217,7 @@ class _Progress:
 
     def update(self, done: int, sums: dict[str, float]) -> None:
         """Show that `done` steps are done, with the means of the numbers since the last line of the curve."""
+        # Running means instead of single steps, which jump.
         numbers = {name: f"{value:.4g}" for name, value in _means(sums).items() if "_" not in name}
         if self.bar is not None:
             self.bar.set_postfix(numbers, refresh=False)
@@ -216,6 +228,7 @@ class _Progress:
         now = time.monotonic()
         if self.printed is None or now - self.printed >= _LINE_SECONDS or done == self.total:
             self.printed = now
+            # From the speed of this run, not of the one before the resumption.
             left = (now - self.began) / (done - self.start) * (self.total - done)
             shown = " ".join(f"{name} {value}" for name, value in numbers.items())
             self.say(f"{done}/{self.total}, {_duration(left)} left: {shown}")

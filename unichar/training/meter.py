@@ -23,6 +23,7 @@ class Meter:
         now = time.monotonic()
         numbers = {"peak_memory_mb": round(peak_memory_mb(), 1)}
 
+        # A rate needs two readings; a resumed run starts with none.
         if self._before is not None:
             then, before = self._before
             for name, count in counts.items():
@@ -34,6 +35,7 @@ class Meter:
 
 def peak_memory_mb() -> float:
     """Peak memory of this process in MB: that of its GPU if it has used one, else resident memory."""
+    # 0 where the model stays on the CPU of a machine with a GPU.
     on_gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     if on_gpu:
         return on_gpu / 1e6

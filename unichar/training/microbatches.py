@@ -25,11 +25,13 @@ def rank_microbatches(count: int, microbatches: int, *, pad: bool) -> list[list[
     Samples are dealt out in turn: 0 to rank 0 of the first microbatch, 1 to rank 1, and so on over all
     microbatches. With `pad` all ranks have equally many samples in each microbatch, padding included.
     """
+    # From one sample of a rank and microbatch to its next one.
     stride = microbatches * world_size()
     padding = SampleIndex(0, 0.0)
 
     lists: list[list[SampleIndex]] = []
     for microbatch in range(microbatches):
+        # A function of the index alone: any number of ranks and microbatches reads each sample once.
         first = microbatch * world_size()
         samples = [SampleIndex(index, 1.0) for index in range(first + rank(), count, stride)]
 

@@ -28,6 +28,7 @@ def init_process_group() -> None:
     Tensors on the CPU are sent by gloo and those on a GPU by NCCL, so that a small model may stay on the CPU
     of a machine with GPUs.
     """
+    # A second call does nothing, so that whoever needs the group may ask for it.
     has_gpu = torch.cuda.is_available()
     if launched() > 1 and not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo")
@@ -46,6 +47,7 @@ def local_device() -> torch.device:
     if not torch.cuda.is_available():
         return torch.device("cpu")
 
+    # LOCAL_RANK counts the processes of one machine.
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device
@@ -77,6 +79,7 @@ def total(numbers: Sequence[float]) -> list[float]:
     if world_size() == 1:
         return list(numbers)
 
+    # On the CPU: these are a few numbers, and gloo serves the CPU on every machine.
     summed = torch.tensor(list(numbers), dtype=torch.float64)
     dist.all_reduce(summed)
     return summed.tolist()
@@ -109,6 +112,7 @@ def broadcast_text(text: str) -> str:
     if not size:
         return ""
 
+    # Bytes, since collectives send tensors only.
     data = torch.zeros(size, dtype=torch.uint8)
     if is_main():
         data.copy_(torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8))
@@ -149,10 +153,12 @@ def sum_gradients(parameters: Iterable[Tensor]) -> None:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
 
+    # One flat tensor, because many small all-reduces would cost their latency each.
     gradients = [parameter.grad for parameter in unsharded if parameter.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])  # [number of parameters]
     dist.all_reduce(flat)
 
+    # Back into the gradients of the single parameters.
     for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(summed.view_as(gradient))
 
@@ -166,6 +172,7 @@ def shard(blocks: Sequence[nn.Module]) -> None:
     Args:
         blocks: Inner blocks before the blocks that contain them.
     """
+    # One dimension: every rank holds an equal part of each weight.
     mesh = init_device_mesh(next(blocks[0].parameters()).device.type, (world_size(),))
     for block in blocks:
         # By default FSDP2 would keep an outermost block's weights between forward and backward.
@@ -187,5 +194,6 @@ def whole(tensor: Tensor) -> Tensor:
 def assign(target: Tensor, value: Tensor) -> None:
     """Copy a full tensor into `target`; if that is sharded, this rank's shard of it."""
     if isinstance(target, DTensor):
+        # Split as the target is, so that each rank copies its own part.
         value = distribute_tensor(value.to(target.device), target.device_mesh, target.placements)
     target.copy_(value)

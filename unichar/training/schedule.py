@@ -12,6 +12,7 @@ def trapezoid(step: int, total: int, *, warmup: float = 0.02, decay: float = 0.3
         warmup: Share of `total` that warms up.
         decay: Share of `total` that decays.
     """
+    # At least one step each, also in the shortest runs.
     up = max(1, round(total * warmup))
     down = max(1, round(total * decay))
 

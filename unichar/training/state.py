@@ -57,6 +57,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
     # Wide dtypes first, so that every tensor starts at a multiple of its element size.
     ordered = dict(sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])))
 
+    # In the same order as rank 0, since gathering a sharded tensor takes all ranks.
     if not is_main():
         for tensor in ordered.values():
             whole(tensor.detach())
@@ -73,6 +74,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
 
 def _header(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
     """A safetensors header: JSON with dtype, shape and offsets of each tensor, padded to 8 bytes."""
+    # Offsets count from the end of the header, without gaps.
     about: dict[str, Any] = {"__metadata__": metadata}
     end = 0
 
@@ -84,6 +86,7 @@ def _header(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
             "data_offsets": [start, end],
         }
 
+    # Padded with spaces, which JSON ignores, so that the tensors start at a multiple of 8 bytes.
     text = json.dumps(about, separators=(",", ":")).encode()
     return text + b" " * (-len(text) % 8)
 
@@ -130,6 +133,7 @@ class TrainState:
             parameters = module.named_parameters(remove_duplicate=False)
             frozen = {name for name, parameter in parameters if not parameter.requires_grad}
 
+            # state_dict has the buffers too; keep_vars gives the parameters themselves.
             for name, tensor in module.state_dict(keep_vars=True).items():
                 if name not in frozen:
                     tensors[f"{prefix}.{name}"] = tensor
@@ -141,12 +145,14 @@ class TrainState:
         Raises:
             SaveFailed: The disk is full or refuses; the state saved before is untouched.
         """
+        # Optimizer slots are named by parameter index, as torch numbers them.
         tensors = self._trained_tensors()
         for prefix, optimizer in self._optimizers.items():
             for index, slots in optimizer.state_dict()["state"].items():
                 for slot, value in slots.items():
                     tensors[f"{prefix}/{index}/{slot}"] = value
 
+        # One file: tensors and step cannot come from two different moments.
         about = {"step": json.dumps(step), "key": self.key, "unlogged": json.dumps(self.unlogged)}
         try:
             save_tensors(self.path, tensors, about)
@@ -155,6 +161,7 @@ class TrainState:
         self._saved = step
 
     def _refused(self, tensors: Iterable[Tensor], step: int, error: OSError) -> str:
+        # What the user needs to know: how much room, and what is lost.
         need = sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6
         kept = "nothing was saved before"
         if self.path.exists():
@@ -173,6 +180,7 @@ class TrainState:
         if not self.path.exists():
             return 0
 
+        # A state of other settings is refused before anything is copied.
         tensors, metadata = load_tensors(self.path)
         if metadata["key"] != self.key:
             changed = "; ".join(differences(metadata["key"], self.key))
@@ -181,6 +189,7 @@ class TrainState:
                 "Delete the file to start over, or run with what it was saved with"
             )
 
+        # In place: optimizers and adapters keep their references.
         for name, tensor in self._trained_tensors().items():
             assign(tensor, tensors[name])
         for prefix, optimizer in self._optimizers.items():
@@ -195,6 +204,7 @@ class TrainState:
     @staticmethod
     def _load_optimizer(prefix: str, optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
         """Restore the optimizer whose tensors are named `<prefix>/<index of the parameter>/<slot>`."""
+        # In the order of the groups, which is how torch numbers them.
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
 
@@ -203,6 +213,7 @@ class TrainState:
                 _, index, slot = name.split("/")
                 state.setdefault(int(index), {})[slot] = _like(parameters[int(index)], tensor)
 
+        # Only the slots are restored; learning rates come from the settings and the schedule.
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -210,6 +221,8 @@ def _like(parameter: Tensor, slot: Tensor) -> Tensor:
     """A slot of an optimizer, sharded as its parameter is. A step count, of another shape, stays."""
     if slot.shape != parameter.shape:
         return slot
+
+    # Moments are as large as their parameter, and are split like it.
     sharded = torch.empty_like(parameter, dtype=slot.dtype)
     assign(sharded, slot)
     return sharded
@@ -220,6 +233,7 @@ def differences(old: str, new: str) -> list[str]:
     object.
     """
     try:
+        # Compared setting by setting, so that the message can name what was changed.
         before, after = _flat(json.loads(old)), _flat(json.loads(new))
     except (json.JSONDecodeError, AttributeError):
         return [f"{old}, now {new}"]
@@ -240,6 +254,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested object as one level, with paths as names: `{"nft": {"beta": 1}}` is `{"nft.beta": 1}`."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
+        # An empty object is kept as a value, or its removal would go unnoticed.
         if isinstance(value, dict) and value:
             flat |= _flat(value, f"{prefix}{name}.")
         else:

@@ -27,6 +27,7 @@ class Tracker:
     """
 
     def __init__(self, name: str, folder: Path, *, run: str) -> None:
+        # A wrong name fails here, before the training; the tracker itself is opened at the first line.
         self.name, self.folder, self.run = name, folder, run
         self._opened: Any = None
         if name not in LOGGER_TYPE_TO_CLASS and name:
@@ -42,6 +43,7 @@ class Tracker:
         """Add one step's numbers; TensorBoard replaces those that a resumed run logs again."""
         if not self.name:
             return
+        # Opened late: only then is the step known from which a resumed run logs.
         if self._opened is None:
             self._opened = self._open(step)
         self._opened.log(numbers, step=step)
@@ -69,6 +71,7 @@ class Tracker:
         if self.name == "tensorboard":
             settings = {"logging_dir": self.folder / self.name, "purge_step": step}
 
+        # accelerate registers its trackers by name; `start` opens the connection or the file.
         tracker = LOGGER_TYPE_TO_CLASS[self.name](self.run, **settings)
         tracker.start()
         return tracker
