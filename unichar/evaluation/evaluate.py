@@ -204,6 +204,7 @@ class Evaluation:
             self._pictures[adapter] = measure_pictures(
                 model, scorers, self.prompts, config=self.config, seed=self.job.seed, arm=arm
             )
+
         return self._pictures[adapter]
 
     def _measure_oracle(self, scorers: ReportScorers, size: int) -> dict[str, Estimate]:
@@ -233,6 +234,7 @@ class Evaluation:
                 llm_judge=self.judges.llm_judge,
                 config=self.config,
             )
+
         return self._texts[adapter]
 
     def _role_plays(

@@ -169,6 +169,7 @@ def check_finite(pixels: Tensor, arm: str) -> None:
     Raises:
         UserError: The arm's weights diverged.
     """
+
     # Refused here, where the arm has a name: the statistics would only say that a number is not finite.
     if not torch.isfinite(pixels).all():
         raise UserError(
