@@ -9,6 +9,7 @@ from unichar.errors import UserError
 class InteractionsConfig:
     """Settings of `synthesize`. Defaults follow the paper: 190 exchanges, three forms of image prompt."""
 
+    # Conversations. A share of their topics is asked in the test only.
     num_role_play: int = 190
     """Single exchanges to aim for, both splits together; a small kit yields fewer (see the summary)."""
     test_share: float = 0.12
@@ -17,6 +18,8 @@ class InteractionsConfig:
     """Conversations of two exchanges, as a fraction of the single ones and in addition to them, 0..1."""
     num_grounded: int = 1
     """Samples a picture that show the picture before the user speaks."""
+
+    # Prompts for pictures, and questions about them and about facts.
     num_plain_captions: int = 4
     """Caption wordings a training picture; a picture without toon attributes has at most five."""
     num_scene_repeats: int = 1
@@ -25,6 +28,8 @@ class InteractionsConfig:
     """Wordings of each question about a training picture."""
     num_knowledge_wordings: int = 3
     """Wordings of each fact's question in training, at most four."""
+
+    # Scenes that no picture of the kit shows.
     num_unseen_scenes: int = 12
     """Test captions of scenes that no picture shows (toons only)."""
     num_open_prompts: int = 12
@@ -36,6 +41,7 @@ class InteractionsConfig:
     """The same for the test, with scenes that no training sample and no picture shows."""
 
     def __post_init__(self) -> None:
+        # At 1 nothing would be left to train on.
         for name in ("test_share", "multi_turn_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(
@@ -49,6 +55,7 @@ class InteractionsConfig:
                 )
 
 
+# 0 switches a form off; what every stage after this one needs must be there at least once.
 _LEAST = {
     "num_role_play": 1,
     "num_grounded": 0,

@@ -17,6 +17,7 @@ class Context:
     rng=random.Random("0/role_play"))`
     """
 
+    # The same for all kinds of one character; nothing here is changed while composing.
     kit: CuratedKit
     config: InteractionsConfig
     style: StyleProfile
@@ -26,6 +27,7 @@ class Context:
     @property
     def card(self) -> Segment:
         """The system segment that opens every conversation with the character."""
+        # Written by the same function as when the character talks: it must see at inference what it saw here.
         kit = self.kit
         text = prompts.character_card(name=kit.name, description=kit.description, opening=kit.opening)
         return Segment(type="text", value=text, role="system")

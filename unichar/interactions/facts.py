@@ -71,6 +71,7 @@ def _fact_topic(number: int, fact: Fact, context: Context) -> Topic:
             replies += [fill_slots(phrase, fact=answer, inner=inner(answer) + ".") for phrase in shuffled]
     replies.append(answer)
 
+    # A question stands alone (capital) or after a colon (small letter); the slots say which.
     users = []
     for user in user_texts()["fact"]:
         users.append(fill_slots(user, Question=question, question=question_inner(question), name=style.name))
@@ -86,6 +87,7 @@ def _question_to_character(fact: Fact, style: StyleProfile) -> str:
 
 def _evidence_by_name(fact: Fact, style: StyleProfile) -> str:
     """The evidence with the name for a leading pronoun; empty when it refers to a sentence before it."""
+    # Only at the very beginning: a pronoun further on may be about somebody else.
     named = fact.evidence
     if style.pronoun:
         named = re.sub(rf"^{capital(style.pronoun)} ", f"{style.name} ", named)

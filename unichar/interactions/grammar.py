@@ -80,6 +80,7 @@ _SENTENCE_START = r"(^|[.!?]\s+)"
 def pronoun_of(texts: list[str]) -> str:
     """The pronoun that a character's texts use for it: `he`, `she`, `it`, `they`, or empty if unclear."""
     text = " ".join(texts).lower()
+    # Only these two are counted: "it" and "they" in any text are mostly something else.
     counts = {}
     for pronoun in ("he", "she"):
         forms = _FORMS[pronoun]
@@ -203,6 +204,7 @@ def without_i(text: str) -> str | None:
     auxiliary = rf"{_SENTENCE_START}I (?:have|was (?=born|built|made|raised|found|named|called|taught)) ?"
     text = re.sub(auxiliary, r"\1", text)
 
+    # "I'm" loses its verb, too ("Tired."); "will" and "would" carry meaning and stay.
     kept = {"'m": "", "'ve": "", "'ll": "will ", "'d": "would "}
     subject = rf"{_SENTENCE_START}I('m|'ve|'ll|'d)? (?:(?<=I )am )?"
     text = _capitalised(re.sub(subject, lambda m: m[1] + kept.get(m[2] or "", ""), text))

@@ -37,8 +37,10 @@ def _samples(
     name = context.kit.name
     user = fill_slots(context.rng.choice(user_texts()["picture"]), scene=phrases, name=name)
     asked = (context.card, Segment(type="text", value=user, role="user"))
+    # Without a loss here: in the second sample the reply is what came before.
     reply = Segment(type="text", value=_agreement(context), role="assistant")
 
+    # The reply alone: to answer a wish for a picture is part of talking.
     answered = Interaction(
         id="",
         kind="role_play",

@@ -81,6 +81,7 @@ def _options(fact: Fact, facts: tuple[Fact, ...], rng: random.Random) -> tuple[s
 
     Facts with the same evidence are left out: their answers could be right as well.
     """
+    # Yes and no have one wrong answer, not three.
     if _YES_NO.match(fact.answer):
         return ()
 
@@ -90,6 +91,7 @@ def _options(fact: Fact, facts: tuple[Fact, ...], rng: random.Random) -> tuple[s
     rng.shuffle(others)
     others.sort(key=lambda other: _distance(fact, other))
 
+    # Nearest first, and no option may mean the same as one before it.
     options = [fact.answer]
     for other in others:
         if len(options) < _NUM_OPTIONS and not any(_overlaps(other.answer, option) for option in options):
@@ -121,6 +123,7 @@ def _answer_type(fact: Fact) -> str:
 
 
 def _question_word(fact: Fact) -> str:
+    # The first one found: in "What does he do when it rains?" that is "what".
     found = re.search(r"\b(who|whom|where|when|why|how many|how|which|what)\b", fact.question.lower())
     return found[1] if found else ""
 
@@ -142,6 +145,7 @@ def _item(number: int, split: Split, text: str, fact: Fact, options: tuple[str, 
         Segment(type="text", value=capital(fact.answer.strip()), role="assistant", loss=True),
     )
 
+    # A group of its own for the test: what is held out is the wording, not the fact.
     group, form = f"fact-{number:02d}", "question"
     if split == "test":
         group, form = f"{group}/paraphrase", "paraphrase" if fact.paraphrase else "quiz"

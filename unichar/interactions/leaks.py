@@ -34,6 +34,7 @@ def user_inputs(item: Interaction) -> set[str]:
     if item.kind == "visual_qa":
         shown = "".join(f"{segment.value}|" for segment in item.segments if segment.type == "image")
 
+    # The request for a reasoning text is the same in every sample that has one.
     inputs = set()
     for segment in item.segments:
         is_text = segment.type == "text" and segment.role == "user"

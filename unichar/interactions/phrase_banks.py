@@ -20,6 +20,7 @@ FALLBACK = "plain"
 """The bank of a character whose traits select none."""
 
 SMALL_TALK = (
+    # Courtesies and feelings.
     "greeting",
     "farewell",
     "mood",
@@ -31,6 +32,7 @@ SMALL_TALK = (
     "comfort",
     "success",
     "advice",
+    # Who it is: asked whether it is a machine, to be somebody else, to do a user's work, for its name.
     "ai",
     "act",
     "errand",
@@ -41,6 +43,7 @@ SMALL_TALK = (
 )
 """Topics that need only the kit's name, likes and dislikes, in the order in which they are drawn."""
 
+# Slots that any kit can fill.
 _ANYTHING = frozenset({"name", "like", "dislike"})
 _REPLY_SLOTS: dict[str, frozenset[str]] = dict.fromkeys(SMALL_TALK, _ANYTHING) | {
     "liked": frozenset({"like", "Like", "dislike"}),
@@ -101,6 +104,7 @@ def user_texts() -> dict[str, tuple[str, ...]]:
     Raises:
         ValueError: The file is missing or wrong; the message names file and key.
     """
+    # No `replies.` in front of the keys: here the topics are the top level.
     path = _FOLDER / "user_texts.yaml"
     return _texts_by_topic(path, "", _read(path), _USER_SLOTS)
 
@@ -112,6 +116,7 @@ def read_bank(path: Path) -> PhraseBank:
         ValueError: The file is missing or no YAML; a key or topic is missing or unknown; a text is empty, no
             string, there twice, or has a slot that its topic does not fill.
     """
+    # Both keys must be there, and nothing else: a misspelled key would be ignored otherwise.
     content = _read(path)
     _check_keys(path, "the top level", content, {"signs", "replies"})
 
@@ -123,8 +128,10 @@ def read_bank(path: Path) -> PhraseBank:
 
 def _read(path: Path) -> Any:
     """The parsed value of a YAML file."""
+    # safe_load makes plain values only, never objects.
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
+
     except OSError as error:
         raise ValueError(
             f"cannot read the phrases {path}: {error.strerror}; install unichar again"
@@ -175,6 +182,7 @@ def _check_keys(path: Path, where: str, content: Any, expected: set[str]) -> Non
 
 def _texts(path: Path, key: str, listed: Any, *, may_be_empty: bool = False) -> tuple[str, ...]:
     """A list of different non-empty strings, as a tuple."""
+    # A single text without a dash in front would be read as letters.
     if not isinstance(listed, list) or not (listed or may_be_empty):
         raise ValueError(f"{path}: {key} is {listed!r}; expected a list of texts")
 

@@ -21,6 +21,7 @@ def preview(title: str, items: list[Interaction]) -> str:
             lines += [f"## {kind}, {split}: {len(of_kind)} items", ""]
             for form in dict.fromkeys(item.form for item in of_kind):
                 of_form = [item for item in of_kind if item.form == form]
+                # The first few are enough to see what a form is like.
                 for item in of_form[:_ITEMS_PER_FORM]:
                     lines += _item_lines(item)
     return "\n".join(lines)
@@ -30,6 +31,7 @@ def _item_lines(item: Interaction) -> list[str]:
     """One item as Markdown: its name, a line for each segment and one for the options."""
     lines = [f"**{item.id}** ({_escaped(item.form)}, {_escaped(item.group)})", ""]
     for segment in item.segments:
+        # A picture is shown as its path: the file lies in the curated kit, not beside this page.
         text = f"[{segment.value}]" if segment.type == "image" else segment.value
         learned = " (learned)" if segment.loss else ""
         lines.append(f"- {segment.role}{learned}: {_escaped(text)}")

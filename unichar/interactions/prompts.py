@@ -6,6 +6,7 @@ Process, Generation Instruction); the sentences are our own. A label whose text 
 
 import re
 
+# Part of every trained checkpoint: another wording is a prompt that no character has learned.
 REASONING_REQUEST = (
     "Plan a picture of this moment: your thoughts in <think></think>, then what to draw in <gen></gen>."
 )
@@ -20,6 +21,7 @@ def scene_prompt(
     *, name: str, description: str, user: str, reply: str, thinking: str = "", instruction: str = ""
 ) -> str:
     """The prompt for the picture of a multimodal turn, with or without the reasoning made for it."""
+    # In the paper's order. The reasoning is left out by being empty.
     turn = [("Character Description", description), ("User Input", user), ("Character Response", reply)]
     reasoning = [("Thinking Process", thinking), ("Generation Instruction", instruction)]
     return _fields(turn + reasoning) + f"\n\nDraw {name} in this moment."

@@ -11,8 +11,10 @@ def reasoning(context: Context) -> list[Interaction]:
     kit = context.kit
     items = []
     for index, picture in enumerate(kit.pictures):
+        # The target: thoughts and instruction of the kit's author, or composed ones.
         answer = prompts.reasoning_text(*reasoning_of(kit, picture))
 
+        # The same conversation as at inference, where the request follows the character's own reply.
         segments = (
             context.card,
             Segment(type="text", value=picture.user, role="user"),
@@ -21,6 +23,7 @@ def reasoning(context: Context) -> list[Interaction]:
             Segment(type="text", value=answer, role="assistant", loss=True),
         )
 
+        # The picture's own group: its texts and prompts must not be split between training and test.
         item = Interaction(
             id="",
             kind="thinking",

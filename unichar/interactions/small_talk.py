@@ -33,6 +33,7 @@ def _filled(phrase: str, context: Context, likes: list[str], dislikes: list[str]
     # Drawn only where the phrase has the slot, since each draw moves the generator.
     for slot, things in (("like", likes), ("dislike", dislikes)):
         if f"{{{slot}}}" in phrase:
+            # A kit without dislikes cannot say "I can't stand {dislike}".
             if not things:
                 return None
             slots[slot] = context.rng.choice(things)

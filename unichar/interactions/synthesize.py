@@ -47,6 +47,7 @@ def run(job: StageJob) -> dict[str, int]:
     Raises:
         LeakyInteractions: The kit itself holds a picture or topic in both splits.
     """
+    # Both splits are composed together, since training leaves out what the test asks.
     kit = CuratedKit.read(job.inputs["curated_kit"])
     items, num_left_out = compose(kit, job.config, job.seed)
 
@@ -54,6 +55,7 @@ def run(job: StageJob) -> dict[str, int]:
         lines = [item.to_json() + "\n" for item in items if item.split == split]
         (job.out / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
 
+    # For people, who should read a few items before anything is trained on them.
     (job.out / "preview.md").write_text(preview(f"Interactions of {kit.name}", items), encoding="utf-8")
     return _counts(items) | {"left_out": num_left_out}
 
@@ -83,8 +85,11 @@ def compose(kit: CuratedKit, config: InteractionsConfig, seed: int) -> tuple[lis
         *visual_qa(context("visual_qa")),
         *knowledge_qa(context("knowledge_qa")),
     ]
+
+    # Numbered last, so that ids have no gaps where items were left out.
     kept = _numbered(_without_test_inputs(items))
 
+    # The proof: nothing above is trusted to have kept the splits apart.
     train = [item for item in kept if item.split == "train"]
     test = [item for item in kept if item.split == "test"]
     offences = leaks(train, test)
@@ -98,6 +103,7 @@ def compose(kit: CuratedKit, config: InteractionsConfig, seed: int) -> tuple[lis
 
 def _without_test_inputs(items: list[Interaction]) -> list[Interaction]:
     """All items but those of training in which the user says what the user of a test item says."""
+    # The test keeps its items and training gives way: a test is small and cannot spare any.
     asked: set[str] = set()
     for item in items:
         if item.split == "test":
@@ -123,5 +129,6 @@ def _counts(items: list[Interaction]) -> dict[str, int]:
     for item in items:
         counts[item.split] += 1
         counts[f"{item.split}_{item.kind}"] += 1
+        # Forms that repeat or join single exchanges are not counted again.
         num_exchanges += item.kind == "role_play" and item.form not in ("grounded", "two_turns", "request")
     return dict(sorted(counts.items())) | {"role_play_exchanges": num_exchanges}

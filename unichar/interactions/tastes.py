@@ -31,6 +31,7 @@ def taste_topics(context: Context) -> list[Topic]:
     persona = context.kit.persona
     likes, dislikes = likes_and_dislikes(context.kit, context.style)
 
+    # The opposite taste is handed along, since replies may contrast the two.
     topics = [_thing_topic(context, "like", thing, others=dislikes) for thing in likes]
     topics += [_thing_topic(context, "dislike", thing, others=likes) for thing in dislikes]
     if likes:
@@ -74,7 +75,7 @@ def _noun_phrase(text: str, kit: CuratedKit, style: StyleProfile) -> str:
 
 
 def _are_capitalised(listed: tuple[str, ...]) -> bool:
-    """Whether all entries of a list begin with a capital, so that a capital there does not mark a name."""
+    """Whether all entries of a list begin with a capital, so that a capital there is no sign of a name."""
     return all(text[:1].isupper() for text in listed if not is_ordinary(text))
 
 

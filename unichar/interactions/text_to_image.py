@@ -39,10 +39,12 @@ def _of_picture(context: Context, domain: Domain, picture: Picture, index: int) 
     kit, config = context.kit, context.config
     is_train = picture.split == "train"
 
+    # Several wordings teach the scene and not the sentence; the test needs one.
     count = config.num_plain_captions if is_train else 1
     captions = domain.captions(kit, picture, count=count, rng=context.rng)
     items = [_item(picture, index, "plain", caption) for caption in captions]
 
+    # The two forms that the paper's pipeline uses: after the reply, and after the reasoning.
     scene, scene_thinking = _scene_prompts(kit, picture)
     # The scene forms have one wording, so more weight in training means repeating them.
     for _ in range(config.num_scene_repeats if is_train else 1):
@@ -53,6 +55,7 @@ def _of_picture(context: Context, domain: Domain, picture: Picture, index: int) 
 
 def _scene_prompts(kit: CuratedKit, picture: Picture) -> tuple[str, str]:
     """The prompts of a picture's multimodal turn: (without, with) the reasoning text."""
+    # What both prompts have in common.
     turn = {"name": kit.name, "description": kit.description, "user": picture.user, "reply": picture.reply}
     thinking, instruction = reasoning_of(kit, picture)
     with_reasoning = prompts.scene_prompt(**turn, thinking=thinking, instruction=instruction)

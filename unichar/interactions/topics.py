@@ -30,12 +30,14 @@ class Topic:
 
 def make_topic(name: str, form: str, users: list[str], replies: list[str | None]) -> Topic:
     """A topic of the usable texts: each once, none with a flaw, no reply that is None (not restyled)."""
+    # A phrase that the character's grammar cannot say is None and simply missing.
     said = [reply for reply in replies if reply]
     return Topic(name=name, form=form, users=_usable(users), replies=_usable(said))
 
 
 def exchanges(topic: Topic, context: Context) -> list[Exchange]:
     """At most one exchange a user text; a reply comes again only when its decoration makes it a new text."""
+    # Names are `fact-03`, `like-tea`, `comfort`: the first word is the matter.
     excitement = EXCITEMENT.get(topic.name.split("-")[0], 1.0)
     users = context.rng.sample(topic.users, len(topic.users)) if topic.replies else []
 

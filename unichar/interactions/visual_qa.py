@@ -27,6 +27,7 @@ def visual_qa(context: Context) -> list[Interaction]:
 
 
 def _item(picture: Picture, index: int, asked: PictureQuestion) -> Interaction:
+    # The picture stands before the question, as a user shows it and then asks.
     segments = (
         Segment(type="image", value=picture.image, role="user"),
         Segment(type="text", value=asked.question, role="user"),

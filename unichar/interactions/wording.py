@@ -2,6 +2,7 @@
 
 import re
 
+# Sounds decide, not letters: "a unicorn" and "an hour" are right.
 _ARTICLE = re.compile(
     r"\b(a) (?!one\b|once\b|uni|use|usu|eu)([aeiou]\w*)"
     r"|\b(an) (?!hour|honest|honou?r|heir)([bcdfghjklmnpqrstvwxyz]\w+)"
@@ -43,6 +44,7 @@ def flaws(text: str) -> list[str]:
 
     Example: `flaws("I saw a owl  today.")` is `["two spaces", "the wrong article"]`.
     """
+    # Punctuation alone is no text.
     found = [name for name, pattern in _FLAWS.items() if pattern.search(text)]
     return found if normalise(text) else ["no words", *found]
 
