@@ -61,6 +61,7 @@ def _literal(value: object) -> Markup:
     # Results of macros, which have been through here already.
     if isinstance(value, Markup):
         return value
+
     # "-0.5" would get a backslash as the beginning of a list.
     if isinstance(value, int | float):
         return Markup(str(value))
