@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -239,6 +240,27 @@ def test_a_report_is_shown_by_command(home: Store, capsys: pytest.CaptureFixture
     assert err == (
         "error: nobody has no eval_report yet: run `python -m unichar evaluate --character nobody` first\n"
     )
+
+
+LOADING = """
+import sys, time
+from types import SimpleNamespace
+
+def load_for_ever(job):
+    print("loading the model", flush=True)
+    time.sleep(60)
+
+sys.modules["unichar.sft.train"] = SimpleNamespace(run=load_for_ever)
+from unichar.cli import main
+sys.exit(main(["sft", "--character", "pip", "--preset", "smoke", "--seed", "5"]))
+"""
+
+
+def test_sigterm_before_the_first_step_ends_the_command_at_once(home: Store) -> None:
+    process = subprocess.Popen([sys.executable, "-c", LOADING], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "loading the model\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == -signal.SIGTERM
 
 
 @pytest.mark.e2e
