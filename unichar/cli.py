@@ -32,6 +32,7 @@ from unichar.release.checkpoint import Which
 from unichar.stages import VERBS, stage_of
 from unichar.store.store import Store
 
+# Headings of the help, which lists commands by them.
 STAGES = "Stages, in their order"
 CHARACTERS = "Characters"
 MODELS = "Models"
@@ -93,6 +94,7 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    # Before anything else logs; progress goes to stderr, results to stdout.
     set_up_logging()
     try:
         app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="unichar")
@@ -105,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _one_of(names: Sequence[str]) -> dict[str, Any]:
     """How an option parses and shows a value that must be one of `names`."""
 
+    # typer's own choices need an Enum; presets and categories are plain texts.
     def parse(value: str) -> str:
         if value not in names:
             raise typer.BadParameter(f"{value!r} is not one of {', '.join(names)}")
@@ -116,6 +119,7 @@ def _one_of(names: Sequence[str]) -> dict[str, Any]:
 _ID = "The character's id, as mochi: the name of its kit folder."
 _SCALE = "Share of the full training; 1 takes hours on two cores."
 
+# Options that several commands have, each written once.
 Character = Annotated[str, typer.Option(help=_ID)]
 Preset = Annotated[str, typer.Option(**_one_of(list(PRESETS)), help="Named settings of all stages.")]
 Seed = Annotated[int, typer.Option(help="Another seed makes another output.")]
@@ -131,6 +135,7 @@ def _command(name: str, group: str, *examples: str) -> Callable[[Callable[..., N
 
 def _add_stage(verb: str) -> None:
     """Register the command of one stage."""
+    # One function per stage: typer reads its options from the signature.
     stage = stage_of(verb)
     example = f"{verb} --character mochi --preset cpu"
 
@@ -162,6 +167,7 @@ def _customize(
     ] = False,
 ) -> None:
     """Run every stage for one character; what is there already is not made again."""
+    # A forecast loads no model and makes no output.
     if not dry_run:
         customize(character, preset=preset, seed=seed)
         return
@@ -205,6 +211,7 @@ def _import_rolescape(
     """Make a kit of a RoleScape-20 character."""
     from unichar.kit.rolescape import import_rolescape
 
+    # Rights are asked for here, because the import itself cannot know them.
     target = out or Store.from_env().kits / id
     rights = {"basis": rights_basis, "holder": rights_holder, "consent": consent, "note": note}
     counts = import_rolescape(source, target, category=category, **rights)
@@ -218,6 +225,7 @@ def _draw_toons(
     """Draw the pictures of toon kits from the attributes in their scenes.jsonl."""
     from unichar.domains.toon.kit_pictures import render_kit
 
+    # One folder at a time: a bad one stops those after it, and the lines say which are done.
     for folder in folders:
         print(f"{folder}: {len(render_kit(folder.expanduser()))} pictures")
 
@@ -238,6 +246,7 @@ def _talk(
     seed: Seed = 0,
 ) -> None:
     """Say something to a trained character."""
+    # A question about a picture is answered in words; a drawing belongs to an exchange.
     if draw and image:
         raise typer.BadParameter("--draw and --image cannot be used together")
 
@@ -266,6 +275,8 @@ def _base(
     from unichar.pretrain.build import main as build
 
     store = Store.from_env()
+
+    # State and curves go under `runs/base`, from which a killed run resumes.
     path = build(out or store.data / "models" / "nano", store.runs / "base", scale=scale, seed=seed)
     print(f"made: {path}")
 
@@ -311,6 +322,7 @@ def _status(
 @_command("doctor", UPKEEP, "doctor")
 def _doctor() -> None:
     """Remove leftovers of killed runs and check every file of every output."""
+    # What was done goes to stdout, what is wrong to stderr.
     removed, problems = doctor(Store.from_env())
     for path in removed:
         print(f"removed {path}")
@@ -318,5 +330,7 @@ def _doctor() -> None:
         print(problem, file=sys.stderr)
 
     print(f"{len(removed)} leftovers removed, {len(problems)} outputs broken")
+
+    # A script must notice broken outputs by the exit code.
     if problems:
         raise typer.Exit(1)

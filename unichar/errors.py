@@ -8,6 +8,7 @@ says how.
 from typing import ClassVar
 
 
+# One class for all: callers tell kinds apart by its subclasses, the command line by their exit code.
 class UserError(ValueError):
     """A mistake or a state that the user can mend.
 
@@ -26,4 +27,5 @@ class UserError(ValueError):
 class MissingFile(UserError, FileNotFoundError):
     """A file or folder that the user has to provide does not exist."""
 
+    # The command is right; something outside of it is missing.
     exit_code = 1

@@ -16,10 +16,12 @@ def set_up_logging(stream: Literal["stdout", "stderr"] = "stderr") -> None:
     Args:
         stream: Where to. Dagster's steps take stdout, which the terminal of a run follows.
     """
+    # Only records of this package; those of libraries stay as they are set up.
     logger = logging.getLogger("unichar")
     is_main = os.environ.get("RANK", "0") == "0"
     logger.setLevel(logging.INFO if is_main else logging.WARNING)
 
+    # A second call replaces the handler, or every line would appear twice.
     for handler in list(logger.handlers):
         if isinstance(handler, LineHandler):
             logger.removeHandler(handler)

@@ -28,10 +28,13 @@ from unichar.stages import Stage
 class Preset:
     """The settings of every stage, resolved."""
 
+    # The name, and the model that is customized.
     name: str
     """The value of `--preset`."""
     model: Literal["nano", "bagel"]
     """The model family: decides the base and the package under `unichar/model/`."""
+
+    # One group of settings per stage, in the order of the stages.
     kit: KitConfig
     """Of `validate` and `curate`."""
     interactions: InteractionsConfig
@@ -40,6 +43,8 @@ class Preset:
     grpo: GrpoConfig
     evaluation: EvaluationConfig
     release: ReleaseConfig
+
+    # What happens to a finished model.
     promotes: bool = True
     """Whether a release that passes its gate is promoted, so that `talk` and `merge` use it."""
 
@@ -60,12 +65,14 @@ class Preset:
 def smoke() -> Preset:
     """Everything tiny: shows that the pipeline works, not that the character is any good. Never promoted."""
     return Preset(
+        # Kit and interactions are as in `cpu`: they take seconds, and so every kind of item occurs.
         name="smoke",
         model="nano",
         kit=KitConfig(),
         interactions=InteractionsConfig(),
         # Small enough for two cores, large enough that every kind of sample occurs.
         sft=SftConfig(steps=3, conversations=2, pictures=4, prompts=2, prior_pictures=2, prior_pool=4),
+        # Two rounds, the second of which is validated: sampling, scoring, training and validation all run.
         grpo=GrpoConfig(
             rounds=2,
             epochs=1,
@@ -73,6 +80,7 @@ def smoke() -> Preset:
             nft=NftConfig(times=1),
             validation=ValidationConfig(every=2, prompts=2, group=2),
         ),
+        # A few pictures and replies of each kind: enough to fill every part of the report.
         evaluation=EvaluationConfig(
             prompts=3,
             pictures=2,
@@ -84,6 +92,7 @@ def smoke() -> Preset:
             max_reasoning_tokens=12,
         ),
         release=ReleaseConfig(),
+        # A model of three steps must never replace a trained one.
         promotes=False,
     )
 
@@ -95,6 +104,7 @@ def cpu() -> Preset:
         model="nano",
         kit=KitConfig(),
         interactions=InteractionsConfig(),
+        # The defaults of all settings are those of this preset.
         sft=SftConfig(),
         grpo=GrpoConfig(),
         evaluation=EvaluationConfig(),
@@ -104,6 +114,7 @@ def cpu() -> Preset:
 
 def few_pictures(count: int) -> Preset:
     """`cpu` with only `count` of the kit's training pictures and the interactions that show them."""
+    # Everything else is equal, so that reports of these presets show the effect of the pictures alone.
     preset = cpu()
     return replace(preset, name=f"cpu-{count}", sft=replace(preset.sft, images=count))
 
@@ -117,38 +128,47 @@ def bagel() -> Preset:
     return Preset(
         name="bagel",
         model="bagel",
+        # BAGEL draws at 1024 pixels, so originals have to be larger than for nano.
         kit=KitConfig(size=1024, min_side=256),
         interactions=InteractionsConfig(),
+        # Adapters need higher learning rates than the paper's full tuning (2e-5).
         sft=SftConfig(
             steps=501,
             conversations=3,
             und_lr=2e-4,
             gen_lr=2e-4,
+            # Prior preservation from the base itself: what it could draw before it should still draw.
             prior_pictures=4,
             prior_pool=16,
             prior="base",
             prior_sample_steps=28,
+            # The paper trains SFT without a timestep shift.
             shift=1.0,
         ),
-        # 12 pictures per forward pass on one GPU: more do not fit beside the model, fewer use it as fully.
+        # On one GPU four microbatches of 12 pictures fit beside the model; all 48 at once would take 90 GB.
         grpo=GrpoConfig(
             rounds=101,
             epochs=2,
             lr=3e-4,
             lr_decay=0.0,
+            # 6 x 8 = 48 pictures a round, all in one optimizer step per epoch.
             rollout=RolloutConfig(
                 prompts=6, step_prompts=6, group=8, sample_steps=14, shift=3.0, microbatches=4
             ),
+            # Beta, decay and KL as in DiffusionNFT; `domain_beta` is emptied, since it was measured on nano.
             nft=NftConfig(beta=1.0, domain_beta={}, times=1, ema_decay_per_step=0.001, kl=1e-4),
+            # The value of both papers.
             reward=RewardConfig(advantage_clip=5.0, judges=reward_judges()),
             validation=ValidationConfig(every=4, prompts=8, group=2),
         ),
+        # Sampling as in the paper, and replies that end by themselves instead of being cut.
         evaluation=EvaluationConfig(
             sample_steps=49,
             guidance=4.0,
             shift=3.0,
             max_reply_tokens=200,
             max_reasoning_tokens=400,
+            # Other networks than those that give rewards.
             judges=report_judges(),
         ),
         release=ReleaseConfig(),
@@ -171,4 +191,6 @@ def get_preset(name: str) -> Preset:
     """
     if name not in PRESETS:
         raise UserError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
+
+    # Made at each call, because judges are read from the environment.
     return PRESETS[name]()

@@ -39,8 +39,10 @@ class Stage:
 
 
 # Packages that many stages use. A change in one of them makes all of these stages run again.
+# The domains decide what interactions, rewards and metrics are; the records are what stages exchange.
 _GROUND = ("unichar.domains", "unichar.domains.toon", "unichar.types")
 _KIT = ("unichar.kit", *_GROUND)
+# What both trainers and the report run: the loop, the model, prompts and picture loading.
 _LEARN = (
     "unichar.training",
     "unichar.model",
@@ -49,7 +51,9 @@ _LEARN = (
     *_GROUND,
 )
 
+# In the order in which they run: `needs` names only nouns of earlier rows.
 STAGES: tuple[Stage, ...] = (
+    # The user's kit: nothing makes it, and its version is its content hash.
     Stage(number=0, noun="raw_kit"),
     Stage(
         number=1,
@@ -57,6 +61,7 @@ STAGES: tuple[Stage, ...] = (
         verb="validate",
         module="unichar.kit.validate",
         needs=("raw_kit",),
+        # The pages too, since this stage writes validation.html.
         packages=(*_KIT, "unichar.pages"),
         config="kit",
     ),
@@ -65,6 +70,7 @@ STAGES: tuple[Stage, ...] = (
         noun="curated_kit",
         verb="curate",
         module="unichar.kit.curate",
+        # The pictures come from the raw kit; the verdict only permits the stage.
         needs=("raw_kit", "validated_kit"),
         packages=_KIT,
         config="kit",
@@ -84,6 +90,7 @@ STAGES: tuple[Stage, ...] = (
         verb="sft",
         module="unichar.sft.train",
         own_process=True,
+        # Trainers need the verdict themselves: it may have been reached long ago.
         needs=("validated_kit", "curated_kit", "interactions"),
         packages=("unichar.sft", *_LEARN),
         config="sft",
@@ -104,6 +111,7 @@ STAGES: tuple[Stage, ...] = (
         verb="evaluate",
         module="unichar.evaluation.evaluate",
         own_process=True,
+        # Both checkpoints, since the report compares base, SFT and GRPO. The raw kit tells the cast apart.
         needs=("raw_kit", "curated_kit", "interactions", "sft_checkpoint", "grpo_checkpoint"),
         packages=(
             "unichar.evaluation",
@@ -121,6 +129,7 @@ STAGES: tuple[Stage, ...] = (
         verb="release",
         module="unichar.release.gate",
         needs=("raw_kit", "eval_report", "grpo_checkpoint"),
+        # No model is loaded here: the report has all numbers.
         packages=("unichar.release", "unichar.pages", "unichar.kit.schema", "unichar.types"),
         config="release",
     ),
@@ -136,6 +145,7 @@ def stage_of(name: str) -> Stage:
     Raises:
         UserError: There is none.
     """
+    # The kit has no verb, so an empty name must not match it.
     for stage in STAGES:
         if name and name in (stage.verb, stage.noun):
             return stage

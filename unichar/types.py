@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+# Values that stand in files: kit.json, train.jsonl and test.jsonl.
 Split = Literal["train", "test"]
 Role = Literal["system", "user", "assistant"]
+# "thinking": reasoning before a picture. "portrait": a text-to-image sample.
 Kind = Literal["role_play", "thinking", "portrait", "visual_qa", "knowledge_qa"]
 
 
@@ -20,16 +22,21 @@ Kind = Literal["role_play", "thinking", "portrait", "visual_qa", "knowledge_qa"]
 class StageJob:
     """Everything a stage's `run(job)` gets: it reads `inputs`, writes into `out` and returns numbers."""
 
+    # What to make.
     character: str
     """Id of the character, as `mochi`; under Dagster the partition key."""
     config: Any
     """The stage's own settings, resolved."""
     seed: int
     """Of everything random in the stage."""
+
+    # What to read.
     inputs: dict[str, Path]
     """Noun of each upstream output -> its folder; `raw_kit` -> the user's kit folder."""
     base: Path
     """The base model: one safetensors file (nano) or a folder (BAGEL)."""
+
+    # Where to write. Neither folder is visible to readers while the stage runs.
     scratch: Path
     """Folder that survives a kill, for what the stage resumes from."""
     out: Path
@@ -78,11 +85,14 @@ class Picture:
     caption="Mochi, looking sad, at the beach", thinking="…", instruction="…", attributes={"pose": "waving"})`
     """
 
+    # The picture and the exchange that belongs to it.
     image: str
     """Path inside the curated kit's folder."""
     split: Split
     user: str
     reply: str
+
+    # Texts about the picture. The last two are empty where nothing could be composed.
     caption: str
     """What is in the picture, naming the character; always present after curation."""
     thinking: str = ""
@@ -101,6 +111,8 @@ class CuratedKit:
     description: str
     opening: str
     persona: Persona
+
+    # What interactions are composed from.
     facts: tuple[Fact, ...]
     pictures: tuple[Picture, ...]
     dialogues: tuple[Exchange, ...]
@@ -122,6 +134,7 @@ class CuratedKit:
         for name, value in raw["persona"].items():
             persona[name] = tuple(value) if isinstance(value, list) else value
 
+        # The rest are records whose fields are plain texts.
         raw["persona"] = Persona(**persona)
         raw["facts"] = tuple(Fact(**fact) for fact in raw["facts"])
         raw["pictures"] = tuple(Picture(**picture) for picture in raw["pictures"])
@@ -130,6 +143,7 @@ class CuratedKit:
 
     def to_json(self) -> str:
         """The text of `kit.json`."""
+        # Fields in their order, so that equal kits give equal bytes.
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -154,6 +168,7 @@ class Interaction:
     role="user"), Segment(type="image", value="images/03.png", role="assistant", loss=True)))`
     """
 
+    # `group` keeps questions about one topic out of the other split.
     id: str
     kind: Kind
     form: str
@@ -162,6 +177,8 @@ class Interaction:
     group: str
     """Topic; no group is in both splits."""
     segments: tuple[Segment, ...]
+
+    # Only some kinds have these.
     options: tuple[str, ...] = ()
     """Multiple-choice tests: four options, the right one first (the caller shuffles them); else empty."""
     attributes: dict[str, str] = field(default_factory=dict)
@@ -180,6 +197,7 @@ class Interaction:
 
     def to_json(self) -> str:
         """One line of `train.jsonl` or `test.jsonl`."""
+        # One line: JSON escapes line breaks inside of texts.
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
 
 
@@ -192,6 +210,8 @@ class Prompt:
     """
 
     text: str
+
+    # Judges use what is there: attributes, else the reference, else a text.
     attributes: dict[str, str] = field(default_factory=dict)
     """What the picture must show, where the domain reads attributes."""
     reference: str = ""
@@ -207,6 +227,7 @@ def read_interactions(path: Path) -> list[Interaction]:
     interactions = []
     for line in path.read_text(encoding="utf-8").splitlines():
         raw = json.loads(line)
+        # JSON has no tuples, and frozen records hold no lists.
         raw["segments"] = tuple(Segment(**segment) for segment in raw["segments"])
         raw["options"] = tuple(raw["options"])
         interactions.append(Interaction(**raw))
