@@ -56,7 +56,7 @@ def run(job: StageJob) -> dict[str, Any]:
     for picture, image in zip(curated.pictures, images, strict=True):
         image.save(job.out / picture.image)
 
-    # For the author's eye: one page that shows which pictures are tested.
+    # For people: one page that shows which pictures are held out.
     is_held_out = [picture.split == "test" for picture in curated.pictures]
     contact_sheet(images, is_held_out).save(job.out / "contact_sheet.png")
     write_atomic(job.out / "kit.json", curated.to_json().encode())
@@ -65,6 +65,7 @@ def run(job: StageJob) -> dict[str, Any]:
     # Logged, because the author expects every picture to be used.
     for copy, kept in sorted(split.copies.items()):
         _LOG.info("left out images/%s: it shows the same as images/%s", copy, kept)
+
     return {
         "num_pictures": len(curated.pictures),
         "num_train": len(curated.split("train")),
@@ -77,6 +78,7 @@ def run(job: StageJob) -> dict[str, Any]:
 
 def _curated(kit: Kit, split: PictureSplit, rows: list[SceneRow], domain: Domain) -> CuratedKit:
     sheet = kit.sheet
+
     # Tuples, because the curated kit is frozen.
     persona: dict[str, Any] = {}
     for name, value in sheet.persona:

@@ -34,6 +34,7 @@ def new_folder(target: Path, *, set_aside: Path | None = None) -> Iterator[Path]
     try:
         part.mkdir()
         yield part
+
         # Contents reach the disk before the name does, so that a power cut leaves no half-written kit.
         sync_tree(part)
         _put_in_place(part, target, set_aside)

@@ -105,6 +105,7 @@ def _texts(kit: Kit, config: KitConfig) -> Table:
         # No prompt holds the profile; the bound only stops a file that is no profile.
         _text("profile.md", kit.profile, 100_000, required=True),
     ]
+
     # Each entry of a list on its own, so that the offender can be named.
     for name in ("speech_habits", "catchphrases", "likes", "dislikes"):
         for text in getattr(persona, name):

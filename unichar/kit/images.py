@@ -28,6 +28,7 @@ from PIL import Image, ImageOps
 from unichar.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
 # Pillow decides by content; more decoders would mean more code that reads untrusted files.
 _FORMATS = ("PNG", "JPEG", "WEBP")
 WHITE = (255, 255, 255)
@@ -125,10 +126,13 @@ def check_size(image: Image.Image) -> None:
     Raises:
         UnusablePicture: It is smaller than 16 pixels on a side or larger than 40 megapixels.
     """
+    # Smaller than one patch there is nothing to see.
     if min(image.size) < MIN_SHOWN:
         raise UnusablePicture(
             f"is {image.width} x {image.height} pixels; show one with at least {MIN_SHOWN} on each side"
         )
+
+    # Checked on the size alone, before the picture is unpacked.
     if image.width * image.height > MAX_PIXELS:
         raise UnusablePicture(
             f"is {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}; show a smaller copy"
@@ -194,6 +198,7 @@ class PictureSignature:
 
     def __init__(self, image: Image.Image) -> None:
         self.hash = dhash(image)
+
         # [32, 32, 3], mean colours
         self.cells = np.asarray(image.resize((32, 32), Image.Resampling.BOX), dtype=np.float32)
 

@@ -60,8 +60,10 @@ def ingest(source: Path, store: Store, config: KitConfig) -> Ingested:
     # Refuse what the checks of a kit cannot see: no folder, no id, links.
     if not source.is_dir():
         raise IngestError(f"there is no folder {source}; name the folder that holds kit.yaml")
+
     # The id decides the target, so it is read before anything is copied.
     key = _key(source)
+
     # A link could point outside the kit, and its target may change after the check.
     links = [path for path in source.rglob("*") if path.is_symlink()]
     if links:
@@ -99,6 +101,7 @@ def _bring_in(source: Path, key: str, store: Store, config: KitConfig) -> Ingest
     try:
         with new_folder(target, set_aside=set_aside) as part:
             _copy(source, part)
+
             # The copy is checked, not the source, so that what was checked is what is used even if the author
             # saves a file meanwhile.
             verdict = inspect(part, config)
@@ -115,7 +118,7 @@ def _bring_in(source: Path, key: str, store: Store, config: KitConfig) -> Ingest
 def _name_aside(target: Path) -> Path:
     """A free path `kits/.replaced/<id>-<8 hex digits of its content>[-<number>]`."""
     try:
-        # Eight digits tell versions apart by eye; the number below makes the name unique.
+        # Eight digits tell people the versions apart; the number below makes the name unique.
         content = kit_hash(target)[:8] if target.is_dir() else "0"
     except UserError:
         # A version that cannot be read is kept like any other.

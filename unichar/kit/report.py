@@ -64,6 +64,7 @@ def _row(result: CheckResult) -> CheckRow:
 def _badge(result: CheckResult) -> str:
     if result.passed:
         return "passed"
+
     # Skipped: a file it needs cannot be read, which another check reports.
     if result.skipped:
         return "skipped"

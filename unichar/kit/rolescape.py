@@ -81,6 +81,7 @@ def import_rolescape(
         rows = [_copy_picture(row, number, part) for number, row in enumerate(scenes)]
         dumped = yaml.safe_dump(sheet, allow_unicode=True, sort_keys=False, width=120)
         write_atomic(part / "kit.yaml", dumped.encode())
+
         # The profile is kept whole: facts quote it as evidence.
         write_atomic(part / "profile.md", (train.text("full_profile.txt").strip() + "\n").encode())
         write_atomic(part / "scenes.jsonl", _lines(rows))
@@ -229,12 +230,15 @@ def _copy_picture(row: Row, number: int, folder: Path) -> Row:
     """Copy a picture under a name with the right suffix: some of the data set's .png files are JPEGs."""
     # The source path is for this step only and is no key of scenes.jsonl.
     source: Path = row.pop("source")
+
+    # The format is read from the content, and the bytes are copied as they are.
     try:
         with Image.open(source) as image:
             name = f"{number:02d}.{'jpg' if image.format == 'JPEG' else 'png'}"
         shutil.copyfile(source, folder / "images" / name)
     except OSError as error:
         raise ImportRefused(f"the picture {source} cannot be read: {error}") from error
+
     return {"image": name, **row}
 
 

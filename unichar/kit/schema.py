@@ -45,7 +45,7 @@ Row = TypeVar("Row", bound=BaseModel)
 
 
 class _Sheet(BaseModel):
-    # strict: 3 is no text and "yes" no truth value; a misspelt key is an error, not ignored.
+    # strict: 3 is no text and "yes" no boolean; a misspelt key is an error, not ignored.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
 
     @model_validator(mode="before")
@@ -234,7 +234,7 @@ def _images(folder: Path) -> dict[str, Path]:
 
 def _read_text(path: Path, problems: list[Problem]) -> str | None:
     """The text of a file, or None and a problem."""
-    # utf-8-sig drops the byte order (BOM) that some Windows editors write.
+    # utf-8-sig drops the byte order mark (BOM) that some Windows editors write.
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -313,6 +313,8 @@ def _read_lines(path: Path, model: type[Row], problems: list[Problem]) -> dict[s
     for number, line in enumerate((text or "").split("\n"), 1):
         if not line.strip():
             continue
+
+        # A broken line is reported with its number; the other lines are still read.
         try:
             raw = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -330,6 +332,8 @@ def _parse(model: type[Row], raw: object, file: str, prefix: str, problems: list
     if not isinstance(raw, dict):
         problems.append(Problem(file=file, text=f"{prefix}must hold `key: value` pairs, not {_kind(raw)}"))
         return None
+
+    # Values of wrong types and unknown keys: pydantic finds all of them at once.
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -351,7 +355,7 @@ def _reason(model: type[BaseModel], detail: ErrorDetails) -> str:
         advice = f"did you mean {meant[0]}?" if meant else f"known are {', '.join(allowed)}"
         return f"unknown key {place}; {advice}"
     if detail["type"] == "string_type":
-        # YAML reads 2024-01-01, 42 and yes as date, number and truth value.
+        # YAML reads 2024-01-01, 42 and yes as date, number and boolean.
         quoted = "; put it in quotes" if isinstance(value, bool | int | float | datetime.date) else ""
         return f"{place} must be a text, not {_kind(value)}{quoted}"
     if detail["type"] == "string_unicode":
@@ -379,10 +383,12 @@ def _kind(value: object) -> str:
     """A value in a few words; never its whole text, which may be huge."""
     if isinstance(value, str):
         return f"the text {value[:40]!r}"
+
     # Before the numbers, because True is an int in Python.
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float | datetime.date):
         return f"the {'date' if isinstance(value, datetime.date) else 'number'} {value}"
+
     names = {list: "a list", dict: "`key: value` pairs", type(None): "nothing"}
     return names.get(type(value), f"a {type(value).__name__}")

@@ -31,12 +31,14 @@ def run_suite(frames: dict[str, "pd.DataFrame"], config: KitConfig) -> dict[str,
 
     # Ephemeral: no project folder, nothing written to disk.
     context = gx.get_context(mode="ephemeral")
+
     # Progress bars would hide the log.
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("kit")
 
     # COMPLETE lists every offending row with its `where`; the other formats stop at 20.
     result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": ["where"]}
+
     # Every check has an entry, also one that finds nothing.
     found: dict[str, list[Offender]] = {check.name: [] for check in CHECKS}
     for name, expectations in _expectations(config).items():
@@ -66,6 +68,7 @@ def _read(result: Any) -> tuple[str, list[Offender]]:
 
 def _expectations(config: KitConfig) -> dict[str, list[Any]]:
     """Table -> the expectations over it."""
+    # The name of a table is that of its frame in `unichar.kit.frames`.
     return {
         "files": [_no_problem("kit_readable", "problem")],
         "kit": _of_kit(config),

@@ -162,8 +162,8 @@ def _outdated(verdict: Verdict, kit_hash: str) -> list[str]:
 def _failures(verdict: Verdict) -> list[str]:
     """The reasons of every critical check that failed or is missing. A skipped check is no reason of its
     own."""
-    reasons = []
     # Today's checks decide, not those that the file lists: a check that is absent has not passed.
+    reasons = []
     results = {result.name: result for result in verdict.results}
     for check in CHECKS:
         if check.severity != "critical":
