@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from unichar.errors import UserError
 
 _LOG = logging.getLogger(__name__)
+
 # A lock is asked for this often; who waits is told this often that it still waits.
 _POLL_SECONDS = 0.2
 _REMINDER_SECONDS = 30.0
@@ -40,6 +41,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     After an error it is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+
     # In the same folder, because a rename is atomic only within one file system.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".tmp-{path.name}-")
     temporary = Path(name)
@@ -47,9 +49,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
+
             # Python's buffer, then the kernel's: without it the file may be empty after a power cut.
             file.flush()
             os.fsync(file.fileno())
+
         # mkstemp creates with mode 0600, but outputs are for the whole team.
         temporary.chmod(0o644)
         temporary.replace(path)
@@ -104,6 +108,7 @@ def list_files(folder: Path) -> list[Path]:
     # Sorted, because the order in which a file system lists files differs between machines.
     found = []
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
+        # Links, sockets and devices are refused.
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise UserError(
                 f"{path} is a link or a special file; an output holds plain files only: write a copy instead"

@@ -111,10 +111,12 @@ def bare_source(text: str) -> str:
     """
     # Parsing drops comments and line breaks; docstrings are statements and are removed by hand.
     tree = ast.parse(text)
+
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             # A body may not be empty, so one that held nothing but a docstring becomes `pass`.
             node.body = [statement for statement in node.body if not _is_docstring(statement)] or [ast.Pass()]
+
     return ast.unparse(tree)
 
 

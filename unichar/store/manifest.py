@@ -59,6 +59,7 @@ def write_manifest(staged: Path, manifest: dict[str, Any], *, by_content: bool) 
 
     # Without what differs from run to run, such as seconds.
     content = [[entry["path"], entry["sha256"]] for entry in files if entry["path"] not in _ABOUT_THE_RUN]
+
     # A rerun of a deterministic stage gives the same content and therefore the same version.
     whole = manifest | {
         "schema": 1,

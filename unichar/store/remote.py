@@ -22,6 +22,7 @@ from unichar.errors import UserError
 from unichar.store.files import json_bytes, sha256_file
 
 T = TypeVar("T")
+
 # Codes by which S3, compatible stores and botocore name what went wrong.
 _CONDITION_FAILED = ("PreconditionFailed", "412")
 _BUSY = ("ConditionalRequestConflict", "409")
@@ -35,6 +36,7 @@ _UNREACHABLE = (
     "ConnectionClosedError",
     "ProxyConnectionError",
 )
+
 # Of a call that S3 was too busy for, and of a pointer that others keep moving.
 _TRIES = 5
 
@@ -103,6 +105,7 @@ class Remote:
         # The manifest last and by compare-and-swap: it commits the output.
         if self._put(f"{where}/manifest.json", ours, replaces=theirs[1] if theirs else None):
             return True
+
         # Another machine was faster; it may have committed the same bytes.
         return self.manifest(where) == ours
 
@@ -150,6 +153,7 @@ class Remote:
         Raises:
             RemoteError: Others moved it at every try.
         """
+        # Equal pointers have equal bytes, so a pointer that is there already is recognised.
         data = json_bytes(pointer)
 
         for _ in range(_TRIES):
@@ -233,6 +237,7 @@ class Remote:
                     return absent()
                 if taken and code in _CONDITION_FAILED:
                     return taken()
+
                 # Another write to the same object is under way: wait, twice as long each time.
                 if code not in _BUSY:
                     raise RemoteError(f"{self._name(where)}: {_explain(code)}") from None
@@ -272,13 +277,16 @@ def _explain(code: str) -> str:
             f"S3 refused these credentials ({code}): they need GetObject, PutObject and ListBucket "
             "on this address"
         )
+
     if code == "NoSuchBucket":
         return "there is no such bucket: make it, or correct UNICHAR_STORE"
+
     if code in ("NotImplemented", "501"):
         return (
             "this store has no conditional writes, which publishing needs: use one that has, "
             "or unset UNICHAR_STORE"
         )
+
     if code in _UNREACHABLE:
         return f"S3 can not be reached ({code}): check the network and AWS_ENDPOINT_URL_S3"
     return f"S3 refused ({code})"

@@ -5,7 +5,7 @@
     runs/<character>/CHAMPION.json               which release was promoted last
 
 A folder without `manifest.json` does not exist for readers. An output is written to a temporary folder,
-flushed and renamed, so that a kill at any moment leaves the old output or the new one. With
+flushed and renamed, so that a kill at any time leaves the old output or the new one. With
 `UNICHAR_STORE=s3://bucket/prefix` every output is also kept there (`unichar.store.remote`), and the pointers
 there take precedence over the local ones. No torch.
 """
@@ -96,6 +96,7 @@ class Store:
         kits = Path(os.environ.get("UNICHAR_KITS") or home / "kits")
         address = os.environ.get("UNICHAR_STORE")
         remote = Remote(address) if address else None
+
         return cls(home.resolve(), data.resolve(), remote, kits=kits.resolve())
 
     @property
@@ -153,6 +154,7 @@ class Store:
             BrokenOutput: The manifest is not the published one.
         """
         stage = stage_of(noun)
+
         # A pointer to an output that exists nowhere counts as none.
         pointer = self._pointer(f"{character}/{stage.folder}/CURRENT.json")
         output = self.find(character, noun, pointer["fingerprint"]) if pointer else None
@@ -167,6 +169,7 @@ class Store:
             raise BrokenOutput(
                 f"{output.folder / MANIFEST} is not the one that was published; {_make_again(output)}"
             )
+
         # Another machine has replaced this output on S3 since it was fetched.
         return self._fetch(character, noun, output.fingerprint, replace=True)
 
@@ -217,6 +220,7 @@ class Store:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             staged = Path(tempfile.mkdtemp(dir=parent, prefix=f".tmp-{key}-"))
+
             # mkdtemp creates with mode 0700, but outputs are for the whole team.
             staged.chmod(0o755)
         except OSError as error:
@@ -245,6 +249,7 @@ class Store:
         # The place follows from the recipe alone.
         character, noun, key = manifest["character"], manifest["noun"], fingerprint(manifest["recipe"])
         folder = self.stage_folder(character, noun) / key
+
         # A forced output has the old fingerprint but other weights. Its version is its content, so that later
         # stages run again.
         by_content = force or not stage_of(noun).own_process
@@ -328,6 +333,7 @@ class Store:
 
     def _fetch(self, character: str, noun: str, key: str, *, replace: bool = False) -> Output:
         assert self.remote is not None
+
         # Staged like an output of our own: an interrupted download is never seen.
         where = f"{character}/{stage_of(noun).folder}/{key}"
         with self.staging(character, noun, key) as staged:
