@@ -29,8 +29,10 @@ def report_table(report: dict[str, Any]) -> str:
     """
     # Header and rule of the table, then one row per metric that at least one arm has.
     lines = [["", *(arm_label(arm) for arm in HEADLINE_ARMS)], ["---"] * (len(HEADLINE_ARMS) + 1)]
+
     for metric in METRICS:
         row = [_number(report, arm, metric.name) for arm in HEADLINE_ARMS]
+
         # Role-play metrics are left out, so that the table stays short enough.
         if set(row) != {"-"} and not metric.name.startswith(_ROLE_PLAY):
             lines.append([metric.label, *row])

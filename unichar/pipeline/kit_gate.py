@@ -58,6 +58,7 @@ def check_kit(
 def recorded_verdict(character: str, *, kit_hash: str, preset: str, store: Store) -> Path | None:
     """The recorded verdict on this content of the kit by today's code and settings; None if there is none."""
     path = _record(character, kit_hash, store)
+
     # A verdict by other checks or limits is no evidence for today's.
     checked_by = path.with_name("checked_by.json")
     is_known = checked_by.exists() and read_json(checked_by) == _checker(preset)
@@ -76,6 +77,7 @@ def check_gate(character: str, store: Store) -> None:
     validated = store.current(character, "validated_kit")
     store.verify(validated)
     verdict = read_verdict(validated.folder / "validation.json")
+
     gate(verdict, hash_kit(character, store), store.kit(character))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from unichar.errors import UserError
 
 _SEVERAL_RANKS = ("sft", "grpo")
-"""Verbs of the stages that can share their training between ranks."""
+"""Verbs of the stages whose training can run on several ranks."""
 
 
 @contextmanager

@@ -227,6 +227,7 @@ def changes(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[
     for name in sorted(set(old) | set(new)):
         # A setting that only one version of the code knows appears as None on the other side.
         before, after = old.get(name), new.get(name)
+
         if isinstance(before, dict) and isinstance(after, dict):
             changed += changes(before, after, f"{prefix}{name}.")
         # The old value was read from JSON, the new one comes from a dataclass.

@@ -25,6 +25,7 @@ def onboard(source: Path, *, preset: str = "cpu", store: Store | None = None) ->
             reason.
     """
     store, config = store or Store.from_env(), get_preset(preset).kit
+
     # Checked and copied as one step, so that what was checked is what is used.
     kit = ingest(source, store, config)
 

@@ -5,7 +5,7 @@
 The functions stand in the order in which they are called:
 
     customize     all stages, one after the other
-    run_stage     one stage: check, look for an output with the same fingerprint, else make it
+    run_stage     one stage: check, find an output with the same fingerprint, else make it
     _make         call the stage's `run(job)` in a temporary folder and publish what it wrote
     _promote      after `release`: make the new model the one that `talk` and `merge` use
 
@@ -58,9 +58,9 @@ def customize(
         UserError: Anything else that the user can mend.
     """
     store = store or Store.from_env()
-    outputs = []
 
     # Stage 0 is the user's kit, which is not made but read.
+    outputs = []
     for stage in STAGES[1:]:
         began = time.monotonic()
         output = run_stage(stage.verb, character, preset=preset, seed=seed, store=store)
@@ -207,6 +207,8 @@ def _job(spec: StageSpec, store: Store, out: Path) -> StageJob:
     """What the stage's `run` gets."""
     # Folders only: a stage knows nothing of the store, versions or fingerprints.
     inputs = {noun: output.folder for noun, output in spec.inputs.items()}
+
+    # Settings, seed and base as in the recipe, so that the fingerprint covers what the stage sees.
     return StageJob(
         character=spec.character,
         config=spec.preset.config_of(spec.stage),
@@ -224,6 +226,7 @@ def _kit_inputs(spec: StageSpec, store: Store) -> dict[str, Path]:
 
     For `validate` also a recorded verdict on this kit, so that its checks do not run twice.
     """
+    # Most stages read the curated kit only.
     if "raw_kit" not in spec.stage.needs:
         return {}
 
@@ -242,6 +245,7 @@ def _manifest(spec: StageSpec) -> dict[str, Any]:
     # For people who want to reproduce it; not part of the fingerprint.
     tools = {"python": platform.python_version()}
     tools |= {name: version(name) for name in _TOOLS}
+
     return {
         "character": spec.character,
         "noun": spec.stage.noun,

@@ -61,6 +61,7 @@ def scan_kits(store: Store) -> Scan:
                 raise UserError(
                     f"it has no kit.yaml; a kit has one, see the starter characters in {store.starters}"
                 )
+
             # A starter character that a user's kit replaces is not used.
             if folder == store.kit(folder.name):
                 versions[folder.name] = kit_hash(folder)
@@ -123,6 +124,7 @@ def _first_change(character: str, settings: Settings, store: Store) -> str:
         # Given, so that a stale input is the reason for a run and not an error.
         inputs = current_inputs(stage, character, store)
         spec = stage_spec(stage, character, preset=preset, seed=settings.seed, store=store, inputs=inputs)
+
         reason = why(spec, store)
         if reason:
             return f"{stage.noun}: {reason}"

@@ -140,6 +140,7 @@ def doctor(store: Store) -> tuple[list[Path], list[str]]:
     for path in _leftovers(store):
         # The name goes on with the fingerprint, by which the process that makes the output holds a lock.
         lock = path.with_name(f".lock-{path.name.split('-')[1]}")
+
         # Younger ones may belong to a run that is starting; locked ones belong to a living run.
         if time.time() - path.stat().st_mtime > _DAY and not is_locked(lock):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -163,9 +164,9 @@ def _leftovers(store: Store) -> list[Path]:
 def _problems(stage: Stage, character: str, store: Store) -> list[str]:
     """One line for each output of a stage that is broken, and for a pointer that leads nowhere."""
     folder = store.stage_folder(character, stage.noun)
-    problems = []
 
     # Every output, not only the current one.
+    problems = []
     outputs = [path for path in folder.glob("*") if path.is_dir() and not path.name.startswith(".")]
     for path in sorted(outputs):
         if not (path / MANIFEST).exists():
@@ -174,6 +175,7 @@ def _problems(stage: Stage, character: str, store: Store) -> list[str]:
         try:
             output = store.find(character, stage.noun, path.name)
             assert output is not None
+
             # Every file is read again, since bit rot changes neither size nor time.
             store.verify(output, again=True)
         except (BrokenOutput, OSError) as error:
@@ -192,6 +194,7 @@ def _age(output: Output) -> str:
     """How long ago it was made, as "3 h"."""
     made = datetime.strptime(output.manifest["created_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     seconds = (datetime.now(UTC) - made).total_seconds()
+
     # The largest unit that fits, rounded down.
     for name, size in (("d", _DAY), ("h", 3600), ("min", 60)):
         if seconds >= size:
