@@ -15,6 +15,7 @@ class Curve:
 
     def __init__(self, path: Path, *, resume_from: int = 0) -> None:
         self.path = path
+
         # A run may have been killed after it logged a step and before it saved it; that step comes again.
         kept = [row for row in read_curve(path) if row["step"] < resume_from]
         write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())

@@ -18,6 +18,7 @@ STOPPED = 143
 """Exit code after SIGTERM: 128 + 15, as a shell reports it."""
 
 _LOG = logging.getLogger(__name__)
+
 # Between progress lines in a log, where steps may take milliseconds.
 _LINE_SECONDS = 5.0
 _PATIENCE_SECONDS = 10.0
@@ -74,6 +75,7 @@ def run_loop(
             # Asked before the step too: a resumed run may have stopped early before it was killed.
             if finished():
                 break
+
             # Sums are part of the state: a run killed between two lines of the curve logs the same means.
             _add(state.unlogged, step(index))
             progress.update(index + 1, state.unlogged)
@@ -160,7 +162,7 @@ class _StopFlag:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        # Only a flag: the loop looks at it between two steps, where the state is consistent.
+        # Only a flag: the loop reads it between two steps, where the state is consistent.
         self.raised = True
 
         # The default action ends the process, so a second SIGTERM does.
@@ -228,6 +230,7 @@ class _Progress:
         now = time.monotonic()
         if self.printed is None or now - self.printed >= _LINE_SECONDS or done == self.total:
             self.printed = now
+
             # From the speed of this run, not of the one before the resumption.
             left = (now - self.began) / (done - self.start) * (self.total - done)
             shown = " ".join(f"{name} {value}" for name, value in numbers.items())

@@ -52,6 +52,7 @@ def all_gather_samples(samples: Sequence[SampleIndex], values: Tensor, count: in
     """
     # A sum of one value and zeros keeps its bits, so every rank sees what the owner of a sample has.
     gathered = values.new_zeros((count, *values.shape[1:]))  # [count, ...]
+
     for sample, value in zip(samples, values, strict=True):
         if sample.weight:
             gathered[sample.index] = value

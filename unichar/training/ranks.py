@@ -180,6 +180,7 @@ def shard(blocks: Sequence[nn.Module]) -> None:
 
     for block in blocks:
         assert isinstance(block, FSDPModule)
+
         # Gradients are summed, not averaged; gloo has no scaled sums.
         block.set_gradient_divide_factor(1.0)
         block.set_force_sum_reduction_for_comms(True)

@@ -17,6 +17,7 @@ def derive(seed: int, *names: str | int) -> int:
     """
     # Names are joined as a path; renaming one changes every number drawn from it.
     text = "/".join(str(part) for part in (seed, *names))
+
     # Not hash(): Python's differs between processes. Shifted, since generators take a signed 64-bit seed.
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

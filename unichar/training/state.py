@@ -128,7 +128,7 @@ class TrainState:
         """What training changes: trainable parameters, and buffers such as running means."""
         tensors: dict[str, Tensor] = {}
         for prefix, module in self._modules.items():
-            # With duplicates: a frozen output layer that shares the input layer's weight has a second name,
+            # With duplicates: a frozen output layer that uses the input layer's weight has a second name,
             # under which it would be stored.
             parameters = module.named_parameters(remove_duplicate=False)
             frozen = {name for name, parameter in parameters if not parameter.requires_grad}
@@ -152,7 +152,7 @@ class TrainState:
                 for slot, value in slots.items():
                     tensors[f"{prefix}/{index}/{slot}"] = value
 
-        # One file: tensors and step cannot come from two different moments.
+        # One file, so that tensors and step always belong together.
         about = {"step": json.dumps(step), "key": self.key, "unlogged": json.dumps(self.unlogged)}
         try:
             save_tensors(self.path, tensors, about)
@@ -166,6 +166,7 @@ class TrainState:
         kept = "nothing was saved before"
         if self.path.exists():
             kept = f"the state of step {self._saved} is intact"
+
         return (
             f"could not save step {step} to {self.path}: {error.strerror or error}; {kept}. "
             f"Make room for {max(1, need):.0f} MB, then run the same command again: it goes on from there"
@@ -222,7 +223,7 @@ def _like(parameter: Tensor, slot: Tensor) -> Tensor:
     if slot.shape != parameter.shape:
         return slot
 
-    # Moments are as large as their parameter, and are split like it.
+    # Slots as large as their parameter are split like it.
     sharded = torch.empty_like(parameter, dtype=slot.dtype)
     assign(sharded, slot)
     return sharded

@@ -30,9 +30,12 @@ class Tracker:
         # A wrong name fails here, before the training; the tracker itself is opened at the first line.
         self.name, self.folder, self.run = name, folder, run
         self._opened: Any = None
+
+        # An empty name is no tracker at all.
         if name not in LOGGER_TYPE_TO_CLASS and name:
             trackers = ", ".join(sorted(LOGGER_TYPE_TO_CLASS))
             raise UserError(f"there is no tracker {name!r}; the trackers are {trackers}")
+
         if name and name not in map(str, get_available_trackers()):
             raise UserError(
                 f"the tracker {name} is not installed: install its package, "
@@ -43,6 +46,7 @@ class Tracker:
         """Add one step's numbers; TensorBoard replaces those that a resumed run logs again."""
         if not self.name:
             return
+
         # Opened late: only then is the step known from which a resumed run logs.
         if self._opened is None:
             self._opened = self._open(step)
