@@ -68,6 +68,7 @@ class Commands(TyperGroup):
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Write one section per group of commands."""
+
         # typer keeps the group of a command for its own help with frames, which is not used here.
         groups: dict[str, list[tuple[str, str]]] = {}
         for name, command in self.commands.items():

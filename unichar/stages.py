@@ -42,6 +42,7 @@ class Stage:
 # The domains decide what interactions, rewards and metrics are; the records are what stages exchange.
 _GROUND = ("unichar.domains", "unichar.domains.toon", "unichar.types")
 _KIT = ("unichar.kit", *_GROUND)
+
 # What both trainers and the report run: the loop, the model, prompts and picture loading.
 _LEARN = (
     "unichar.training",
@@ -149,4 +150,5 @@ def stage_of(name: str) -> Stage:
     for stage in STAGES:
         if name and name in (stage.verb, stage.noun):
             return stage
+
     raise UserError(f"there is no stage {name!r}; the stages are {', '.join(VERBS)}")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 # Values that stand in files: kit.json, train.jsonl and test.jsonl.
 Split = Literal["train", "test"]
 Role = Literal["system", "user", "assistant"]
+
 # "thinking": reasoning before a picture. "portrait": a text-to-image sample.
 Kind = Literal["role_play", "thinking", "portrait", "visual_qa", "knowledge_qa"]
 
@@ -227,6 +228,7 @@ def read_interactions(path: Path) -> list[Interaction]:
     interactions = []
     for line in path.read_text(encoding="utf-8").splitlines():
         raw = json.loads(line)
+
         # JSON has no tuples, and frozen records hold no lists.
         raw["segments"] = tuple(Segment(**segment) for segment in raw["segments"])
         raw["options"] = tuple(raw["options"])

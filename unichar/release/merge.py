@@ -75,6 +75,7 @@ def merge(character: str, out: Path, *, which: Which = "promoted") -> Path:
 
         # On disk before it gets its name: a power cut must not leave a named, half-written model.
         sync_tree(part)
+
         # mkdtemp creates with mode 0700, but the model is for others, too.
         part.chmod(0o755)
         part.rename(out)

@@ -21,6 +21,7 @@ def model_card(report: dict[str, Any], decision: Decision, sheet: KitSheet, *, c
         checkpoint: Fingerprint of the released GRPO checkpoint.
     """
     arms = report["arms"]
+
     # In the order of the report, each once, also those that only one arm has.
     metrics = list(dict.fromkeys(name for measured in arms.values() for name in measured))
 

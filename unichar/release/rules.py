@@ -67,6 +67,7 @@ def decide(arms: Mapping[str, Metrics], config: ReleaseConfig) -> Decision:
         missing = [arm for arm in needed if metric not in arms.get(arm, {})]
         if missing:
             says = f"{metric} was not measured for {' and '.join(missing)}"
+
             # Without a required metric nothing is promoted; any other is only mentioned on the card.
             (reasons if metric in config.required else skipped).append(says)
             continue
@@ -86,6 +87,7 @@ def rules(config: ReleaseConfig) -> dict[str, Rule]:
     """Metric -> its rule; the keys are `config.METRICS`."""
 
     # Signs: a loss is given as a positive number and lowers the limit where higher is better.
+
     return {
         "identity": Rule(
             must_be="above", limit=config.identity_gain, source="the base's value plus identity_gain"

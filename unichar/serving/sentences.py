@@ -6,7 +6,7 @@ No torch.
 import re
 
 _ENDS = ".!?…‼⁇⁈⁉؟۔।॥።。！？．｡"
-"""Marks that end a sentence, in Latin, Arabic, Devanagari, Ethiopic, Chinese and Japanese script."""
+"""Punctuation that ends a sentence: Latin, Arabic, Devanagari, Ethiopic, Chinese and Japanese."""
 _CLOSERS = "\"'”’»›)\\]*_」』）】"
 """What may stand between such a mark and the next sentence: closing quotes, brackets and emphasis."""
 _ABBREVIATIONS = r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)"
@@ -35,4 +35,6 @@ def up_to_the_last_sentence(text: str) -> str:
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     if ends:
         return text[: ends[-1]].rstrip()
+
+    # No sentence is complete, so what there is of the first one stays.
     return f"{text.rstrip(' ,;:-–—')}…" if text.strip() else text

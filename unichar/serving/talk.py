@@ -48,6 +48,7 @@ class Talker(Character):
         for index, history in enumerate(histories):
             if ends_at_a_sentence(texts[index]):
                 continue
+
             # With one more token allowed, a reply that ended by itself stays the same; one that was cut goes
             # on.
             is_cut = self._longer.replies([history], seed=seed) != [texts[index]]
@@ -105,7 +106,7 @@ def talk(
 
 
 def generation_config(checkpoint: Checkpoint) -> GenerationConfig:
-    """How the checkpoint's model samples: as in the report of its preset, with room for longer replies.
+    """How the checkpoint's model samples: as in the report of its preset, except that replies may be longer.
 
     A preset that no longer exists stands for the default one of the model family.
     """
@@ -135,6 +136,7 @@ def read_picture(path: Path) -> Image.Image:
     """
     if not path.is_file():
         raise MissingFile(f"there is no picture {path}")
+
     try:
         with opened(path, max_pixels=MAX_PIXELS) as image:
             # Before it is unpacked; phones also store how the picture must be turned.
