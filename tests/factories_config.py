@@ -5,7 +5,7 @@ from typing import Any
 
 
 def replaced(config: Any, **settings: Any) -> Any:
-    """A copy of a frozen dataclass with other values; a dict for a nested dataclass replaces fields within it.
+    """A copy of a frozen dataclass with other values; a dict replaces fields of a nested dataclass.
 
     Example: `replaced(GrpoConfig(), rounds=1, nft={"beta": 0.5})`
     """

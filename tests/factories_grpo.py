@@ -45,8 +45,8 @@ ODD = GrpoConfig(
 )
 """No multiples of two, so that ranks have different numbers of samples.
 
-Advantages amplify the rounding of rewards where these are nearly equal, hence the weight of naturalness. AdamW's first steps are
-as long for a gradient near 0 as for any other, hence the low learning rate.
+Advantages amplify the rounding of rewards where these are nearly equal, hence the weight of naturalness.
+AdamW's first steps are as long for a gradient near 0 as for any other, hence the low learning rate.
 """
 
 
@@ -56,7 +56,7 @@ def grpo_job(folder: Path, base: Path, inputs: dict[str, Path], **settings: Any)
 
 
 def train_rounds(job: StageJob, *, exact: bool, resume_at: int = 0) -> list[dict[str, float]]:
-    """Numbers of all rounds on adapters that look trained; the final adapters are saved in `job.out/adapters`.
+    """Numbers of all rounds on adapters that look trained; final adapters are saved in `job.out/adapters`.
 
     With `resume_at`, the state is saved before that round and another trainer resumes from it.
     """
@@ -92,7 +92,7 @@ def assert_same_adapters(folder: Path, weights: dict[str, torch.Tensor]) -> None
 
 
 def train_together(about: str) -> None:
-    """In each of several processes: train with every setting in `about` (JSON); write numbers and adapters."""
+    """In each of several processes: train with every setting in `about` (JSON), write numbers and adapters."""
     told = json.loads(about)
     folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
     init_process_group()
