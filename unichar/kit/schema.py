@@ -173,6 +173,7 @@ def load_kit(folder: Path) -> Kit:
     """
     # All reasons in one message: an author should not mend them one by one.
     kit, problems = read_kit(folder)
+
     if problems:
         reasons = "\n".join(f"- {problem.file}: {problem.text}" for problem in problems)
         raise UnreadableKit(f"the kit in {folder} cannot be read:\n{reasons}")

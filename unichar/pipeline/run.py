@@ -265,6 +265,7 @@ def _check_finite(verb: str, summary: dict[str, Any]) -> None:
         UserError: A number is NaN or infinite.
     """
     bad = [name for name, value in summary.items() if isinstance(value, float) and not math.isfinite(value)]
+
     if bad:
         # JSON could not hold it either.
         raise UserError(

@@ -113,6 +113,7 @@ def list_files(folder: Path) -> list[Path]:
             raise UserError(
                 f"{path} is a link or a special file; an output holds plain files only: write a copy instead"
             )
+
         if path.is_file():
             found.append(path)
     return found
