@@ -1,9 +1,10 @@
 """Alignment: how much of the prompt is in the picture, in 0..1, and consistency, the same for a reply.
 
-Domains that read attributes: the share of the scene attributes named by the prompt (expression, pose, prop,
-background) that the encoder finds. Others are judged by networks that read text (`clip.py`, `questions.py`)
-if any are configured. Without them, alignment is a rank: the position of the picture's own reference among
-all references, ordered by perceptual distance; 1 for the nearest, 0 for the farthest, one half for a guess.
+Domains that read attributes: the fraction of the scene attributes named by the prompt (expression, pose,
+prop, background) that the encoder finds. Others are judged by networks that read text (`clip.py`,
+`questions.py`) if any are configured. Without them, alignment is a rank: the position of the picture's own
+reference among all references, ordered by perceptual distance; 1 for the nearest, 0 for the farthest, one
+half for a guess.
 
 Letters: B pictures, R references, H/W pixels.
 """
@@ -73,6 +74,7 @@ class SceneRank:
 
     def __init__(self, encoder: Encoder, references: Tensor) -> None:
         self._encoder = encoder
+
         # [R, D], computed once: every score is compared with all references.
         self._references = perceptual_vectors(encoder, references)
 

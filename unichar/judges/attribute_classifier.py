@@ -22,8 +22,10 @@ class AttributeClassifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+
         # 2 x 2 pixels of three colours are the 12 input channels of the first stage.
         channels = zip((12, *WIDTHS[:-1]), WIDTHS, strict=True)
+
         # The names of modules are those of the tensors in a base file.
         self.stages = nn.ModuleList(_stage(inner, outer) for inner, outer in channels)
 

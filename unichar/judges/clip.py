@@ -67,6 +67,7 @@ class Clip:
         """[D] whose product with a picture's features is their mean cosine over the pieces of the text."""
         if text not in self._texts:
             parts = pieces(text, lambda part: len(self._tokenizer(part).input_ids) <= self._limit)
+
             # All pieces in one batch; the mask hides the padding of the shorter ones.
             tokens = self._tokenizer(parts, padding=True, return_tensors="pt").to(self._net.device)
             output = self._net.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
@@ -87,6 +88,7 @@ class ClipAlignment:
 
     def __init__(self, clip: Clip, references: Tensor, captions: Sequence[str]) -> None:
         self._clip = clip
+
         # Every reference with every caption, also those of the others.
         features = torch.stack([clip.text(caption) for caption in captions])  # [R, D]
         cosines = clip.pictures(references) @ features.T  # [R, R]
@@ -94,6 +96,7 @@ class ClipAlignment:
         # The diagonal holds each picture with its own caption.
         own, count = cosines.diagonal(), len(captions)
         others = (cosines.sum() - own.sum()) / (count * (count - 1))
+
         # Fixed at construction: rewards of different steps are on one scale.
         self.zero = float(others)
         """Mean cosine of the references with each other's captions."""

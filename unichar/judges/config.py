@@ -1,7 +1,7 @@
 """Which published networks judge pictures and replies besides those that every base brings, and whether they
 can be found.
 
-No torch: a run looks for all of its judges before anything is trained. The reward and the report have one
+No torch: a run checks for all of its judges before anything is trained. The reward and the report have one
 `JudgesConfig` each, and `Preset` refuses a network that is in both (see `docs/judges.md`).
 """
 
@@ -126,6 +126,7 @@ def check_published(name: str, model_type: str) -> None:
         found = about.get("model_type", "")
         if found == model_type:
             _published_file(name, "preprocessor_config.json")
+
             # Large networks are split over several files, which the index names.
             _published_file(name, "model.safetensors", "model.safetensors.index.json")
     except (OSError, ValueError, AttributeError) as error:

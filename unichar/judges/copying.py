@@ -32,6 +32,7 @@ class Copying:
     ) -> None:
         self._encoder = encoder
         self._scenes = scenes
+
         # [R, D], computed once for all scores.
         self._references = perceptual_vectors(encoder, references)
 
@@ -62,8 +63,8 @@ class Copying:
         return (self._nearest(pixels, prompts) < self._closest_pair).to(torch.float32)
 
     def excess(self, pixels: Tensor, prompts: Sequence[Prompt] = ()) -> Tensor:
-        """[B] how far below the closest pair's distance a picture lies, as a share of it: 0 its own picture,
-        1 the same."""
+        """[B] how far below the closest pair's distance a picture lies, as a fraction of it: 0 its own
+        picture, 1 the same."""
         # The bound keeps kits with two equal pictures from dividing by 0.
         return (1 - self._nearest(pixels, prompts) / max(self._closest_pair, 1e-6)).clamp(min=0)
 

@@ -25,4 +25,5 @@ def leave_one_out(vectors_pgd: Tensor) -> Tensor:
         # The diagonal is 0 up to rounding, which the difference removes.
         distances = perceptual_distances(group, group)  # [G, G]
         rows.append((distances.sum(dim=1) - distances.diagonal()) / (groups - 1))
+
     return torch.stack(rows)

@@ -68,6 +68,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, sizes: tuple[tuple[int, int], ...]) -> None:
         super().__init__()
+
         # The stem has 32 channels in both variants.
         self.conv_stem = nn.Conv2d(3, 32, 3, stride=2, bias=False)
         self.bn0 = nn.BatchNorm2d(32, eps=1e-3)
@@ -80,6 +81,7 @@ class EfficientNetLite(nn.Module):
                 step = stride if repeat == 0 else 1
                 blocks.append(_Block(inner, width, expansion=expansion, kernel=kernel, stride=step))
                 inner = width
+
             # The last block of a row gives its features.
             if row in _FEATURE_ROWS:
                 self._feature_blocks.append(len(blocks) - 1)

@@ -64,6 +64,7 @@ class ToonEncoder(ClassifierEncoder):
 
     def __init__(self, base: Path) -> None:
         net = AttributeClassifier()
+
         # The prefix is the file format's: bases made earlier have it.
         net.load_state_dict(tensors_of(base, "examiner"))
         super().__init__(net.eval().requires_grad_(False))
@@ -146,13 +147,14 @@ def tensors_of(base: Path, part: str) -> dict[str, Tensor]:
         UserError: It has no such part.
     """
     path, prefix = judges_file(base), f"{part}."
-    tensors = {}
 
     # Only the tensors of this part are read from the file.
+    tensors = {}
     with safe_open(str(path), framework="pt") as file:
         for name in file.keys():  # noqa: SIM118
             if name.startswith(prefix):
                 tensor = file.get_tensor(name)
+
                 # Counters of batch norms stay whole numbers.
                 tensors[name.removeprefix(prefix)] = tensor.float() if tensor.is_floating_point() else tensor
 
@@ -171,8 +173,8 @@ def perceptual_vectors(encoder: Encoder, pixels: Tensor) -> Tensor:
     Every position of every feature map is scaled to unit length; positions and maps have equal weight. This
     is LPIPS (Zhang et al., arXiv:1801.03924) without its learned weights.
     """
-    parts = []
     # Chunks bound the memory of the feature maps.
+    parts = []
     for chunk in pixels.split(_CHUNK):
         maps = encoder.maps(chunk)
 

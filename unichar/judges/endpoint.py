@@ -119,6 +119,7 @@ class Endpoint:
                 return _without_reasoning(self._post(data))
             except _Transient as error:
                 reason = str(error)
+
                 # No pause behind the last try.
                 if number + 1 < self._tries:
                     self._sleep(min(max(error.pause, self._pause * 2**number), _MAX_PAUSE))
@@ -147,6 +148,7 @@ class Endpoint:
         try:
             connection.request("POST", f"{self._parts.path.rstrip('/')}/chat/completions", data, headers)
             response = connection.getresponse()
+
             # Bounded: a wrong address may answer without end.
             answer = response.read(_MAX_BYTES)
         except TimeoutError as error:

@@ -41,6 +41,7 @@ class AttributeIdentity:
     def __init__(self, encoder: Encoder, references: Tensor, *, names: Sequence[str]) -> None:
         self._encoder = encoder
         self._names = names
+
         # `score` compares with the mean reference, `nearest` with each one.
         each = self._probabilities(references)
         self._mean = {name: p.mean(dim=0, keepdim=True) for name, p in each.items()}  # [1, values] each
@@ -87,6 +88,7 @@ class FeatureIdentity:
 
     def __init__(self, encoder: Encoder, references: Tensor, negatives: Tensor) -> None:
         self._encoder = encoder
+
         # The two ends of the scale come from the kit, since cosines differ much between encoders.
         self._known = self._features(references)
         among = self._known @ self._known.T  # [R, R]
@@ -118,6 +120,7 @@ class FeatureIdentity:
         """
         # Not bounded above: the thresholds take a median of these values.
         likeness = self._scaled(self._features(pixels) @ self._known.T)  # [B, R]
+
         return _largest(likeness, others=others).clamp(min=0)
 
     def score(self, pixels: Tensor) -> Tensor:

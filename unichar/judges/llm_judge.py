@@ -28,6 +28,7 @@ _ASK = (
     "7 is faultless, 4 is half right, 1 is all wrong. Length is no merit. "
     "Answer with one whole number from 1 to 7 and nothing else."
 )
+
 # One task per dimension; nothing in them depends on the reply.
 _TASKS = {
     "memorization": (
@@ -46,6 +47,7 @@ class LlmJudge:
 
     def __init__(self, endpoint: Endpoint, kit: CuratedKit) -> None:
         self._endpoint, self._name = endpoint, kit.name
+
         # What the judge is told differs by dimension: facts for memorization, manner for personality.
         self._facts = {"memorization": _facts(kit), "personality": _persona(kit)}
         self.asked, self.unread = 0, 0
@@ -59,6 +61,7 @@ class LlmJudge:
             EndpointError: The model cannot be asked.
         """
         task, truth = _TASKS[dimension].format(name=self._name), self._facts[dimension]
+
         # The task comes after the reply, so that a reply does not have the last word.
         requests = []
         for question, reply in exchanges:
@@ -102,6 +105,7 @@ def _persona(kit: CuratedKit) -> str:
         "likes": persona.likes,
         "dislikes": persona.dislikes,
     }
+
     # Empty lists would invite the judge to make something up.
     lines = [kit.description]
     if persona.style:

@@ -38,6 +38,7 @@ class Naturalness:
 
     def __init__(self, velocity: Callable[[Tensor, Tensor], Tensor], real: Tensor) -> None:
         self._velocity = velocity
+
         # Median, because one odd picture of the kit must not set the scale.
         self._usual = float(self._errors(real).median())
 

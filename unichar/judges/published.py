@@ -35,6 +35,7 @@ def load_published(kind: Any, name: str, *, model_type: str) -> tuple[Any, Any]:
     # transformers would load another architecture with a warning only.
     check_published(name, model_type)
     processor = load_part(AutoImageProcessor, name, backend="pil")
+
     # safetensors only, since pickled weights can run code; fp32 on every device, so that scores agree.
     options = {"use_safetensors": True, "output_loading_info": True, "dtype": torch.float32}
     network, about = load_part(kind, name, **options)

@@ -53,9 +53,11 @@ what they wear, hold and do, where they are, the light, the weather, the colours
 - Give each question two to four short choices of which only one can be right, and say which is right.
 Answer with JSON and nothing else: [{{"question": "...", "choices": ["...", "..."], "answer": "..."}}]"""
 _ANSWER = "{question}\n{choices}\nAnswer with one letter and nothing else."
+
 # Answers that are accepted: "B", "The answer is B.", and "B) a cup".
 _LETTER = re.compile(r"\W*(?:(?:the )?answer(?: is)?\W+)?(?P<letter>[a-z])\W*", re.I)
 _LETTER_AND_WORDS = re.compile(r"\W*(?P<letter>[A-Z])[).:]\s*(?P<words>.+)", re.S)
+
 # The last choice of every question: without it a judge would have to guess.
 _UNSEEN = "the picture does not show it"
 _UNSAID = "the words do not say it"
@@ -159,9 +161,9 @@ class QuestionAlignment:
                 choices.
         """
         self.prepare(texts)
-        scores: list[float] = []
 
         # Chunks bound the memory of the encoded pictures.
+        scores: list[float] = []
         for start in range(0, len(texts), _CHUNK):
             scores += self._score(pixels[start : start + _CHUNK], texts[start : start + _CHUNK])
 
@@ -197,10 +199,13 @@ class QuestionAlignment:
         """Sentences for the report."""
         # Texts judged by one question only are said, because their scores are 0 or 1.
         whole = sum(questions == [_whole(words)] for words, questions in self._questions.items())
+
+        # Says which model judged, so that numbers of different judges are not compared.
         words = (
             f"Alignment is the share of right answers of {self._endpoint.model} to {self.asked} questions "
             f"about pictures; {self.unread} answers could not be read and count as wrong."
         )
+
         if whole:
             count = len(self._questions)
             words += f" For {whole} of {count} texts no question could be written but whether they fit."

@@ -3,7 +3,7 @@ in 0..1.
 
 Reports measure other things, so that they cannot be improved by fooling the reward. There the style is told
 from the rest of the cast's, here from what the base model says to the same prompts; there facts are
-four-option questions, here the share of a known answer's words in a free reply.
+four-option questions, here the fraction of a known answer's words in a free reply.
 """
 
 import re
@@ -39,6 +39,7 @@ class Length:
     def __init__(self, own: Sequence[str]) -> None:
         # In words, as `score` counts them.
         lengths = sorted(len(reply.split()) for reply in own)
+
         # One in twenty at either end.
         cut = len(lengths) // 20
         self.low, self.high = lengths[cut], lengths[-1 - cut]
@@ -51,7 +52,7 @@ class Length:
 
 
 def consistency(reply: str, answer: str) -> float:
-    """The share of a known answer's content words that the reply contains; 1 if the answer has none."""
+    """The fraction of a known answer's content words that the reply contains; 1 if the answer has none."""
     # Recall only: what a free reply says besides is no error.
     target = _content_words(answer)
     return len(target & _content_words(reply)) / len(target) if target else 1.0

@@ -40,6 +40,7 @@ class Style:
     def score(self, who: str, reply: str) -> float:
         """Probability that `who` said it."""
         grams = _grams(reply)
+
         # Log-likelihoods; grams that nobody has said carry no evidence.
         evidence = {}
         for name, log in self._log.items():

@@ -25,13 +25,14 @@ class IdentityThresholds:
         self, likeness: AttributeIdentity | FeatureIdentity, copying: Copying, references: Tensor
     ) -> None:
         self._likeness, self._copying = likeness, copying
+
         # Half of the references are less alike than this and still the same character.
         among = likeness.nearest(references, others=True)
         self.low = float(among.median())
         """Likeness to the nearest reference below which the score falls."""
 
     def shortfall(self, pixels: Tensor) -> Tensor:
-        """[B] how far a picture is below the lower threshold, as a share of it: 0 above, 1 for nothing
+        """[B] how far a picture is below the lower threshold, as a fraction of it: 0 above, 1 for nothing
         alike."""
         # Relative to the threshold, whose size differs between characters and encoders.
         return (1 - self._likeness.nearest(pixels) / max(self.low, 1e-6)).clamp(0, 1)
