@@ -92,7 +92,7 @@ def assert_same_adapters(folder: Path, weights: dict[str, torch.Tensor]) -> None
 
 
 def train_together(about: str) -> None:
-    """In each of several processes: train with every setting in `about` (JSON), write numbers and adapters."""
+    """In each of several processes: train with all settings in `about` (JSON), write numbers and adapters."""
     told = json.loads(about)
     folder, inputs = Path(told["folder"]), {noun: Path(path) for noun, path in told["inputs"].items()}
     init_process_group()
