@@ -69,8 +69,9 @@ class Terminal:
 
         with self._lock:
             shown = text[: (os.get_terminal_size(self.stream.fileno()).columns or 80) - 1]
-            self._write(f"{self._erase()}{shown}")
-            self._status = shown
+            if shown != self._status:
+                self._write(f"{self._erase()}{shown}")
+                self._status = shown
 
     def _erase(self) -> str:
         return "\r\x1b[K" if self._status else ""
@@ -246,17 +247,28 @@ def terminal_logger(context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("terminal", level=logging.WARNING)
     handler = logging.StreamHandler(run_terminal().stream)
     handler.addFilter(_is_news)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    handler.setFormatter(_Plain())
     logger.addHandler(handler)
     return logger
 
 
+class _Plain(logging.Formatter):
+    """The level and the message, without the job, the run and the step that Dagster puts before it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = getattr(record, "dagster_meta", {}).get("orig_message") or record.getMessage()
+        return f"{record.levelname} {message}"
+
+
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a log record says what no stage line has said: no event of a step, no end of a run that ran its
-    steps.
-    """
-    event = getattr(record, "dagster_meta", {}).get("dagster_event")
-    return event is None or not (event.step_key or (event.is_job_event and run_terminal().has_shown_failure))
+    """Whether a record says what no stage line has said, and does not just follow from a failed stage."""
+    meta = getattr(record, "dagster_meta", {})
+    event = meta.get("dagster_event")
+    if event is not None and event.step_key:
+        return False
+
+    follows = meta.get("step_key") or (event is not None and event.is_job_event)
+    return not (follows and record.levelno >= logging.ERROR and run_terminal().has_shown_failure)
 
 
 def silence_step() -> None:

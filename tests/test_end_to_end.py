@@ -1,6 +1,6 @@
-"""The whole line, as a user runs it: one `dagster job execute` on a kit Dagster has never seen, with the preset `smoke`.
+"""The whole pipeline, as a user runs it: one `dagster job execute` on a kit that Dagster has never seen.
 
-Real stages, real processes, the real base model; only the numbers of steps are tiny.
+Real stages, real processes, the real base model; the preset `smoke` makes the numbers of steps tiny.
 """
 
 import json
@@ -30,7 +30,7 @@ ARM_METRICS = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A line of its own that shares the base model and the unpacked backbone with the repository."""
+    """An empty home that shares the base model and the unpacked backbone with the repository."""
     folder = tmp_path_factory.mktemp("line")
     (folder / "data" / "models").mkdir(parents=True)
     (folder / "data" / "models" / "nano").symlink_to(ROOT / "data" / "models" / "nano")
@@ -46,7 +46,8 @@ def onboard(home: Path) -> subprocess.CompletedProcess[str]:
 
     config = home / "onboard.yaml"
     settings = {"kit": str(home / "inbox" / "pip"), "preset": "smoke", "seed": 0}
-    config.write_text(yaml.safe_dump({"ops": {"onboard": {"config": settings}}}))
+    content = {"ops": {"onboard": {"config": settings}}, "loggers": {"terminal": {}}}
+    config.write_text(yaml.safe_dump(content))
     places = {"UNICHAR_HOME": home, "UNICHAR_DATA": home / "data", "DAGSTER_HOME": home / ".dagster"}
     environment = {
         **os.environ,
@@ -75,12 +76,25 @@ def onboard(home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def check_terminal(shown: str) -> None:
+    """One line a stage, few lines of progress, and the results at the end."""
+    lines = [line for line in shown.splitlines() if line.strip()]
+    assert len(lines) < 60, shown
+    for stage in STAGES:
+        assert [line for line in lines if line.startswith(f"{stage.noun} ") and " made (" in line], stage.noun
+    assert any(line.startswith("kit_checks") and " of 15 passed" in line for line in lines)
+    assert lines[-4].startswith("report: ") and lines[-4].endswith("report.html")
+    assert all("base -> SFT -> GRPO" in line for line in lines[-3:])
+
+
 @pytest.mark.e2e
 def test_one_command_takes_an_unknown_kit_to_a_report_and_a_second_run_makes_nothing_again(
     home: Path,
 ) -> None:
     first = onboard(home)
     assert first.returncode == 0, first.stderr[-3000:]
+    check_terminal(first.stderr)
+
     store = Store(home=home, data=home / "data", remote=None)
     outputs = {stage.noun: store.current("pip", stage.noun) for stage in STAGES[1:]}
     report = json.loads((outputs["eval_report"].folder / "report.json").read_text())
@@ -101,6 +115,7 @@ def test_one_command_takes_an_unknown_kit_to_a_report_and_a_second_run_makes_not
 
     second = onboard(home)
     assert second.returncode == 0, second.stderr[-3000:]
+    assert second.stderr.count(" already there (") == len(STAGES) - 1
     for noun, stamp in stamps.items():
         assert store.current("pip", noun).fingerprint == outputs[noun].fingerprint
         assert (outputs[noun].folder / "manifest.json").stat().st_mtime_ns == stamp

@@ -51,11 +51,12 @@ def test_every_check_of_a_kit_is_there_and_the_critical_ones_block() -> None:
     assert found == {check.name: check.severity == "critical" for check in CHECKS}
 
 
-def test_jobs_resolve_and_nothing_unattended_is_on() -> None:
+def test_jobs_resolve_and_nothing_that_trains_is_on() -> None:
     definitions = defs()
     names = {job.name for job in definitions.resolve_all_job_defs()}
     assert {"customize_character", "onboard_character", "prepare_character", "re_evaluate"} <= names
     assert definitions.resolve_sensor_def("kit_inbox").default_status == dg.DefaultSensorStatus.STOPPED
+    assert definitions.resolve_sensor_def("dead_runs").default_status == dg.DefaultSensorStatus.RUNNING
     assert (
         definitions.resolve_schedule_def("weekly_retrain").default_status == dg.DefaultScheduleStatus.STOPPED
     )

@@ -195,6 +195,7 @@ def test_the_logger_shows_what_no_stage_line_has_said(monkeypatch: pytest.Monkey
     logger.error("a step failed", extra={"dagster_meta": {"dagster_event": step}})
     logger.error("the run failed", extra={"dagster_meta": {"dagster_event": run}})
     terminal.has_shown_failure = True
+    logger.error("grpo_checkpoint is not executed", extra={"dagster_meta": {"step_key": "grpo_checkpoint"}})
     logger.error("the run failed, as was said", extra={"dagster_meta": {"dagster_event": run}})
     assert terminal.stream.getvalue() == "WARNING the disk is nearly full\nERROR the run failed\n"
     assert logger.level == logging.WARNING
