@@ -60,8 +60,10 @@ def measure(inputs: dict[str, Path], home: Path) -> None:
     """Measure all three on these interactions; a run leaves its files in `home`."""
     # First, since a new process counts the memory of the one that starts it as its own.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        share, memory = pool.submit(whole_run, inputs, home).result()
-    measured("SFT seconds outside forward, backward, optimizer / all", share, goal=0.05, better="lower", n=1)
+        fraction, memory = pool.submit(whole_run, inputs, home).result()
+    measured(
+        "SFT seconds outside forward, backward, optimizer / all", fraction, goal=0.05, better="lower", n=1
+    )
     measured("SFT peak memory", memory, unit="MB", goal=4000, better="lower", n=1)
 
     model = load_model(BASE)
@@ -147,8 +149,8 @@ def padded(model: NanoModel, chats: Sequence[Chat], folder: Path, size: int) -> 
 @torch.no_grad()
 def measure_questions(model: NanoModel, items: Sequence[Interaction], folder: Path) -> None:
     """Options of questions without gradients, one question at a time as in evaluation."""
-    chosen = [items[i * len(items) // QUESTIONS] for i in range(QUESTIONS)]
-    questions = [[_with_answer(item.segments, option) for option in item.options] for item in chosen]
+    some = [items[i * len(items) // QUESTIONS] for i in range(QUESTIONS)]
+    questions = [[_with_answer(item.segments, option) for option in item.options] for item in some]
 
     def packed() -> torch.Tensor:
         return torch.stack([torch.cat(model.text_losses(options, folder)).mean() for options in questions])
@@ -211,7 +213,7 @@ def learning_clock() -> Iterator[Clock]:
     """Context in which forward and backward passes and optimizer steps are timed, but not loading of
     pictures."""
     clock = Clock()
-    places: list[tuple[Any, str, bool]] = [
+    functions: list[tuple[Any, str, bool]] = [
         (NanoModel, "_packed_losses", True),
         (nano, "load_picture", False),
         (NanoModel, "velocity", True),
@@ -220,13 +222,13 @@ def learning_clock() -> Iterator[Clock]:
         (torch.nn.utils, "clip_grad_norm_", True),
         (torch.optim.AdamW, "step", True),
     ]
-    before = [getattr(owner, name) for owner, name, _ in places]
-    for (owner, name, learns), work in zip(places, before, strict=True):
+    before = [getattr(owner, name) for owner, name, _ in functions]
+    for (owner, name, learns), work in zip(functions, before, strict=True):
         setattr(owner, name, clock.on(work, learning=learns))
     try:
         yield clock
     finally:
-        for (owner, name, _), work in zip(places, before, strict=True):
+        for (owner, name, _), work in zip(functions, before, strict=True):
             setattr(owner, name, work)
 
 

@@ -10,7 +10,7 @@ from unichar.grpo.config import GrpoConfig, NftConfig
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "message"),
     [
         ({"rounds": 0}, "GrpoConfig.rounds is 0; expected 1 or more"),
         ({"validation": {"every": 0}}, "GrpoConfig.validation.every is 0"),
@@ -31,8 +31,8 @@ from unichar.grpo.config import GrpoConfig, NftConfig
         ),
     ],
 )
-def test_wrong_settings(wrong, words):
-    with pytest.raises(ValueError, match=words):
+def test_wrong_settings(wrong, message):
+    with pytest.raises(ValueError, match=message):
         replaced(GrpoConfig(), **wrong)
 
 

@@ -7,7 +7,7 @@ from unichar.sft.config import SftConfig
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "message"),
     [
         ({"steps": 0}, "steps is 0; expected 1 or more"),
         ({"gen_rank": 0}, "gen_rank is 0"),
@@ -28,8 +28,8 @@ from unichar.sft.config import SftConfig
         ({"prior_pictures": 250}, r"prior_pictures is 250; expected at most prior_pool \(240\)"),
     ],
 )
-def test_wrong_settings(wrong, words):
-    with pytest.raises(ValueError, match=words):
+def test_wrong_settings(wrong, message):
+    with pytest.raises(ValueError, match=message):
         replaced(SftConfig(), **wrong)
 
 

@@ -160,8 +160,8 @@ def _naturalness(
         # Without the trained weights, since a denoiser that changes with the policy would follow its
         # mistakes.
         with model.base_pictures() if from_base else reference.swapped():
-            parts = zip(x.split(per_pass), t.split(per_pass), strict=True)
-            return torch.cat([model.velocity(some, times, empty) for some, times in parts])
+            batches = zip(x.split(per_pass), t.split(per_pass), strict=True)
+            return torch.cat([model.velocity(some, times, empty) for some, times in batches])
 
     # The pictures of the kit set what a usual error is.
     return Naturalness(denoise, real)

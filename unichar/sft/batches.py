@@ -113,14 +113,14 @@ class PicturePool:
     """[N, C, h, w] latents of the picture of each prompt."""
 
 
-def character_pool(model: UnifiedModel, portraits: Sequence[Interaction], folder: Path) -> PicturePool:
+def character_pool(model: UnifiedModel, samples: Sequence[Interaction], folder: Path) -> PicturePool:
     """All text-to-image training samples; a picture is encoded once, however many prompts it has."""
-    names = sorted({item.target.value for item in portraits})
+    names = sorted({item.target.value for item in samples})
     encoded = model.encode_images([load_picture(folder / name, model.image_size) for name in names])
 
     # Position of each prompt's picture among the encoded ones.
-    indices = torch.tensor([names.index(item.target.value) for item in portraits])  # [N]
-    return PicturePool(prompts=tuple(item.prompt for item in portraits), latents=encoded[indices])
+    indices = torch.tensor([names.index(item.target.value) for item in samples])  # [N]
+    return PicturePool(prompts=tuple(item.prompt for item in samples), latents=encoded[indices])
 
 
 def prior_pool(model: UnifiedModel, config: SftConfig, domain: Domain, seed: int) -> PicturePool:

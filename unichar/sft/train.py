@@ -123,8 +123,8 @@ class Trainer:
         self.order = self._order()
 
         # Pictures are encoded once, here: every step noises the same latents.
-        portraits = [item for item in items if item.kind == "portrait"]
-        self.character = character_pool(model, portraits, self.folder)
+        samples = [item for item in items if item.kind == "portrait"]
+        self.character = character_pool(model, samples, self.folder)
         self.prior = prior_pool(model, config, domain, job.seed) if config.prior_pictures else None
         self.validation = Validation(model, job, held_out, self._sheet_prompts())
 
@@ -269,43 +269,45 @@ class Trainer:
         generator = torch_rng(seed, "sft-noise", index)
 
         # Different prompts, each with equally many noised pictures.
-        chosen = shuffled(len(self.character.prompts), config.prompts, index, seed)
+        entries = shuffled(len(self.character.prompts), config.prompts, index, seed)
         each = config.pictures // config.prompts
-        self._backward_pool("portraits", self.character, chosen, each, generator, accumulator)
+        self._backward_pool("portraits", self.character, entries, each, generator, accumulator)
 
         if self.prior is not None:
-            chosen = shuffled(len(self.prior.prompts), config.prior_pictures, index, seed)
-            self._backward_pool("prior", self.prior, chosen, 1, generator, accumulator)
+            entries = shuffled(len(self.prior.prompts), config.prior_pictures, index, seed)
+            self._backward_pool("prior", self.prior, entries, 1, generator, accumulator)
 
     def _backward_pool(
         self,
         name: str,
         pool: PicturePool,
-        chosen: list[int],
+        entries: list[int],
         each: int,
         generator: torch.Generator,
         accumulator: LossAccumulator,
     ) -> None:
-        """Passes over `each` noised pictures of every chosen entry of a pool; B = len(chosen) x each.
+        """Passes over `each` noised pictures of some entries of a pool; B = len(entries) x each.
 
         Every rank draws the noise and times of all B pictures, so that they do not depend on the sharding.
         """
-        x0 = pool.latents[torch.tensor(chosen)].repeat_interleave(each, dim=0)  # [B, C, h, w]
+        x0 = pool.latents[torch.tensor(entries)].repeat_interleave(each, dim=0)  # [B, C, h, w]
         noise = torch.randn(x0.shape, generator=generator)  # [B, C, h, w]
         t = sample_times(len(x0), self.config.shift, generator)  # [B]
         if self.sharded:
             # Encode the prompts of all ranks here: new ones cost a pass, and ranks must run equally many.
-            self.model.prompt_context([pool.prompts[i] for i in chosen])
+            self.model.prompt_context([pool.prompts[i] for i in entries])
 
         # The weight of one picture in the mean over all pictures of the step, known before any pass.
         scale = self.config.mse_weight / (self.config.pictures + self.config.prior_pictures)
-        for microbatch in rank_microbatches(len(chosen), self.config.microbatches, pad=self.sharded):
+        for microbatch in rank_microbatches(len(entries), self.config.microbatches, pad=self.sharded):
             if not microbatch:
                 continue
             # Samples are prompts; each stands for `each` pictures in a row.
             positions = torch.tensor([sample.index * each + i for sample in microbatch for i in range(each)])
             weights = torch.tensor([sample.weight for sample in microbatch for _ in range(each)])
-            context = self.model.prompt_context([pool.prompts[chosen[sample.index]] for sample in microbatch])
+            context = self.model.prompt_context(
+                [pool.prompts[entries[sample.index]] for sample in microbatch]
+            )
 
             # Everything below is of this microbatch; its graph ends with the backward pass.
             x, eps, times = x0[positions], noise[positions], t[positions]
