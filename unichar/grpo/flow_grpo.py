@@ -48,7 +48,7 @@ class FlowGrpo:
     ) -> dict[str, Tensor]:
         """`x0` [B, C, h, w] and the fields of an `SdeTrajectory` [B, W, ...] for B seeds.
 
-        Pictures with the same number in `groups` share a window, which that number determines.
+        Pictures with the same number in `groups` have the same window, which that number determines.
         """
         rollout, config = self._config.rollout, self._config.flow_grpo
 

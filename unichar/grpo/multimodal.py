@@ -49,6 +49,6 @@ def _without_scenes(
     turns: Sequence[Prompt], scenes: set[frozenset[tuple[str, str]]], domain: Domain
 ) -> list[Prompt]:
     """Those of `turns` with none of these scenes."""
-    # Unknown scenes have an empty key, which two different prompts may share.
+    # Unknown scenes have an empty key, which says nothing about whether two prompts are alike.
     known = scenes - {frozenset()}
     return [turn for turn in turns if domain.scene_key(turn.attributes) not in known]

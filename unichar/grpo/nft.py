@@ -123,7 +123,7 @@ class Nft:
     def _times_and_noise(self, minibatch: Minibatch, index: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(times [N], noise [N, C, h, w]) of the whole minibatch, `nft.times` times.
 
-        Every rank draws the same. Pictures of a prompt share both: what they have in common cancels between
+        Every rank draws the same. Pictures of a prompt get the same: what they have in common cancels between
         advantages that sum to 0, and so does most of the noise. Each pass takes other times, from the first
         half of the sampler's grid: the second half only adds detail.
         """

@@ -1,4 +1,4 @@
-"""The prompts that GRPO trains on and validates with; training, validation and test share no scene.
+"""The prompts that GRPO trains on and validates with; training, validation and test have no scene in common.
 
 Which scenes there are depends on the kind of pictures and is defined by `unichar.domains`; the random streams
 are chosen here.

@@ -14,8 +14,8 @@ and means are taken over whole minibatches, so neither changes the numbers.
 
 Departs from the paper: DiffusionNFT by default, which needs clean samples only, any number of sampling steps
 and no guidance, so that two CPU cores suffice. Diversity is a leave-one-out distance per picture (the paper's
-group mean cancels in the advantages). Training, validation and test prompts share no scene (the paper tests
-on its training prompts). Groups without reward variance are skipped.
+group mean cancels in the advantages). Training, validation and test prompts have no scene in common (the
+paper tests on its training prompts). Groups without reward variance are skipped.
 
 Shapes: P prompts of a round with G pictures each, B = P x G; N pictures of a minibatch; [C, h, w] latents.
 """
@@ -58,7 +58,7 @@ from unichar.training.tracker import Tracker
 from unichar.types import CuratedKit, Prompt, StageJob, read_interactions
 
 _WARMUP = 0.08
-"""Fraction of the optimizer steps over which the learning rate rises, while AdamW's moments settle."""
+"""Fraction of the optimizer steps over which the learning rate rises, while AdamW's averages settle."""
 
 ALGORITHMS: dict[str, type[Nft] | type[FlowGrpo]] = {"nft": Nft, "flow_grpo": FlowGrpo}
 
@@ -220,8 +220,7 @@ class Trainer:
         return self.train_on(prompts, rollout, rewards, index)
 
     def score(self, prompts: Sequence[Prompt], latents: Tensor) -> Rewards:
-        """Rewards of B pictures with latents [B, C, h, w]; a group stays together, since diversity compares
-        it."""
+        """Rewards of B pictures with latents [B, C, h, w]; groups stay whole, since diversity compares them."""
         config = self.config.rollout
         groups = latents.unflatten(0, (len(prompts), -1))  # [P, G, C, h, w]
 
@@ -251,9 +250,9 @@ class Trainer:
         progress.skipped += int((~use).sum())
 
         # Positions and advantages of the U pictures in use.
-        advantages = (
-            self.algorithm.advantages(rewards.total[use]).flatten() if use.any() else torch.zeros(0)
-        )  # [U]
+        advantages = torch.zeros(0)
+        if use.any():
+            advantages = self.algorithm.advantages(rewards.total[use]).flatten()  # [U]
         pictures = torch.arange(rewards.total.numel()).view(rewards.total.shape)  # [P, G]
         pictures = pictures[use].flatten()  # [U]
 
@@ -292,8 +291,7 @@ class Trainer:
                 yield epoch * rollout.minibatches + number, positions[groups.sort().values].flatten()
 
     def _optimizer_step(self, minibatch: Minibatch, texts: Sequence[str], step: int) -> dict[str, float]:
-        """One optimizer step on N pictures with their prompts; this rank computes the gradients of its part
-        of them."""
+        """One optimizer step on N pictures with their prompts, sharded over ranks; returns its metrics."""
         config = self.config
 
         # No padding: nothing is sharded, so a rank without pictures simply adds no gradients.
