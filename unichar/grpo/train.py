@@ -220,7 +220,7 @@ class Trainer:
         return self.train_on(prompts, rollout, rewards, index)
 
     def score(self, prompts: Sequence[Prompt], latents: Tensor) -> Rewards:
-        """Rewards of B pictures with latents [B, C, h, w]; groups stay whole, since diversity compares them."""
+        """Rewards of B pictures with latents [B, C, h, w]; groups stay whole, for diversity compares them."""
         config = self.config.rollout
         groups = latents.unflatten(0, (len(prompts), -1))  # [P, G, C, h, w]
 
