@@ -24,7 +24,7 @@ TESTS = Path(__file__).parents[1]
 
 
 def fresh(store: Store, *, seed: int = 0, preset: str = "smoke") -> list[str]:
-    """The verbs that really run when the line is asked for."""
+    """The verbs of the stages that really run."""
     outputs = customize("pip", preset=preset, seed=seed, store=store)
     return [stage.verb for stage, output in zip(STAGES[1:], outputs, strict=True) if output.fresh]
 
@@ -63,7 +63,7 @@ def test_a_stage_gets_exactly_what_it_needs(store: Store, toys: Toys) -> None:
     assert (job.character, job.seed) == ("pip", 5)
 
 
-def test_nothing_runs_twice_for_the_same_reasons(
+def test_a_stage_with_an_unchanged_recipe_does_not_run_again(
     store: Store, toys: Toys, capsys: pytest.CaptureFixture
 ) -> None:
     assert fresh(store) == [] and toys.ran == []
@@ -82,7 +82,7 @@ def test_another_base_trains_again_but_checks_no_kit(store: Store, toys: Toys) -
     assert fresh(store) == ["sft", "grpo", "evaluate", "release"]
 
 
-def test_a_note_about_rights_retrains_nobody(store: Store, toys: Toys) -> None:
+def test_a_note_about_rights_does_not_retrain(store: Store, toys: Toys) -> None:
     edit_kit(store, "pip", "kit.yaml", "drawn by unichar.domains.toon", "written down later")
     assert fresh(store) == ["validate", "curate", "evaluate", "release"]
     assert toys.ran == ["evaluate"]
@@ -102,7 +102,7 @@ def test_training_refuses_a_kit_that_changed_since_its_checks(store: Store, toys
     assert toys.ran == []
 
 
-def test_a_stale_input_is_named_with_the_command_one_after_the_other(store: Store, toys: Toys) -> None:
+def test_stale_inputs_are_reported_one_by_one_with_their_commands(store: Store, toys: Toys) -> None:
     edit_kit(store, "pip", "dialogues.jsonl", "hopped home", "jumped home")
     with pytest.raises(
         StaleInput, match=r"the validated_kit of pip .* another raw_kit .*unichar validate --character pip"
@@ -119,7 +119,7 @@ def test_a_stale_input_is_named_with_the_command_one_after_the_other(store: Stor
     assert toys.ran == ["sft"]
 
 
-def test_a_bad_kit_stops_the_line_with_every_reason_and_trains_nothing(tmp_path: Path, toys: Toys) -> None:
+def test_a_bad_kit_stops_the_pipeline_with_every_reason_before_training(tmp_path: Path, toys: Toys) -> None:
     store = make_store(tmp_path, "pip", rights=None, facts=[])
     with pytest.raises(KitRejected) as caught:
         customize("pip", preset="smoke", store=store)
@@ -129,7 +129,7 @@ def test_a_bad_kit_stops_the_line_with_every_reason_and_trains_nothing(tmp_path:
         run_stage("sft", "pip", preset="smoke", store=store)
 
 
-def test_a_verdict_that_says_no_stops_training_whoever_wrote_it(store: Store, toys: Toys) -> None:
+def test_an_edited_verdict_stops_training(store: Store, toys: Toys) -> None:
     path = store.current("pip", "validated_kit").folder / "validation.json"
     path.write_text(path.read_text().replace('"passed": true', '"passed": false'))
     with pytest.raises(BrokenOutput, match=r"validation\.json was changed"):
@@ -159,7 +159,7 @@ def test_validate_trusts_evidence_of_the_same_checks_on_the_same_kit_only(tmp_pa
     assert run_stage("validate", "pip", preset="smoke", store=store).fresh  # evidence of other checks is none
 
 
-def test_force_makes_it_again_and_what_follows_is_stale(
+def test_a_forced_output_makes_later_stages_stale(
     store: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = store.current("pip", "sft_checkpoint")
@@ -215,13 +215,13 @@ def test_a_smoke_run_leaves_the_promoted_model_in_use(store: Store, toys: Toys) 
     assert store.promoted("pip") == promoted is not None
 
 
-def test_a_stage_that_fails_leaves_only_its_work(
+def test_a_stage_that_fails_leaves_only_its_scratch_folder(
     store: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    works = []
+    scratches = []
 
     def run(job: StageJob) -> dict[str, float]:
-        works.append(job.scratch)
+        scratches.append(job.scratch)
         seen = (job.scratch / "state").exists()
         (job.scratch / "state").write_text("step 5")
         (job.out / "half").write_text("x")
@@ -234,9 +234,9 @@ def test_a_stage_that_fails_leaves_only_its_work(
     with pytest.raises(RuntimeError):
         run_stage("sft", "pip", preset="smoke", seed=9, store=store)
     assert store.current("pip", "sft_checkpoint").fingerprint == old
-    assert [p.name for p in works[0].parent.glob(".*")] == [works[0].name]
+    assert [path.name for path in scratches[0].parent.glob(".*")] == [scratches[0].name]
     assert run_stage("sft", "pip", preset="smoke", seed=9, store=store).fresh  # goes on from the state
-    assert works[0] == works[1] and not works[0].exists()
+    assert scratches[0] == scratches[1] and not scratches[0].exists()
 
 
 def test_a_training_that_diverged_is_not_published(
@@ -249,7 +249,7 @@ def test_a_training_that_diverged_is_not_published(
         run_stage("sft", "pip", preset="smoke", seed=1, store=store)
 
 
-def test_a_kit_that_changes_while_it_is_read_is_not_taken_for_what_it_was(
+def test_an_output_is_not_published_if_its_kit_changed_meanwhile(
     store: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(job: StageJob) -> dict[str, float]:
@@ -276,7 +276,7 @@ def test_a_kit_that_changes_while_it_is_read_is_not_taken_for_what_it_was(
         ("train", "pip", "smoke", ValueError, "no stage 'train'"),
     ],
 )
-def test_wrong_words_are_one_message(
+def test_a_wrong_argument_is_one_message(
     store: Store, verb: str, character: str, preset: str, error: type, says: str
 ) -> None:
     with pytest.raises(error, match=says):
@@ -290,7 +290,7 @@ def test_a_missing_base_says_how_to_get_one(store: Store, toys: Toys) -> None:
         run_stage("sft", "pip", preset="smoke", store=store)
 
 
-def test_characters_do_not_meet(store: Store, toys: Toys) -> None:
+def test_characters_do_not_share_outputs(store: Store, toys: Toys) -> None:
     make_kit(store.data / "characters", "tock", name="Tock")
     pip = {path: path.read_bytes() for path in (store.runs / "pip").rglob("*") if path.is_file()}
     customize("tock", preset="smoke", store=store)

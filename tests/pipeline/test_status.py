@@ -61,13 +61,13 @@ def test_stale_says_what_changed(store: Store, toys: Toys) -> None:
 
 def test_a_dry_run_tells_what_can_be_told(store: Store, toys: Toys) -> None:
     before = sorted(store.runs.rglob("*"))
-    words = told(store, seed=4)
-    assert words["validate"] == words["curate"] == "would run: seed 0 -> 4"
-    assert words["synthesize"] == "would run, unless curated_kit came out as before"
+    predicted = told(store, seed=4)
+    assert predicted["validate"] == predicted["curate"] == "would run: seed 0 -> 4"
+    assert predicted["synthesize"] == "would run, unless curated_kit came out as before"
     (store.data / "models" / "nano" / "base.safetensors").write_bytes(b"another")
-    words = told(store)
-    assert words["sft"] == "would run: another base model"
-    assert words["evaluate"] == "would run, unless sft_checkpoint, grpo_checkpoint came out as before"
+    predicted = told(store)
+    assert predicted["sft"] == "would run: another base model"
+    assert predicted["evaluate"] == "would run, unless sft_checkpoint, grpo_checkpoint came out as before"
     assert sorted(store.runs.rglob("*")) == before and toys.ran == []
 
 

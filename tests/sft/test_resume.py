@@ -131,7 +131,7 @@ def test_a_full_disk_is_one_message_and_the_old_state_stays(straight, tmp_path):
         words.startswith(f"error: could not save step {kept + 1} to {job.scratch}")
         and "File too large" in words
     )
-    assert kept >= 3 and f"the state of step {kept} is intact. Make room for 1 MB" in words
+    assert kept >= 3 and f"the state of step {kept} is intact. Free 1 MB" in words
     assert not [path for path in job.scratch.iterdir() if path.name.startswith(".tmp")]
     run(job)
     assert_same_product(job, straight)

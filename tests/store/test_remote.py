@@ -69,19 +69,19 @@ def test_what_one_machine_publishes_another_reads(s3: Any, tmp_path: Path) -> No
     assert f"{STAGE}/CURRENT.json" in keys(s3) and f"{STAGE}/{made.fingerprint}/manifest.json" in keys(s3)
 
 
-def test_what_nobody_published_is_missing(s3: Any, tmp_path: Path) -> None:
+def test_an_output_that_was_never_published_is_missing(s3: Any, tmp_path: Path) -> None:
     with pytest.raises(MissingOutput, match="run `python -m unichar sft"):
         machine(tmp_path, "here").current("pip", "sft_checkpoint")
 
 
-def test_the_shared_pointer_counts_not_what_this_machine_made_last_week(s3: Any, tmp_path: Path) -> None:
+def test_the_shared_pointer_takes_precedence_over_the_local_one(s3: Any, tmp_path: Path) -> None:
     here, there = machine(tmp_path, "here"), machine(tmp_path, "there")
     make_output(here, seed=1)
     newer = make_output(there, seed=2)
     assert here.current("pip", "sft_checkpoint").fingerprint == newer.fingerprint
 
 
-def test_a_damaged_copy_is_refused_and_leaves_nothing(s3: Any, tmp_path: Path) -> None:
+def test_a_damaged_copy_is_refused_and_not_kept(s3: Any, tmp_path: Path) -> None:
     make_output(machine(tmp_path, "here"), files={"a.txt": "weights"})
     [key] = [key for key in keys(s3) if key.endswith("a.txt")]
     s3.put_object(Bucket=BUCKET, Key=key, Body=b"weight5")
@@ -158,7 +158,7 @@ def test_machines_that_publish_at_the_same_moment_agree(s3: Any, tmp_path: Path)
         store.verify(output, again=True)
 
 
-def test_force_replaces_what_is_shared_and_everybody_gets_it(s3: Any, tmp_path: Path) -> None:
+def test_force_replaces_the_shared_output_for_all_machines(s3: Any, tmp_path: Path) -> None:
     here, there = machine(tmp_path, "here"), machine(tmp_path, "there")
     make_output(here, files={"a.txt": "old"})
     assert text_of(there.current("pip", "sft_checkpoint")) == "old"
@@ -215,7 +215,7 @@ def test_refusals_are_one_message_without_secrets(
     "address",
     ["s3://", "s3://B", "team-models/unichar", "s3://key:secret@team-models/x", "https://x/y", "s3://ab/.."],
 )
-def test_an_address_that_is_none_is_refused_without_repeating_it(address: str) -> None:
+def test_a_wrong_address_is_refused_without_repeating_it(address: str) -> None:
     with pytest.raises(ValueError, match="UNICHAR_STORE must read s3://bucket") as caught:
         Remote(address)
     assert "secret" not in str(caught.value)

@@ -41,7 +41,7 @@ def test_a_published_output_is_the_current_one(tmp_path: Path) -> None:
     assert leftovers(store) == []
 
 
-def test_what_was_never_made_names_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_missing_output_names_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(
         MissingOutput,
         match=r"pip has no curated_kit yet: run `python -m unichar curate --character pip` first",
@@ -56,7 +56,8 @@ def test_a_folder_without_manifest_does_not_exist(tmp_path: Path) -> None:
     assert store.find("pip", "sft_checkpoint", output.fingerprint) is None
     with pytest.raises(MissingOutput):
         store.current("pip", "sft_checkpoint")
-    again = make_output(store)  # and is in nobody's way
+    # And it does not block a new output with the same fingerprint.
+    again = make_output(store)
     assert (again.folder / "adapters" / "weights.txt").read_text() == "weights 0"
 
 
@@ -69,7 +70,7 @@ def test_the_newest_is_current_and_older_ones_stay(tmp_path: Path) -> None:
     store.verify(second)
 
 
-def test_characters_and_stages_do_not_meet(tmp_path: Path) -> None:
+def test_characters_and_stages_do_not_share_outputs(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     pip, tock = make_output(store), make_output(store, character="tock")
     assert pip.fingerprint == tock.fingerprint and pip.folder != tock.folder
@@ -90,7 +91,7 @@ def test_the_first_of_two_outputs_with_one_fingerprint_stays_unless_forced(
     store.verify(store.current("pip", "sft_checkpoint"))
 
 
-def test_what_follows_sees_content_of_data_and_fingerprints_of_weights(tmp_path: Path) -> None:
+def test_versions_are_content_hashes_of_data_and_fingerprints_of_weights(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     same = [make_output(store, "interactions", files={"train.jsonl": "{}\n"}, seed=seed) for seed in (1, 2)]
     assert same[0].fingerprint != same[1].fingerprint and same[0].version == same[1].version
@@ -151,7 +152,7 @@ def test_a_manifest_that_was_edited_is_not_the_published_one(tmp_path: Path) -> 
         store.current("pip", "sft_checkpoint")
 
 
-def test_a_link_is_refused_because_it_would_point_elsewhere_tomorrow(tmp_path: Path) -> None:
+def test_a_link_is_refused(tmp_path: Path) -> None:
     store, about = make_store(tmp_path), make_manifest()
     with store.staging("pip", "sft_checkpoint", "x") as staged:
         (staged / "weights").symlink_to(tmp_path / "elsewhere")
@@ -195,7 +196,7 @@ def test_a_disk_that_refuses_is_one_message_and_readers_keep_the_old_output(tmp_
     assert leftovers(store) == []
 
 
-def test_a_place_that_is_no_folder_is_one_message(tmp_path: Path) -> None:
+def test_a_path_that_is_no_folder_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("I was here first")
     with pytest.raises(StoreError, match="check the disk and the permissions"):
         make_output(make_store(tmp_path))
@@ -252,7 +253,7 @@ def _publish(home: Path, text: str) -> str:
     return (make_output(make_store(home), files={"a.txt": text, "b.txt": text}).folder / "a.txt").read_text()
 
 
-def test_who_publishes_the_same_fingerprint_at_once_gets_one_whole_output(tmp_path: Path) -> None:
+def test_processes_that_publish_one_fingerprint_at_once_get_one_complete_output(tmp_path: Path) -> None:
     with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
         read = list(pool.map(_publish, [tmp_path] * 8, [f"process {number}" for number in range(8)]))
     store = make_store(tmp_path)

@@ -1,4 +1,4 @@
-"""The loop under real kills: what comes out is what an uninterrupted run gives, to the last bit."""
+"""The loop under real kills: the result equals that of an uninterrupted run to the last bit."""
 
 import logging
 import random
@@ -20,7 +20,7 @@ from unichar.training.state import load_tensors
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """(folder, net) of a run nobody disturbed."""
+    """(folder, net) of a run without interruption."""
     folder = tmp_path_factory.mktemp("straight")
     return folder, train_toy(folder)
 
@@ -46,7 +46,7 @@ def assert_same_run(folder, net, straight):
     assert tensors.keys() == twins.keys() and all(torch.equal(tensors[name], twins[name]) for name in tensors)
 
 
-def test_an_uninterrupted_run_logs_means_and_the_rest(straight):
+def test_an_uninterrupted_run_logs_means_and_the_last_steps(straight):
     folder, _ = straight
     rows = read_curve(folder / "curve.jsonl")
     assert [row["step"] for row in rows] == [6, 13, 20, 27, 34, 41, 48, 55, 59]
@@ -55,7 +55,7 @@ def test_an_uninterrupted_run_logs_means_and_the_rest(straight):
     assert saved_step(folder / "state.safetensors") == TOTAL
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(straight, tmp_path):
+def test_a_killed_run_resumes_to_the_same_bits(straight, tmp_path):
     process = start(tmp_path)
     wait_for_step(process, tmp_path / "state.safetensors", random.randrange(1, TOTAL - 10))
     process.kill()
@@ -141,7 +141,7 @@ def test_a_finished_run_is_not_run_again(straight, tmp_path):
 
 
 @pytest.mark.parametrize("ends", ["well", "badly"])
-def test_sigterm_means_what_it_meant_before_once_the_loop_is_over(tmp_path, ends):
+def test_the_handler_of_sigterm_is_restored_after_the_loop(tmp_path, ends):
     before = signal.getsignal(signal.SIGTERM)
     _, state = make_state(tmp_path, make_net())
 
@@ -191,7 +191,7 @@ def test_durations_are_readable(seconds, words):
     assert _duration(seconds) == words
 
 
-def test_a_learner_that_has_had_enough_ends_early_and_stays_ended(tmp_path):
+def test_an_early_stop_is_final(tmp_path):
     taken = []
 
     def train() -> None:

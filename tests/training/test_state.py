@@ -49,7 +49,7 @@ def test_weights_buffers_and_optimizer_come_back(tmp_path):
     assert_same(net, other)
 
 
-def test_what_is_frozen_is_not_stored(tmp_path):
+def test_frozen_weights_are_not_stored(tmp_path):
     _, state = make_state(tmp_path, make_net())
     state.save(0)
     assert {name for name in load_tensors(state.path)[0] if name.startswith("net.0")} == set()
@@ -79,7 +79,7 @@ def test_without_a_file_a_run_starts_at_zero(tmp_path):
     assert state.load() == 0
 
 
-def test_another_run_is_refused_and_told_apart(tmp_path):
+def test_the_state_of_another_run_is_refused_with_the_differences(tmp_path):
     _, state = make_state(
         tmp_path,
         make_net(),
@@ -132,14 +132,14 @@ def test_a_failed_write_leaves_the_old_state_and_nothing_else(tmp_path, monkeypa
 
     monkeypatch.setattr("unichar.store.files.os.fsync", full)
     with pytest.raises(
-        SaveFailed, match=r"step 2 to .*No space left.*the state of step 1 is intact.*Make room for 1 MB"
+        SaveFailed, match=r"step 2 to .*No space left.*the state of step 1 is intact.*Free 1 MB"
     ):
         state.save(2)
     assert state.path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
 
 
-def test_tensors_of_any_layout_are_saved_as_they_look(tmp_path):
+def test_tensors_of_any_memory_layout_are_saved_by_value(tmp_path):
     grid = torch.arange(6.0).view(2, 3)
     save_tensors(tmp_path / "t.safetensors", {"turned": grid.T, "part": grid[:, 1:]}, {"who": "me"})
     tensors, metadata = load_tensors(tmp_path / "t.safetensors")
@@ -147,7 +147,7 @@ def test_tensors_of_any_layout_are_saved_as_they_look(tmp_path):
     assert metadata == {"who": "me"}
 
 
-def test_any_safetensors_reader_reads_what_is_written_piece_by_piece(tmp_path):
+def test_other_safetensors_readers_read_the_file(tmp_path):
     tensors = {
         "half": torch.randn(3, 5).bfloat16(),
         "count": torch.tensor(7),

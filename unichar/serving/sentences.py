@@ -1,17 +1,14 @@
-"""Replies that end at a sentence, although the model may have run into its token limit in the middle of one.
-
-No torch.
-"""
+"""Replies that end at a sentence, although the model reached its token limit within one. No torch."""
 
 import re
 
 _ENDS = ".!?…‼⁇⁈⁉؟۔।॥።。！？．｡"
 """Punctuation that ends a sentence: Latin, Arabic, Devanagari, Ethiopic, Chinese and Japanese."""
 _CLOSERS = "\"'”’»›)\\]*_」』）】"
-"""What may stand between such a mark and the next sentence: closing quotes, brackets and emphasis."""
+"""What may follow it before the next sentence: closing quotes, brackets and emphasis."""
 _ABBREVIATIONS = r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)"
 
-# A mark of a script with spaces ends a sentence only before a space ("3.14"); a full-width mark ends one
+# In scripts with spaces a sentence ends only before a space ("3.14"); full-width punctuation ends one
 # anywhere.
 _SENTENCE_END = re.compile(rf"(?:{_ABBREVIATIONS}[{_ENDS}]+[{_CLOSERS}]*(?=\s|$)|[。！？｡]+[{_CLOSERS}]*)")
 
@@ -26,8 +23,7 @@ def ends_at_a_sentence(text: str) -> bool:
 
 
 def up_to_the_last_sentence(text: str) -> str:
-    """`text` without the sentence that is cut off at its end; an ellipsis marks the cut when there is no
-    other sentence.
+    """`text` without the sentence that is cut off at its end; with an ellipsis if it is the only one.
 
     Example: `up_to_the_last_sentence("In this fur? Never. The water is")` is "In this fur? Never."
     """

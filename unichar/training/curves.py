@@ -35,7 +35,7 @@ class Curve:
         except OSError as error:
             message = (
                 f"could not add step {step} to the curve: {error.strerror}; "
-                "make room and run the same command again"
+                "free some space and run the same command again"
             )
             raise OSError(error.errno, message, str(self.path)) from error
 

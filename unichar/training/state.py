@@ -161,7 +161,7 @@ class TrainState:
         self._saved = step
 
     def _refused(self, tensors: Iterable[Tensor], step: int, error: OSError) -> str:
-        # What the user needs to know: how much room, and what is lost.
+        # What the user needs to know: how much space, and what is lost.
         need = sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6
         kept = "nothing was saved before"
         if self.path.exists():
@@ -169,7 +169,7 @@ class TrainState:
 
         return (
             f"could not save step {step} to {self.path}: {error.strerror or error}; {kept}. "
-            f"Make room for {max(1, need):.0f} MB, then run the same command again: it goes on from there"
+            f"Free {max(1, need):.0f} MB, then run the same command again: it goes on from there"
         )
 
     def load(self) -> int:
