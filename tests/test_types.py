@@ -54,6 +54,19 @@ def test_interactions_are_read_as_they_were_written_in_order(tmp_path: Path) -> 
     assert read_interactions(path) == [TALK, other]
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c"])
+def test_a_text_may_hold_any_line_separator(tmp_path: Path, separator: str) -> None:
+    said = Segment(type="text", value=f"Line one{separator}line two", role="user")
+    talk = dataclasses.replace(TALK, segments=(said, *TALK.segments))
+    (tmp_path / "train.jsonl").write_text(f"{talk.to_json()}\n", encoding="utf-8")
+    assert read_interactions(tmp_path / "train.jsonl") == [talk]
+
+
+def test_an_empty_file_has_no_interactions(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text("")
+    assert read_interactions(tmp_path / "train.jsonl") == []
+
+
 def test_the_prompt_is_the_last_user_text_and_the_target_the_last_segment_with_a_loss() -> None:
     assert (TALK.prompt, TALK.target) == ("Draw it.", PICTURE)
 

@@ -226,7 +226,8 @@ class Prompt:
 def read_interactions(path: Path) -> list[Interaction]:
     """The interactions of a `train.jsonl` or `test.jsonl`, in order."""
     interactions = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # Not splitlines(): it also splits at U+2028 and the like, which stand raw inside a JSON string.
+    for line in filter(None, path.read_text(encoding="utf-8").split("\n")):
         raw = json.loads(line)
 
         # JSON has no tuples, and frozen records hold no lists.
