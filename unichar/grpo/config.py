@@ -1,5 +1,7 @@
-"""Settings of Character-GRPO. Values of DiffusionNFT in brackets, of the paper's Flow-GRPO as `[flow ...]`.
-No torch."""
+"""Settings of Character-GRPO. No torch.
+
+In brackets the values of DiffusionNFT and, after `flow`, of the paper's Flow-GRPO.
+"""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -15,13 +17,13 @@ class RolloutConfig:
     """How the pictures of a round are sampled and split into minibatches."""
 
     prompts: int = 16
-    """Prompts per round, all sampled by one policy before any is trained on [48] [flow 48]."""
+    """Prompts per round, all sampled by one policy before any is trained on [48; flow 48]."""
     step_prompts: int = 4
-    """Prompts per optimizer step [48] [flow 48]."""
+    """Prompts per optimizer step [48; flow 48]."""
     group: int = 10
-    """Pictures per prompt; advantages compare them with each other [24] [flow 8]."""
+    """Pictures per prompt; advantages compare them with each other [24; flow 8]."""
     sample_steps: int = 10
-    """Sampling steps per picture [10] [flow 14]."""
+    """Sampling steps per picture [10; flow 14]."""
     shift: float = 2.0
     """Timestep shift of the sampler [flow 3]."""
     microbatches: int = 1
@@ -119,7 +121,7 @@ class RewardConfig:
     min_spread: float = 1e-3
     """Groups whose rewards have a smaller standard deviation carry no signal and are skipped."""
     advantage_clip: float = 2.0
-    """Advantages are clipped to plus and minus this many standard deviations [5] [flow 5]."""
+    """Advantages are clipped to plus and minus this many standard deviations [5; flow 5]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,15 +192,15 @@ class GrpoConfig:
     rounds: int = 4
     """Rounds of sampling, scoring and training [flow 101]."""
     epochs: int = 3
-    """Epochs over a round's pictures; nft draws new times and noise in each, flow_grpo repeats its steps [1]
-    [flow 2]."""
+    """Epochs over a round's pictures; nft draws new times and noise in each, flow_grpo repeats its steps
+    [1; flow 2]."""
 
     # Optimizer.
     lr: float = 5e-4
-    """Peak learning rate of the picture adapters [3e-4] [flow 1e-5, full tuning]."""
+    """Peak learning rate of the picture adapters [3e-4; flow 1e-5, full tuning]."""
     lr_decay: float = 1.0
     """Fraction of the optimizer steps, the last ones, over which the rate falls to 0; with 0 it stays
-    constant after the warmup [0] [flow 0]."""
+    constant after the warmup [0; flow 0]."""
     clip: float = 1.0
     """Largest gradient norm [1.0]."""
 
