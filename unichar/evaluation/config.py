@@ -40,7 +40,7 @@ class EvaluationConfig:
     max_reasoning_tokens: int = 80
     """Longest reasoning text before a picture."""
 
-    # What people look at, and who judges besides the report encoder.
+    # What people see, and who judges besides the report encoder.
     sheet_rows: int = 8
     """Prompts on the contact sheet."""
     judges: JudgesConfig = field(default_factory=JudgesConfig)

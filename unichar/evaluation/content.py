@@ -78,7 +78,7 @@ class ReportInput:
     data: Mapping[str, Any]
     """`{"images": n, "interactions": {kind: n}, "held_out": {...}}`"""
 
-    # What people look at; none of it is in `report.json`.
+    # What people see; none of it is in `report.json`.
     pictures: Sequence[PictureSample] = ()
     """All with the same arms in the same order; shown on the page and as `contact_sheet.png`."""
     chats: Sequence[ChatSample] = ()

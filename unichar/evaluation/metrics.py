@@ -128,7 +128,7 @@ METRICS = (
     ),
 )
 _BY_NAME = {metric.name: metric for metric in METRICS}
-# Does it look like the character, talk like it, and still do what it is asked to?
+# Does it resemble the character, talk like it, and still do what it is asked to?
 HEADLINES = tuple(_BY_NAME[name] for name in ("identity", "held_out_nll", "alignment"))
 """The metrics of the first cards and of the terminal."""
 HEADLINE_ARMS = ("base", "sft", "grpo")

@@ -94,10 +94,12 @@ def _finite(numbers: Sequence[float], what: str) -> np.ndarray:
     array = np.asarray(numbers, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{what} must be a flat list of at least one number, not of shape {array.shape}")
+
     if not np.isfinite(array).all():
         # The least of a boolean array is its first False.
         first = int(np.argmin(np.isfinite(array)))
         raise ValueError(f"{what} must be finite, but number {first} of {array.size} is {array[first]}")
+
     return array
 
 

@@ -9,7 +9,7 @@ from unichar.errors import UserError
 class InteractionsConfig:
     """Settings of `synthesize`. Defaults follow the paper: 190 exchanges, three forms of image prompt."""
 
-    # Conversations. A share of their topics is asked in the test only.
+    # Conversations. A fraction of their topics is asked in the test only.
     num_role_play: int = 190
     """Single exchanges to aim for, both splits together; a small kit yields fewer (see the summary)."""
     test_share: float = 0.12

@@ -263,11 +263,13 @@ def _possessives(text: str, name: str, pronoun: str, whose: str, whom: str) -> s
 
 def _plain_form(verb: str, pronoun: str) -> str:
     """The first-person form of a verb in the third person: `catches` -> `catch`."""
+    # "they are" has the plural verb that "I" does not take.
     if pronoun == "they" and verb in ("are", "were"):
         return {"are": "am", "were": "was"}[verb]
     if verb in _IRREGULAR:
         return _IRREGULAR[verb]
 
+    # Modal verbs, past forms and words like "pass" or "famous" stay.
     if re.fullmatch(_SAME_IN_THIRD, verb) or _NO_S.search(verb) or not verb.endswith("s"):
         return verb
     if verb.endswith("ies") and len(verb) > 4:
@@ -286,6 +288,7 @@ def _third_form(verb: str) -> str:
     if verb in special:
         return special[verb]
 
+    # Modal verbs, past forms and contracted negations stay.
     if re.fullmatch(_SAME_IN_THIRD, verb) or verb.endswith(("ed", "n't")):
         return verb
     if re.search(r"[^aeiou]y$", verb):

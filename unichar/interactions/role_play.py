@@ -194,11 +194,13 @@ def _two_turns(context: Context, singles: list[Single], split: Split, *, count: 
 
 def _item(context: Context, turns: list[Single], split: Split, *, grounded: bool = False) -> Interaction:
     """A conversation of one or two exchanges; `grounded` shows the last one's picture first."""
+    # The form and the group are those of the exchange that carries the loss.
     last = turns[-1]
     segments = [context.card]
     if grounded:
         segments.append(Segment(type="image", value=last.image, role="user"))
 
+    # Only the last reply is learned; what came before is context.
     for turn in turns:
         user, reply = turn.exchange.user, turn.exchange.reply
         segments.append(Segment(type="text", value=user, role="user"))

@@ -131,4 +131,5 @@ def _counts(items: list[Interaction]) -> dict[str, int]:
         counts[f"{item.split}_{item.kind}"] += 1
         # Forms that repeat or join single exchanges are not counted again.
         num_exchanges += item.kind == "role_play" and item.form not in ("grounded", "two_turns", "request")
+
     return dict(sorted(counts.items())) | {"role_play_exchanges": num_exchanges}

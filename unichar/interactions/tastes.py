@@ -121,6 +121,7 @@ def _summary_topic(context: Context, taste: _Taste, things: list[str]) -> Topic:
 def _trait_topic(context: Context, trait: str) -> Topic:
     """A topic that asks whether the character has a trait."""
     style = context.style
+    # Inside a sentence: "Are you stubborn?"
     word = trait[0].lower() + trait[1:].rstrip(".")
 
     replies = []

@@ -63,6 +63,7 @@ def _scene_prompts(kit: CuratedKit, picture: Picture) -> tuple[str, str]:
 
 
 def _item(picture: Picture, index: int, form: str, text: str) -> Interaction:
+    # The picture carries the loss: it is what the prompt asks for.
     segments = (
         Segment(type="text", value=text, role="user"),
         Segment(type="image", value=picture.image, role="assistant", loss=True),
@@ -81,6 +82,7 @@ def _item(picture: Picture, index: int, form: str, text: str) -> Interaction:
 
 def _without_picture(prompt: Prompt, form: str, group: str) -> Interaction:
     """A test sample of a prompt that no picture of the kit answers."""
+    # Without a target there is nothing to train on; attributes say what to judge by.
     segments = (Segment(type="text", value=prompt.text, role="user"),)
 
     return Interaction(

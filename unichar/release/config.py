@@ -30,7 +30,7 @@ class ReleaseConfig:
     style_loss: float = 0.0
     """`style` of the tuned model may fall this far below the base's, in 0..1."""
 
-    # Identity and likelihood say that it looks and talks like the character at all.
+    # Identity and likelihood say that it draws the character and talks like it at all.
     required: tuple[str, ...] = ("identity", "held_out_nll")
     """Metrics that must have been measured for a model to be released."""
 
