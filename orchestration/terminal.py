@@ -212,7 +212,7 @@ def progress_bar(line: str) -> str:
     """
     found = _PROGRESS.match(line)
     if found is None:
-        return line
+        return _VERB.sub("", line)
 
     done, total = int(found["done"]), int(found["total"])
     filled = _BAR_CELLS * done // max(total, 1)

@@ -1,6 +1,4 @@
-"""What tests of the orchestration share: a line in a temporary folder, the real `dagster` command, why a run
-failed.
-"""
+"""Shared by tests of the orchestration: a pipeline in a temporary folder, real commands, a toy training."""
 
 import json
 import os
@@ -35,8 +33,8 @@ ignores SIGTERM.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """What a test needs of a line: where its files are, its Dagster instance, and ways to run it."""
+class Pipeline:
+    """What a test needs of a pipeline: where its files are, its Dagster instance, and ways to run it."""
 
     data: Path
     store: Store
@@ -65,31 +63,31 @@ class Line:
 
 
 def publish_report(
-    line: Line, character: str, *, preset: str, seed: int, report: dict | None = None
+    pipeline: Pipeline, character: str, *, preset: str, seed: int, report: dict | None = None
 ) -> Output:
     """Every output of a character, published by the store with the true recipes; what is not there yet gets a
     trivial product.
 
     For tests of who must run again, and of what is shown; nothing is trained.
     """
-    base = line.data / "models" / "nano" / "base.safetensors"
+    base = pipeline.data / "models" / "nano" / "base.safetensors"
     base.parent.mkdir(parents=True, exist_ok=True)
     base.write_bytes(b"a base")
     products = {"eval_report": {"report.json": report or {"arms": {}}}}
     for stage in STAGES[1:]:
-        plan = stage_spec(stage, character, preset=get_preset(preset), seed=seed, store=line.store)
-        if line.store.find(character, stage.noun, plan.key):
+        spec = stage_spec(stage, character, preset=get_preset(preset), seed=seed, store=pipeline.store)
+        if pipeline.store.find(character, stage.noun, spec.key):
             continue
-        with line.store.staging(character, stage.noun, plan.key) as staged:
-            files = {"config.json": plan.recipe["config"], "summary.json": {"passed": False}} | products.get(
+        with pipeline.store.staging(character, stage.noun, spec.key) as staged:
+            files = {"config.json": spec.recipe["config"], "summary.json": {"passed": False}} | products.get(
                 stage.noun, {}
             )
             for name, value in files.items():
                 (staged / name).write_bytes(json_bytes(value))
-            about = {"character": character, "noun": stage.noun, "preset": preset, "recipe": plan.recipe}
-            inputs = {noun: output.fingerprint for noun, output in plan.inputs.items()}
-            line.store.publish(staged, about | {"inputs": inputs, "kit_hash": plan.kit_hash})
-    return line.store.current(character, "eval_report")
+            about = {"character": character, "noun": stage.noun, "preset": preset, "recipe": spec.recipe}
+            inputs = {noun: output.fingerprint for noun, output in spec.inputs.items()}
+            pipeline.store.publish(staged, about | {"inputs": inputs, "kit_hash": spec.kit_hash})
+    return pipeline.store.current(character, "eval_report")
 
 
 def dagster(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""A line of its own for each test: data, runs and a Dagster instance in a temporary folder."""
+"""An empty pipeline for each test: data, runs and a Dagster instance in a temporary folder."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from factories_orchestration import ROOT, Line
+from factories_orchestration import ROOT, Pipeline
 
 from unichar.store.store import Store
 
 
 @pytest.fixture(scope="session")
 def dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Dagster home with the shipped settings and empty databases, made once because that takes two seconds."""
+    """A Dagster home with the shipped settings and empty databases; made once, since it takes two seconds."""
     home = tmp_path_factory.mktemp("dagster")
     shutil.copy(ROOT / ".dagster" / "dagster.yaml", home)
     with dg.DagsterInstance.from_config(str(home)) as instance:
@@ -23,8 +23,8 @@ def dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def line(tmp_path: Path, dagster_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
-    """An empty line; the environment points commands started by the test to it."""
+def pipeline(tmp_path: Path, dagster_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+    """An empty pipeline; the environment points commands that the test starts to it."""
     shutil.copytree(dagster_home, tmp_path / ".dagster")
     (tmp_path / "data" / "characters").mkdir(parents=True)
     for name, value in {"UNICHAR_HOME": "", "UNICHAR_DATA": "data", "DAGSTER_HOME": ".dagster"}.items():
@@ -32,4 +32,4 @@ def line(tmp_path: Path, dagster_home: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name in ("UNICHAR_STORE", "UNICHAR_PRESET"):
         monkeypatch.delenv(name, raising=False)
     with dg.DagsterInstance.get() as instance:
-        yield Line(data=tmp_path / "data", store=Store.from_env(), instance=instance)
+        yield Pipeline(data=tmp_path / "data", store=Store.from_env(), instance=instance)

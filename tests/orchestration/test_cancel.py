@@ -1,6 +1,4 @@
-"""A cancelled run frees the GPU: its trainer and the trainer's workers are gone, and the pool's slot is free
-again.
-"""
+"""A cancelled run leaves no trainer and no worker of it behind, and its pool slot is free again."""
 
 import signal
 import subprocess
@@ -8,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from factories_orchestration import ROOT, TRAINER, Line, all_gone, wait_until
+from factories_orchestration import ROOT, TRAINER, Pipeline, all_gone, wait_until
 
 JOB = """
 import sys
@@ -24,7 +22,7 @@ defs = dg.Definitions(assets=[checkpoint], jobs=[dg.define_asset_job("train")])
 
 
 @pytest.mark.parametrize("asked_by", [signal.SIGINT, signal.SIGTERM])
-def test_cancel_leaves_nothing_behind(line: Line, tmp_path: Path, asked_by: signal.Signals) -> None:
+def test_cancel_leaves_nothing_behind(pipeline: Pipeline, tmp_path: Path, asked_by: signal.Signals) -> None:
     pids = tmp_path / "pids"
     (tmp_path / "job.py").write_text(JOB.format(trainer=TRAINER, pids=str(pids)))
     dagster = Path(sys.executable).with_name("dagster")
@@ -33,13 +31,13 @@ def test_cancel_leaves_nothing_behind(line: Line, tmp_path: Path, asked_by: sign
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2, seconds=60)
-    assert num_claimed(line) == 1
+    assert num_claimed(pipeline) == 1
     run.send_signal(asked_by)
     assert run.wait(timeout=60) != 0
     wait_until(lambda: all_gone(pids))
-    assert num_claimed(line) == 0
+    assert num_claimed(pipeline) == 0
 
 
-def num_claimed(line: Line) -> int:
+def num_claimed(pipeline: Pipeline) -> int:
     """Slots of the pool in use."""
-    return len(line.instance.event_log_storage.get_concurrency_info("gpu").claimed_slots)
+    return len(pipeline.instance.event_log_storage.get_concurrency_info("gpu").claimed_slots)

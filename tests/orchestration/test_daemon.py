@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from dagster import DagsterRunStatus
-from factories_orchestration import Line, Training, is_running, wait_until
+from factories_orchestration import Pipeline, Training, is_running, wait_until
 
 BIN = Path(sys.executable).parent
 
@@ -29,18 +29,18 @@ def daemon(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.e2e
-def test_a_daemon_closes_a_dead_run_and_its_own_runs_end_with_it(line: Line, tmp_path: Path) -> None:
+def test_a_daemon_closes_a_dead_run_and_its_own_runs_end_with_it(pipeline: Pipeline, tmp_path: Path) -> None:
     training = Training(tmp_path / "toy")
     training.wait_until_it_trains()
     for which in ("run", "step", "trainer"):
         os.kill(training.pid(which), signal.SIGKILL)
     training.process.wait()
-    storage = line.instance.event_log_storage
+    storage = pipeline.instance.event_log_storage
     assert len(storage.get_concurrency_info("gpu").claimed_slots) == 1
 
     with daemon(training.folder) as process:
         wait_until(lambda: not storage.get_concurrency_info("gpu").claimed_slots, seconds=120)
-        [dead] = line.instance.get_runs()
+        [dead] = pipeline.instance.get_runs()
         assert dead.status == DagsterRunStatus.FAILURE
 
         (training.folder / "trainer").unlink()

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
-from factories_orchestration import Line, Training, is_running, wait_until
+from factories_orchestration import Pipeline, Training, is_running, wait_until
 
 from orchestration.dead_runs import close_dead_runs, describe_waiting, process_tags
 from orchestration.process_identity import ProcessIdentity
@@ -20,35 +20,35 @@ from orchestration.process_identity import ProcessIdentity
 STEP = "checkpoint"
 
 
-def claimed(line: Line) -> list[str]:
+def claimed(pipeline: Pipeline) -> list[str]:
     """Runs that hold a slot of pool `gpu`."""
-    info = line.instance.event_log_storage.get_concurrency_info("gpu")
+    info = pipeline.instance.event_log_storage.get_concurrency_info("gpu")
     return [slot.run_id for slot in info.claimed_slots]
 
 
-def open_run(line: Line, process: ProcessIdentity | None) -> str:
+def open_run(pipeline: Pipeline, process: ProcessIdentity | None) -> str:
     """A run that is STARTED, belongs to `process` and holds the only slot of pool `gpu`; its id."""
-    run = line.instance.create_run_for_job(empty_job)
+    run = pipeline.instance.create_run_for_job(empty_job)
     if process:
-        record(line, run.run_id, process, of_run=run.run_id)
+        record(pipeline, run.run_id, process, of_run=run.run_id)
 
-    line.instance.report_dagster_event(
+    pipeline.instance.report_dagster_event(
         dg.DagsterEvent("PIPELINE_START", job_name=run.job_name, message="started"), run.run_id
     )
-    line.instance.event_log_storage.initialize_concurrency_limit_to_default("gpu")
-    status = line.instance.event_log_storage.claim_concurrency_slot("gpu", run.run_id, STEP)
+    pipeline.instance.event_log_storage.initialize_concurrency_limit_to_default("gpu")
+    status = pipeline.instance.event_log_storage.claim_concurrency_slot("gpu", run.run_id, STEP)
     assert status.is_claimed
     return run.run_id
 
 
-def record(line: Line, run_id: str, process: ProcessIdentity, *, of_run: str) -> None:
+def record(pipeline: Pipeline, run_id: str, process: ProcessIdentity, *, of_run: str) -> None:
     """Give a run the tag by which `of_run` recorded its process."""
     tag = json.dumps({"run": of_run, **dataclasses.asdict(process)})
-    line.instance.add_run_tags(run_id, {"unichar/process": tag})
+    pipeline.instance.add_run_tags(run_id, {"unichar/process": tag})
 
 
-def status_of(line: Line, run_id: str) -> DagsterRunStatus:
-    run = line.instance.get_run_by_id(run_id)
+def status_of(pipeline: Pipeline, run_id: str) -> DagsterRunStatus:
+    run = pipeline.instance.get_run_by_id(run_id)
     assert run is not None
     return run.status
 
@@ -74,7 +74,7 @@ ENDED = dataclasses.replace(ProcessIdentity.current(), started=1)
     ids=["run", "step", "trainer", "power cut"],
 )
 def test_all_of_a_killed_run_ends_and_the_next_run_goes_on(
-    line: Line, tmp_path: Path, killed: list[str], saves: bool
+    pipeline: Pipeline, tmp_path: Path, killed: list[str], saves: bool
 ) -> None:
     training = Training(tmp_path / "toy")
     training.wait_until_it_trains()
@@ -87,17 +87,17 @@ def test_all_of_a_killed_run_ends_and_the_next_run_goes_on(
     state = training.folder / "state"
     assert state.exists() == saves
     if "run" in killed:
-        [run_id] = claimed(line)
-        assert status_of(line, run_id) == DagsterRunStatus.STARTED
+        [run_id] = claimed(pipeline)
+        assert status_of(pipeline, run_id) == DagsterRunStatus.STARTED
     else:
-        assert claimed(line) == []
+        assert claimed(pipeline) == []
 
     total = int(state.read_text()) + 5 if saves else 5
     following = Training(training.folder, steps=total)
     assert following.process.wait(timeout=120) == 0
     assert (training.folder / "done").read_text() == str(total)
-    assert claimed(line) == []
-    statuses = sorted(run.status.value for run in line.instance.get_runs())
+    assert claimed(pipeline) == []
+    statuses = sorted(run.status.value for run in pipeline.instance.get_runs())
     assert statuses == ["FAILURE", "SUCCESS"]
 
     said = [
@@ -109,39 +109,39 @@ def test_all_of_a_killed_run_ends_and_the_next_run_goes_on(
 
 @pytest.mark.e2e
 def test_a_run_that_is_alive_keeps_its_slot_and_the_next_one_says_what_it_waits_for(
-    line: Line, tmp_path: Path
+    pipeline: Pipeline, tmp_path: Path
 ) -> None:
     first = Training(tmp_path / "first")
     first.wait_until_it_trains()
-    [holder] = claimed(line)
+    [holder] = claimed(pipeline)
     second = Training(tmp_path / "second", steps=1)
     try:
         wait_until(lambda: "waits for pool gpu" in second.output(), seconds=120)
         assert f"held by checkpoint of run {holder[:8]} (train) for " in second.output()
         assert f"process {first.process.pid} on " in second.output()
-        assert claimed(line) == [holder]
+        assert claimed(pipeline) == [holder]
     finally:
         first.end()
     assert second.process.wait(timeout=120) == 0
     assert "is dead" not in second.output()
 
 
-def test_a_run_whose_process_ended_is_closed_in_one_line(line: Line) -> None:
-    run_id = open_run(line, ENDED)
+def test_a_run_whose_process_ended_is_closed_in_one_line(pipeline: Pipeline) -> None:
+    run_id = open_run(pipeline, ENDED)
     said: list[str] = []
-    close_dead_runs(line.instance, said.append)
-    assert status_of(line, run_id) == DagsterRunStatus.FAILURE
-    assert claimed(line) == []
+    close_dead_runs(pipeline.instance, said.append)
+    assert status_of(pipeline, run_id) == DagsterRunStatus.FAILURE
+    assert claimed(pipeline) == []
     [text] = said
     assert text.startswith(
         f"run {run_id[:8]} (empty_job) is dead: its process {ENDED.pid} on {ENDED.host} is gone"
     )
 
 
-def test_a_run_of_a_boot_before_this_one_is_closed(line: Line) -> None:
-    run_id = open_run(line, dataclasses.replace(ProcessIdentity.current(), boot="before the power cut"))
-    close_dead_runs(line.instance, print)
-    assert status_of(line, run_id) == DagsterRunStatus.FAILURE
+def test_a_run_of_a_boot_before_this_one_is_closed(pipeline: Pipeline) -> None:
+    run_id = open_run(pipeline, dataclasses.replace(ProcessIdentity.current(), boot="before the power cut"))
+    close_dead_runs(pipeline.instance, print)
+    assert status_of(pipeline, run_id) == DagsterRunStatus.FAILURE
 
 
 @pytest.mark.parametrize(
@@ -155,65 +155,67 @@ def test_a_run_of_a_boot_before_this_one_is_closed(line: Line) -> None:
     ],
     ids=["alive", "another host", "another host's boot", "another container", "unknown"],
 )
-def test_what_is_not_certainly_dead_is_left_alone(line: Line, process: ProcessIdentity | None) -> None:
-    run_id = open_run(line, process)
+def test_what_is_not_certainly_dead_is_left_alone(
+    pipeline: Pipeline, process: ProcessIdentity | None
+) -> None:
+    run_id = open_run(pipeline, process)
     said: list[str] = []
-    close_dead_runs(line.instance, said.append)
-    assert status_of(line, run_id) == DagsterRunStatus.STARTED
-    assert claimed(line) == [run_id]
+    close_dead_runs(pipeline.instance, said.append)
+    assert status_of(pipeline, run_id) == DagsterRunStatus.STARTED
+    assert claimed(pipeline) == [run_id]
     assert said == []
 
 
-def test_a_run_started_again_with_the_tags_of_a_dead_one_is_left_alone(line: Line) -> None:
-    run_id = open_run(line, None)
-    record(line, run_id, ENDED, of_run="the dead one")
-    close_dead_runs(line.instance, print)
-    assert status_of(line, run_id) == DagsterRunStatus.STARTED
-    assert claimed(line) == [run_id]
+def test_a_run_started_again_with_the_tags_of_a_dead_one_is_left_alone(pipeline: Pipeline) -> None:
+    run_id = open_run(pipeline, None)
+    record(pipeline, run_id, ENDED, of_run="the dead one")
+    close_dead_runs(pipeline.instance, print)
+    assert status_of(pipeline, run_id) == DagsterRunStatus.STARTED
+    assert claimed(pipeline) == [run_id]
 
 
-def test_a_dead_run_that_was_being_canceled_is_canceled(line: Line) -> None:
-    run_id = open_run(line, ENDED)
-    run = line.instance.get_run_by_id(run_id)
+def test_a_dead_run_that_was_being_canceled_is_canceled(pipeline: Pipeline) -> None:
+    run_id = open_run(pipeline, ENDED)
+    run = pipeline.instance.get_run_by_id(run_id)
     assert run is not None
-    line.instance.report_run_canceling(run)
-    close_dead_runs(line.instance, print)
-    assert status_of(line, run_id) == DagsterRunStatus.CANCELED
-    assert claimed(line) == []
+    pipeline.instance.report_run_canceling(run)
+    close_dead_runs(pipeline.instance, print)
+    assert status_of(pipeline, run_id) == DagsterRunStatus.CANCELED
+    assert claimed(pipeline) == []
 
 
-def test_slots_of_finished_and_deleted_runs_are_freed(line: Line) -> None:
-    finished = open_run(line, ENDED)
-    run = line.instance.get_run_by_id(finished)
+def test_slots_of_finished_and_deleted_runs_are_freed(pipeline: Pipeline) -> None:
+    finished = open_run(pipeline, ENDED)
+    run = pipeline.instance.get_run_by_id(finished)
     assert run is not None
-    line.instance.report_run_canceled(run)
-    close_dead_runs(line.instance, print)
-    assert claimed(line) == []
+    pipeline.instance.report_run_canceled(run)
+    close_dead_runs(pipeline.instance, print)
+    assert claimed(pipeline) == []
 
-    deleted = open_run(line, ProcessIdentity.current())
-    line.instance.run_storage.delete_run(deleted)
-    close_dead_runs(line.instance, print)
-    assert claimed(line) == []
+    deleted = open_run(pipeline, ProcessIdentity.current())
+    pipeline.instance.run_storage.delete_run(deleted)
+    close_dead_runs(pipeline.instance, print)
+    assert claimed(pipeline) == []
 
 
 def test_a_slot_is_not_given_away_while_the_training_of_a_dead_run_saves(
-    line: Line, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saving, killed = [4321], []
     monkeypatch.setattr("orchestration.dead_runs.trainers_of", lambda run_id: saving)
     monkeypatch.setattr("orchestration.dead_runs.kill_trainers", killed.append)
-    run_id = open_run(line, ENDED)
+    run_id = open_run(pipeline, ENDED)
 
-    close_dead_runs(line.instance, print)
-    assert claimed(line) == [run_id] and killed == []
+    close_dead_runs(pipeline.instance, print)
+    assert claimed(pipeline) == [run_id] and killed == []
 
     monkeypatch.setattr("orchestration.dead_runs._SAVING_SECONDS", -1.0)
-    close_dead_runs(line.instance, print)
-    assert claimed(line) == [run_id] and run_id in killed
+    close_dead_runs(pipeline.instance, print)
+    assert claimed(pipeline) == [run_id] and run_id in killed
 
     saving.clear()
-    close_dead_runs(line.instance, print)
-    assert claimed(line) == []
+    close_dead_runs(pipeline.instance, print)
+    assert claimed(pipeline) == []
 
 
 @pytest.mark.parametrize(
@@ -225,13 +227,15 @@ def test_a_slot_is_not_given_away_while_the_training_of_a_dead_run_saves(
     ],
     ids=["alive", "dead", "unknown"],
 )
-def test_what_holds_a_slot_is_described(line: Line, process: ProcessIdentity | None, words: str) -> None:
-    holder = open_run(line, process)
-    waiting = line.instance.create_run_for_job(empty_job, tags={})
-    line.instance.add_run_tags(waiting.run_id, process_tags(waiting.run_id))
-    line.instance.event_log_storage.claim_concurrency_slot("gpu", waiting.run_id, STEP)
-    [text] = describe_waiting(waiting.run_id, line.instance)
+def test_what_holds_a_slot_is_described(
+    pipeline: Pipeline, process: ProcessIdentity | None, words: str
+) -> None:
+    holder = open_run(pipeline, process)
+    waiting = pipeline.instance.create_run_for_job(empty_job, tags={})
+    pipeline.instance.add_run_tags(waiting.run_id, process_tags(waiting.run_id))
+    pipeline.instance.event_log_storage.claim_concurrency_slot("gpu", waiting.run_id, STEP)
+    [text] = describe_waiting(waiting.run_id, pipeline.instance)
     assert text.startswith("checkpoint waits for pool gpu (")
     assert f" s so far), held by checkpoint of run {holder[:8]} (empty_job)" in text
     assert words in text
-    assert describe_waiting(holder, line.instance) == []
+    assert describe_waiting(holder, pipeline.instance) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from factories_kit import make_kit
-from factories_orchestration import Line, publish_report
+from factories_orchestration import Pipeline, publish_report
 
 from orchestration.definitions import defs
 
@@ -15,8 +15,8 @@ from orchestration.definitions import defs
 class Inbox:
     """The sensor as the daemon runs it, scan after scan, its requests carried out like the daemon would."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
         self.cursor: str | None = None
         self.run_keys: list[str] = []
 
@@ -24,49 +24,49 @@ class Inbox:
         """The (character, run config) of the runs one scan starts."""
         definitions = defs()
         context = dg.build_sensor_context(
-            instance=self.line.instance,
-            instance_ref=self.line.instance.get_ref(),
+            instance=self.pipeline.instance,
+            instance_ref=self.pipeline.instance.get_ref(),
             cursor=self.cursor,
             definitions=definitions,
         )
         tick = definitions.resolve_sensor_def("kit_inbox").evaluate_tick(context)
         self.cursor = tick.cursor
         for request in tick.dynamic_partitions_requests or []:
-            self.line.instance.add_dynamic_partitions("characters", list(request.partition_keys))
+            self.pipeline.instance.add_dynamic_partitions("characters", list(request.partition_keys))
         fresh = [request for request in tick.run_requests or [] if request.run_key not in self.run_keys]
         self.run_keys += [request.run_key or "" for request in fresh]
         return [(request.tags["dagster/partition"], request.run_config) for request in fresh]
 
 
 @pytest.fixture
-def inbox(line: Line) -> Inbox:
-    return Inbox(line)
+def inbox(pipeline: Pipeline) -> Inbox:
+    return Inbox(pipeline)
 
 
 def characters(started: list[tuple[str, dict]]) -> list[str]:
     return [character for character, _ in started]
 
 
-def test_a_new_kit_runs_once_after_two_equal_scans(line: Line, inbox: Inbox) -> None:
+def test_a_new_kit_runs_once_after_two_equal_scans(pipeline: Pipeline, inbox: Inbox) -> None:
     assert inbox.scan() == []
-    make_kit(line.characters, "pip")
+    make_kit(pipeline.characters, "pip")
     assert inbox.scan() == []
-    assert line.registered() == []
+    assert pipeline.registered() == []
     assert characters(inbox.scan()) == ["pip"]
-    assert line.registered() == ["pip"]
+    assert pipeline.registered() == ["pip"]
     assert inbox.scan() == inbox.scan() == []
 
 
-def test_a_kit_that_is_still_being_copied_waits(line: Line, inbox: Inbox) -> None:
-    kit = make_kit(line.characters, "pip")
+def test_a_kit_that_is_still_being_copied_waits(pipeline: Pipeline, inbox: Inbox) -> None:
+    kit = make_kit(pipeline.characters, "pip")
     for part in range(3):
         (kit / "profile.md").write_text(f"part {part}")
         assert inbox.scan() == []
     assert characters(inbox.scan()) == ["pip"]
 
 
-def test_changed_content_runs_once_more_and_so_does_the_way_back(line: Line, inbox: Inbox) -> None:
-    kit = make_kit(line.characters, "pip", profile="before")
+def test_changed_content_runs_once_more_and_so_does_the_way_back(pipeline: Pipeline, inbox: Inbox) -> None:
+    kit = make_kit(pipeline.characters, "pip", profile="before")
     assert [characters(inbox.scan()) for _ in range(2)] == [[], ["pip"]]
     for text in ("after", "before", "after"):
         (kit / "profile.md").write_text(text)
@@ -74,30 +74,32 @@ def test_changed_content_runs_once_more_and_so_does_the_way_back(line: Line, inb
 
 
 def test_folders_that_are_no_kits_are_named_and_left_alone(
-    line: Line, inbox: Inbox, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    pipeline: Pipeline, inbox: Inbox, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_kit(line.characters, "pip")
+    make_kit(pipeline.characters, "pip")
     for name in ("New Folder", "a,b", ".hidden", "empty"):
-        (line.characters / name).mkdir()
-    (line.characters / "notes.txt").write_text("no folder")
+        (pipeline.characters / name).mkdir()
+    (pipeline.characters / "notes.txt").write_text("no folder")
     with caplog.at_level(logging.WARNING):
         assert [characters(inbox.scan()) for _ in range(2)] == [[], ["pip"]]
     said = caplog.text + capsys.readouterr().err
     assert all(name in said for name in ("New Folder", "a,b", "empty: it has no kit.yaml"))
-    assert line.registered() == ["pip"]
+    assert pipeline.registered() == ["pip"]
 
 
-def test_the_reason_to_do_nothing_is_said(line: Line) -> None:
-    make_kit(line.characters, "pip")
-    (line.characters / "empty").mkdir()
+def test_the_reason_to_do_nothing_is_said(pipeline: Pipeline) -> None:
+    make_kit(pipeline.characters, "pip")
+    (pipeline.characters / "empty").mkdir()
     sensor = defs().resolve_sensor_def("kit_inbox")
-    result = sensor(dg.build_sensor_context(instance=line.instance))
+    result = sensor(dg.build_sensor_context(instance=pipeline.instance))
     assert result.skip_reason.skip_message == "1 kits, none new or changed; 1 folders are no kits"
 
 
-def test_a_character_that_was_made_from_this_kit_already_is_left_alone(line: Line, inbox: Inbox) -> None:
-    kit = make_kit(line.characters, "pip")
-    publish_report(line, "pip", preset="smoke", seed=3)
+def test_a_character_that_was_made_from_this_kit_already_is_left_alone(
+    pipeline: Pipeline, inbox: Inbox
+) -> None:
+    kit = make_kit(pipeline.characters, "pip")
+    publish_report(pipeline, "pip", preset="smoke", seed=3)
     assert inbox.scan() == inbox.scan() == []
     (kit / "profile.md").write_text("new words")
     inbox.scan()
@@ -106,16 +108,16 @@ def test_a_character_that_was_made_from_this_kit_already_is_left_alone(line: Lin
     assert config["ops"]["sft_checkpoint"]["config"] == {"preset": "smoke", "seed": 3}
 
 
-def test_one_damaged_report_does_not_stop_the_inbox(line: Line, inbox: Inbox) -> None:
-    make_kit(line.characters, "pip")
-    (publish_report(line, "pip", preset="cpu", seed=0).folder / "manifest.json").write_text("{")
-    make_kit(line.characters, "tock")
+def test_one_damaged_report_does_not_stop_the_inbox(pipeline: Pipeline, inbox: Inbox) -> None:
+    make_kit(pipeline.characters, "pip")
+    (publish_report(pipeline, "pip", preset="cpu", seed=0).folder / "manifest.json").write_text("{")
+    make_kit(pipeline.characters, "tock")
     inbox.scan()
     assert characters(inbox.scan()) == ["pip", "tock"]
 
 
-def test_the_memory_is_plain_json(line: Line, inbox: Inbox) -> None:
-    make_kit(line.characters, "pip")
+def test_the_memory_is_plain_json(pipeline: Pipeline, inbox: Inbox) -> None:
+    make_kit(pipeline.characters, "pip")
     inbox.scan()
     inbox.scan()
     memory = json.loads(inbox.cursor or "")
@@ -123,9 +125,9 @@ def test_the_memory_is_plain_json(line: Line, inbox: Inbox) -> None:
     assert memory["asked"]["pip"] == [memory["seen"]["pip"], 1]
 
 
-def test_many_new_kits_are_spread_over_scans(line: Line, inbox: Inbox, tmp_path: Path) -> None:
+def test_many_new_kits_are_spread_over_scans(pipeline: Pipeline, inbox: Inbox, tmp_path: Path) -> None:
     for number in range(23):
-        folder = line.characters / f"c{number}"
+        folder = pipeline.characters / f"c{number}"
         folder.mkdir()
         (folder / "kit.yaml").write_text(f"id: c{number}\n")
     inbox.scan()

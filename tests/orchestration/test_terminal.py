@@ -79,6 +79,7 @@ def failure(
         ("sft: 75/150, 63 s left: loss 2.31", "[############............] 75/150  63 s left: loss 2.31"),
         ("sft 150/150, 0 s left: loss 1", "[########################] 150/150  0 s left: loss 1"),
         ("the base samples images: 0 of 8", "[........................] 0/8  the base samples images"),
+        ("sft: starts, 150 steps", "starts, 150 steps"),
         ("evaluate base: pictures", "evaluate base: pictures"),
     ],
 )
