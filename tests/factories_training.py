@@ -1,6 +1,6 @@
 """A toy trainer: `train_toy(folder)` runs `run_loop` on a net with a buffer and an optimizer with state.
 
-In a process of its own: `python -c "from factories_training import main; main(folder)"`, `tests/` on the path.
+In its own process: `python -c "from factories_training import main; main(folder)"`, `tests/` on the path.
 """
 
 import json
