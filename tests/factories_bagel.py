@@ -1,4 +1,4 @@
-"""A BAGEL whose every width is small: `make_bagel(folder)` writes one as it would be published, weights made from their names.
+"""A tiny BAGEL: `make_bagel(folder)` writes one as published, with weights made from their names.
 
 `tiny_tensor` is also what the reference implementations got that `tests/model/bagel/make_fixtures.py` ran.
 """
@@ -62,7 +62,7 @@ WIDTH = 32
 """Channels of the tiny autoencoder; its norms want a multiple of 32."""
 
 IDS = [[1, 20, 21, 22, 23, 24, 2], [1, 30, 31, 32, 2], [1, 40, 41, 2], [1, 50, 51, 52, 53, 2]]
-"""Texts; 1 to 4 are begin, end, start and end of a picture."""
+"""Texts; 1 to 4 are the special tokens begin, end, vision start and vision end."""
 GRIDS = {"seen": (4, 3), "clean": (2, 3), "noisy": (3, 2), "noisy2": (2, 2)}
 """Rows and columns of the pictures, in tokens."""
 TIMES = (0.7, 0.2)
@@ -71,7 +71,7 @@ SIZES = [(1024, 1024), (378, 378), (640, 480), (3000, 200), (97, 211), (5000, 50
 
 
 def tiny_tensor(name: str, shape: tuple[int, ...]) -> Tensor:
-    """A tensor that depends on its published name alone: about what training leaves, nothing one or zero, exact in bf16."""
+    """A tensor that depends on its published name alone: of the size of trained weights and exact in bf16."""
     x = torch.randn(tuple(shape), generator=torch_rng(0, name))
     if len(shape) > 1:
         x = x if "embed_tokens" in name else x / torch.tensor(shape[1:]).prod().sqrt()
@@ -146,25 +146,28 @@ def make_bagel(
     values: Callable[[str, tuple[int, ...]], Tensor] = tiny_tensor,
     **llm: Any,
 ) -> Path:
-    """A folder as published that draws `16 * latent_side` pixels, with SmolLM2's tokenizer; `llm` replaces decoder sizes."""
+    """A folder as published, with SmolLM2's tokenizer, that generates pictures of `16 * latent_side` pixels.
+
+    `llm` replaces sizes of the decoder.
+    """
     from safetensors.torch import save_file
 
+    from unichar.model.bagel.generation import sincos_table
     from unichar.model.bagel.names import TABLES
     from unichar.model.nano.backbone import backbone_folder
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(backbone_folder() / name, folder / name)
-    sizes, sight = {**LLM, "vocab_size": 49160, **llm}, {**VIT, "image_size": 98}
+    text, vision = {**LLM, "vocab_size": 49160, **llm}, {**VIT, "image_size": 98}
     for name, value in (
-        ("llm_config", sizes),
-        ("vit_config", sight),
+        ("llm_config", text),
+        ("vit_config", vision),
         ("config", {"model_type": "bagel", "max_latent_size": latent_side}),
         ("preprocessor_config", {"image_processor_type": "SiglipImageProcessor"}),
     ):
         (folder / f"{name}.json").write_text(json.dumps(value))
-    shapes = published_shapes(make_config(sizes, sight, latent_side=latent_side))
-    from unichar.model.bagel.generation import sincos_table
+    shapes = published_shapes(make_config(text, vision, latent_side=latent_side))
 
     tensors = {
         name: sincos_table(round(shape[0] ** 0.5), shape[1]) if name in TABLES else values(name, shape)
@@ -172,9 +175,9 @@ def make_bagel(
         if tables or name not in TABLES
     }
     tensors = {name: tensor.bfloat16() for name, tensor in tensors.items()}
-    painter = {name for name in tensors if name.startswith(("encoder.", "decoder."))}
-    save_file({name: tensors[name] for name in painter}, folder / "ae.safetensors")
-    rest = sorted(tensors.keys() - painter)
+    autoencoder = {name for name in tensors if name.startswith(("encoder.", "decoder."))}
+    save_file({name: tensors[name] for name in autoencoder}, folder / "ae.safetensors")
+    rest = sorted(tensors.keys() - autoencoder)
     if not shards:
         save_file({name: tensors[name] for name in rest}, folder / "ema.safetensors")
         return folder

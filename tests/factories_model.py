@@ -1,4 +1,4 @@
-"""Real models and tiny training jobs: `make_job(stage, folder)` is what a stage's `run` gets, on Bramble's kit and the nano base.
+"""Real models and tiny training jobs: `make_job(stage, folder)` makes a stage's job on Bramble's kit.
 
 Tests need the base model (`make data`) and the text backbone, which is unpacked once into `runs/cache`.
 """
@@ -40,7 +40,8 @@ BASE = DATA / "models" / "nano" / "base.safetensors"
 PROMPTS = (
     "A picture of Bramble, smiling, waving hello, holding a cup, at the beach.",
     "Bramble, looking sad, standing still, holding a flower, on a snowy hill.",
-    "Draw a red cat with blue eyes in a dotted pink shirt, wearing a red scarf: laughing, in mid-jump, in the city.",
+    "Draw a red cat with blue eyes in a dotted pink shirt, wearing a red scarf: "
+    "laughing, in mid-jump, in the city.",
 )
 TINY = {
     "sft": SftConfig(
@@ -94,7 +95,10 @@ def make_inputs(folder: Path, **overrides: Any) -> dict[str, Path]:
 
 
 def make_job(verb: str, folder: Path, inputs: dict[str, Path], **overrides: Any) -> StageJob:
-    """A tiny job of a stage; its `scratch` and `out` lie in `folder`, so the same folder resumes. `overrides` replace fields."""
+    """A tiny job of a stage; its `scratch` and `out` lie in `folder`, so the same folder resumes.
+
+    `overrides` replace fields.
+    """
     for name in ("scratch", "out"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     values = {
@@ -108,7 +112,9 @@ def make_job(verb: str, folder: Path, inputs: dict[str, Path], **overrides: Any)
 
 
 def start_stage(verb: str, job: StageJob, *, config: str) -> subprocess.Popen[str]:
-    """`job` in a process of its own, made there from its folders; `config` is an expression, as `TINY['sft']`."""
+    """`job` in a process of its own, made there from its folders; `config` is an expression, as
+    `TINY['sft']`.
+    """
     inputs = {noun: str(folder) for noun, folder in job.inputs.items()}
     return start_python(
         "from factories_config import replaced\n"

@@ -49,7 +49,7 @@ def test_a_reply_is_asked_for_as_in_training(kit):
     assert scribe.asked == [[card, *history]]
 
 
-def test_a_picture_is_shown_before_the_words_about_it_and_nothing_is_left_out(kit):
+def test_a_picture_precedes_the_text_about_it_and_nothing_is_left_out(kit):
     scribe, image = Scribe("Hmph."), make_album(1).images[0]
     history = [
         Turn(role="user", text="Hello!"),

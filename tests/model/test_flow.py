@@ -173,7 +173,7 @@ def test_the_walk_is_as_likely_as_it_says(pair):
     assert float(walk.log_prob.mean()) == pytest.approx(-0.5, abs=0.15)  # of a standard normal's mean square
 
 
-def test_a_picture_walks_alone_as_in_company(pair):
+def test_sde_sampling_is_batch_invariant(pair):
     _, noise = pair
     starts = torch.tensor([0, 1, 2, 3, 4])
     together, walk = integrate_sde(lambda x, t: 0.5 * x, noise, seeds=SEEDS, starts=starts, **WALK)

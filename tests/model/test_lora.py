@@ -22,21 +22,21 @@ CHAT = [
 SMALL = LoraSettings(rank=4, alpha=8)
 
 
-def adapted(seed: int = 0):
+def adapted_model(seed: int = 0):
     model = load_model(BASE)
     add_adapters(model, und=SMALL, gen=SMALL, seed=seed)
     return model
 
 
 def answers(model, folder):
-    """(losses on a reply, a picture's latents): fingerprints of both sides."""
+    """(losses on a reply, a picture's latents): fingerprints of both components."""
     with torch.no_grad():
         return model.text_losses([CHAT], folder)[0], sketch(model)
 
 
 @pytest.fixture(scope="module")
 def tuned():
-    model = adapted()
+    model = adapted_model()
     disturb(model, by=0.05)
     return model
 
@@ -50,19 +50,20 @@ def saved(tuned, tmp_path_factory):
 
 
 def test_fresh_adapters_change_nothing(model, tmp_path):
-    for before, after in zip(answers(model, tmp_path), answers(adapted(), tmp_path), strict=True):
+    for before, after in zip(answers(model, tmp_path), answers(adapted_model(), tmp_path), strict=True):
         assert torch.equal(before, after)
 
 
 def test_the_seed_decides_where_adapters_start():
-    one, again, other = (trainable(adapted(seed).gen) for seed in (1, 1, 2))
+    one, again, other = (trainable(adapted_model(seed).gen) for seed in (1, 1, 2))
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_only_adapters_train(tuned):
-    for side in (tuned.und, tuned.gen):
-        assert trainable(side) and all("lora_" in name for name in trainable(side))
+    for component in (tuned.und, tuned.gen):
+        names = trainable(component)
+        assert names and all("lora_" in name for name in names)
     assert not trainable(tuned.vae) and not trainable(tuned.vision) and not trainable(tuned.connector)
 
 
@@ -80,8 +81,8 @@ def test_loaded_adapters_can_be_trained_further(saved):
 
 def test_saving_twice_gives_the_same_bytes(tuned, saved, tmp_path):
     save_adapters(tuned, tmp_path, base_sha256=sha256_file(BASE))
-    for side in ("und", "gen"):
-        name = f"{side}/adapter_model.safetensors"
+    for component in ("und", "gen"):
+        name = f"{component}/adapter_model.safetensors"
         assert (tmp_path / name).read_bytes() == (saved / name).read_bytes()
 
 
@@ -96,8 +97,8 @@ def test_a_checkpoint_holds_adapters_their_settings_and_the_base_they_belong_to(
 
 
 def test_settings_name_the_base_as_others_know_it_and_no_folder_of_this_machine(saved):
-    texts = {side: (saved / side / "adapter_config.json").read_text() for side in ("und", "gen")}
-    names = {side: json.loads(text)["base_model_name_or_path"] for side, text in texts.items()}
+    texts = {part: (saved / part / "adapter_config.json").read_text() for part in ("und", "gen")}
+    names = {part: json.loads(text)["base_model_name_or_path"] for part, text in texts.items()}
     assert names == {"und": "HuggingFaceTB/SmolLM2-135M-Instruct", "gen": "unichar-nano"}
     assert not any(str(backbone_folder()) in text or str(Path.home()) in text for text in texts.values())
 
@@ -105,29 +106,29 @@ def test_settings_name_the_base_as_others_know_it_and_no_folder_of_this_machine(
 def test_adapters_of_another_base_are_refused(saved, model):
     with pytest.raises(ValueError) as caught:
         load_adapters(model, saved, base_sha256="0123456789abcdef" * 4)
-    words = str(caught.value)
+    message = str(caught.value)
     assert (
-        str(saved) in words
-        and sha256_file(BASE)[:12] in words
-        and "0123456789ab" in words
-        and "make data" in words
+        str(saved) in message
+        and sha256_file(BASE)[:12] in message
+        and "0123456789ab" in message
+        and "make data" in message
     )
     assert not isinstance(model.und, PeftModel)
 
 
-def test_plain_peft_reads_the_voice(tuned, saved):
+def test_plain_peft_loads_the_text_adapters(tuned, saved):
     backbone, tokenizer = load_backbone()
-    voice = PeftModel.from_pretrained(backbone, saved / "und").eval()
+    adapted = PeftModel.from_pretrained(backbone, saved / "und").eval()
     ids = tokenizer("Is a storm coming?", return_tensors="pt")["input_ids"]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        ours, theirs = tuned.und(input_ids=ids).logits, voice(input_ids=ids).logits
-        with voice.disable_adapter():
-            plain = voice(input_ids=ids).logits
+        ours, theirs = tuned.und(input_ids=ids).logits, adapted(input_ids=ids).logits
+        with adapted.disable_adapter():
+            plain = adapted(input_ids=ids).logits
     assert torch.equal(ours, theirs)
     assert not torch.allclose(ours, plain, atol=0.5)
 
 
-def test_plain_peft_reads_the_pictures(tuned, saved, model):
+def test_plain_peft_loads_the_image_adapters(tuned, saved, model):
     gen = PeftModel.from_pretrained(load_model(BASE).gen, saved / "gen").eval()
     context, x, t = model.prompt_context(PROMPTS[:1]), torch.ones(1, 8, 16, 16), torch.tensor([0.7])
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

@@ -1,5 +1,4 @@
-"""Packed rows: what is shared stands once, and every loss is predicted from exactly what its own conversation
-said before."""
+"""Packing: shared prefixes stand once, and every loss is predicted from its own conversation alone."""
 
 import random
 from functools import partial
@@ -17,7 +16,7 @@ from unichar.model.pixels import to_pixels
 from unichar.model.tokens import IMAGE, TokenSequence, collate, render
 from unichar.types import Segment
 
-together = partial(pack, image_tokens=2, limit=100)
+packed_of = partial(pack, image_tokens=2, limit=100)
 CARD = [1, 2, 3, 4]
 
 
@@ -29,7 +28,7 @@ def tokens(ids, *, learned=1, images=()):
 
 
 def some_conversations(*, seed, count=9, longest=12):
-    """Few different tokens, so that they share beginnings, are each other's beginning, and come twice."""
+    """Few different tokens, so that conversations share prefixes, are prefixes of others, and repeat."""
     rng = random.Random(seed)
     return [
         tokens([rng.randrange(2) for _ in range(rng.randrange(3, longest))], learned=rng.randrange(1, 3))
@@ -38,7 +37,7 @@ def some_conversations(*, seed, count=9, longest=12):
 
 
 def visible(row):
-    """Position -> positions it sees."""
+    """Position -> positions it attends to."""
     seen = {}
     for block in row.blocks:
         for query, hidden in enumerate(block.hidden, start=block.start):
@@ -46,9 +45,9 @@ def visible(row):
     return seen
 
 
-def test_a_shared_beginning_stands_once():
+def test_a_shared_prefix_stands_once():
     conversations = [tokens([*CARD, 5, 6]), tokens([*CARD, 7]), tokens([*CARD, 5, 8])]
-    (row,) = together(conversations)
+    (row,) = packed_of(conversations)
     assert sorted(row.ids.tolist()) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert dict(zip(row.ids.tolist(), row.positions.tolist(), strict=True)) == {
         1: 0,
@@ -68,7 +67,7 @@ def test_a_shared_beginning_stands_once():
 @pytest.mark.parametrize("seed", range(5))
 def test_every_loss_is_predicted_from_its_own_conversation(block, seed):
     conversations = some_conversations(seed=seed)
-    for row in together(conversations, block=block, budget=30):
+    for row in packed_of(conversations, block=block, budget=30):
         seen, losses = (
             visible(row),
             iter(zip(row.sources[row.loss_sources].tolist(), row.targets.tolist(), strict=True)),
@@ -87,17 +86,17 @@ def test_every_loss_is_predicted_from_its_own_conversation(block, seed):
 @pytest.mark.parametrize("budget", [5, 12, 30, 1000])
 def test_nothing_is_lost_under_a_budget(budget):
     conversations = some_conversations(seed=1, count=20)
-    rows = together(conversations, budget=budget)
+    rows = packed_of(conversations, budget=budget)
     assert sorted(member for row in rows for member in row.members) == list(range(20))
     assert all(len(row.ids) <= budget or len(row.members) == 1 for row in rows)
     assert sum(sum(row.lengths) for row in rows) == sum(sum(own.loss) for own in conversations)
     assert (len(rows) == 1) == (budget == 1000)
 
 
-def test_rows_do_not_depend_on_the_order_of_conversations():
+def test_packing_does_not_depend_on_the_order_of_conversations():
     conversations = some_conversations(seed=2)
     shuffled = random.Random(0).sample(conversations, len(conversations))
-    for one, other in zip(together(conversations, budget=20), together(shuffled, budget=20), strict=True):
+    for one, other in zip(packed_of(conversations, budget=20), packed_of(shuffled, budget=20), strict=True):
         assert (
             torch.equal(one.ids, other.ids)
             and torch.equal(one.positions, other.positions)
@@ -113,7 +112,7 @@ def test_a_picture_is_shared_by_name():
         tokens([1, *dog, 5], images=["dog.png"]),
         tokens([1, *cat, *dog, 5], images=["cat.png", "dog.png"]),
     ]
-    (row,) = together(conversations)
+    (row,) = packed_of(conversations)
     assert row.images == ["cat.png", "dog.png"]
     assert (
         (row.ids == IMAGE).sum() == len(row.image_features) == 6
@@ -122,8 +121,8 @@ def test_a_picture_is_shared_by_name():
     assert len(row.ids) == 1 + 2 + 1 + 1 + 2 + 1 + 2 + 1
 
 
-def test_several_answers_are_predicted_at_one_place():
-    (row,) = together([tokens([1, 2, answer]) for answer in (7, 8, 9, 9)])
+def test_several_targets_have_one_source():
+    (row,) = packed_of([tokens([1, 2, answer]) for answer in (7, 8, 9, 9)])
     assert (
         len(row.sources) == 1
         and row.loss_sources.tolist() == [0, 0, 0, 0]
@@ -132,19 +131,19 @@ def test_several_answers_are_predicted_at_one_place():
 
 
 def test_a_conversation_without_a_loss_gives_none():
-    (row,) = together([tokens([1, 2], learned=0)])
+    (row,) = packed_of([tokens([1, 2], learned=0)])
     assert row.lengths == (0,) and len(row.targets) == 0
 
 
-def test_what_is_too_long_is_named():
+def test_a_conversation_that_is_too_long_is_named():
     with pytest.raises(
         ValueError, match="conversation 2 of 2 has 101 tokens, the model reads at most 100: shorten"
     ):
-        together([tokens([1, 2]), tokens(list(range(101)))])
+        packed_of([tokens([1, 2]), tokens(list(range(101)))])
 
 
-def test_nothing_packs_into_nothing():
-    assert together([]) == []
+def test_no_conversations_give_no_sequences():
+    assert packed_of([]) == []
 
 
 # With a model
@@ -169,9 +168,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chats():
-    """As in training: a card before most, pictures asked about twice, two turns, learned text within a shared
-    beginning.
-    """
+    """As in training: a card before most, questions about one picture, targets in a shared prefix."""
     card = said("Character Description: Bramble is a grumpy bear. " * 4 + "Answer as Bramble.", "system")
     hello = [card, said("Hello!"), said("Hmph. What now?", "assistant", loss=True)]
     asked = [said("Which color is it?"), said("teal", "assistant", loss=True)]
@@ -203,8 +200,8 @@ def exact(small_base):
     return model
 
 
-def alone(model, chats, folder):
-    """Losses of conversations that are read one by one, by transformers' own attention."""
+def losses_alone(model, chats, folder):
+    """Losses of conversations that are computed one by one, by transformers' own attention."""
     losses = []
     for chat in chats:
         batch = collate(
@@ -226,17 +223,17 @@ def gradients(model, losses):
 
 
 @pytest.mark.parametrize(("budget", "block"), [(2048, 128), (2048, 7), (150, 64)])
-def test_losses_and_gradients_are_those_of_conversations_read_alone(
+def test_losses_and_gradients_are_those_of_conversations_alone(
     monkeypatch, exact, chats, folder, budget, block
 ):
     monkeypatch.setattr(nano, "pack", partial(pack, budget=budget, block=block))
     with exact_arithmetic():
-        expected, packed = alone(exact, chats, folder), exact.text_losses(chats, folder)
+        expected, packed = losses_alone(exact, chats, folder), exact.text_losses(chats, folder)
         for one, other in zip(packed, expected, strict=True):
             assert torch.allclose(one, other, atol=1e-5, rtol=1e-5)
-        wanted, found = gradients(exact, expected), gradients(exact, packed)
-    assert wanted.keys() == found.keys() and len(wanted) > 20
-    for name, gradient in wanted.items():
+        target, found = gradients(exact, expected), gradients(exact, packed)
+    assert target.keys() == found.keys() and len(target) > 20
+    for name, gradient in target.items():
         assert torch.allclose(
             found[name], gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max() + 1)
         ), name
@@ -245,7 +242,7 @@ def test_losses_and_gradients_are_those_of_conversations_read_alone(
 def test_checkpointed_training_has_the_same_losses_and_gradients(exact, chats, folder):
     with exact_arithmetic():
         plain = exact.text_losses(chats, folder)
-        wanted = gradients(exact, plain)
+        target = gradients(exact, plain)
         exact.und.gradient_checkpointing_enable({"use_reentrant": False})
         exact.und.train()
         again = exact.text_losses(chats, folder)
@@ -253,7 +250,7 @@ def test_checkpointed_training_has_the_same_losses_and_gradients(exact, chats, f
         exact.und.eval()
         exact.und.gradient_checkpointing_disable()
     assert torch.equal(torch.cat(plain), torch.cat(again))
-    assert all(torch.equal(found[name], gradient) for name, gradient in wanted.items())
+    assert all(torch.equal(found[name], gradient) for name, gradient in target.items())
 
 
 def test_a_step_has_the_same_bits_every_time(small_base, chats, folder):
@@ -263,7 +260,7 @@ def test_a_step_has_the_same_bits_every_time(small_base, chats, folder):
     assert all(torch.equal(second[name], gradient) for name, gradient in first.items())
 
 
-def test_adapters_are_not_cast_twice_and_have_the_same_bits(monkeypatch, small_base, chats, folder):
+def test_adapter_inputs_are_not_cast_and_bits_stay(monkeypatch, small_base, chats, folder):
     casting, model = small_model(small_base), small_model(small_base)
     for each in (casting, model):
         disturb(each.und, by=0.05)
@@ -272,7 +269,7 @@ def test_adapters_are_not_cast_twice_and_have_the_same_bits(monkeypatch, small_b
     assert torch.equal(torch.cat(casting.text_losses(chats, folder)), lean)
 
 
-def test_the_model_counts_what_sharing_saved(small_base, chats, folder):
+def test_the_model_counts_the_tokens_that_sharing_saves(small_base, chats, folder):
     model = small_model(small_base)
     with torch.no_grad():
         losses = model.text_losses(chats, folder)
@@ -288,8 +285,8 @@ def test_a_conversation_beyond_the_context_is_named(small_base, folder):
         model.text_losses([[said("Short.")], [said("long " * 60)]], folder)
 
 
-def test_a_row_is_read_in_one_pass_whatever_its_conversations(monkeypatch, small_base, chats, folder):
-    """Processes that share split weights count passes: one a conversation, and one for all that fit a row."""
+def test_a_packed_sequence_takes_one_forward_pass(monkeypatch, small_base, chats, folder):
+    """Ranks with sharded weights must make equally many passes: one for all that fit a packed sequence."""
     model = small_model(small_base)
     passes = []
     model._llama().model.layers[0].register_forward_pre_hook(lambda *_: passes.append(1))

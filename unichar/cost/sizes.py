@@ -71,12 +71,6 @@ def sizes_of(family: Literal["nano", "bagel"], image_size: int) -> tuple[Sizes, 
 
 def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
     """Nano at its own picture size."""
-    assert backbone.num_key_value_heads is not None
-
-    # A latent token is a patch of latent cells; layers of the expert attach to some of the backbone's.
-    kv, width, sight = config.kv_heads * config.head_dim, config.expert_width, config.vision_width
-    values, layers = vae.LATENT_CHANNELS * PATCH**2, len(config.attached)
-
     patches = (config.image_size // 16) ** 2
     tower_entry, connector = _nano_vision_flops(config, patches)
 
@@ -89,35 +83,20 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
 
     return Sizes(
         name="nano",
-        text=Stack(
-            layers=backbone.num_hidden_layers,
-            width=backbone.hidden_size,
-            heads=backbone.num_attention_heads,
-            kv_heads=backbone.num_key_value_heads,
-            head_size=backbone.hidden_size // backbone.num_attention_heads,
-            mlp=backbone.intermediate_size,
-        ),
+        text=_llama_stack(backbone),
         vocabulary=backbone.vocab_size,
         gen=Stack(
-            layers=layers,
-            width=width,
+            layers=len(config.attached),
+            width=config.expert_width,
             heads=config.expert_heads,
             kv_heads=config.kv_heads,
             head_size=config.head_dim,
             mlp=config.expert_mlp,
         ),
-        # Patches in and out, the time embedding and its modulation, and the prompt's keys and values.
-        gen_matrices=(
-            Matrix(inputs=values, outputs=width, per="token", adapted=True),
-            Matrix(inputs=width, outputs=values, per="token", adapted=True),
-            Matrix(inputs=256, outputs=width, per="picture", adapted=True),
-            Matrix(inputs=width, outputs=width, per="picture", adapted=True),
-            Matrix(inputs=width, outputs=6 * width, per="picture", adapted=True),
-            Matrix(inputs=kv, outputs=kv, per="prompt_token", count=2 * layers, adapted=True),
-        ),
+        gen_matrices=_nano_gen_matrices(config),
         tokens=(config.latent_side // PATCH) ** 2,
         markers=0,
-        tower=_tower(config.vision_layers, sight, config.vision_heads, 4 * sight),
+        tower=_tower(config.vision_layers, config.vision_width, config.vision_heads, 4 * config.vision_width),
         tower_entry=tower_entry,
         patches=patches,
         seen_tokens=vision.NUM_TOKENS,
@@ -128,6 +107,34 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
         recompute=False,
         keeps_contexts=True,
         guided_above=0.0,
+    )
+
+
+def _llama_stack(backbone: LlamaConfig) -> Stack:
+    """The layers of nano's backbone."""
+    assert backbone.num_key_value_heads is not None
+    return Stack(
+        layers=backbone.num_hidden_layers,
+        width=backbone.hidden_size,
+        heads=backbone.num_attention_heads,
+        kv_heads=backbone.num_key_value_heads,
+        head_size=backbone.hidden_size // backbone.num_attention_heads,
+        mlp=backbone.intermediate_size,
+    )
+
+
+def _nano_gen_matrices(config: NanoConfig) -> tuple[Matrix, ...]:
+    """Latent tokens in and out, the time embedding and its modulation, and the prompt's keys and values."""
+    # A latent token is a patch of latent cells; layers of the expert attach to some of the backbone's.
+    kv, width = config.kv_heads * config.head_dim, config.expert_width
+    values, layers = vae.LATENT_CHANNELS * PATCH**2, len(config.attached)
+    return (
+        Matrix(inputs=values, outputs=width, per="token", adapted=True),
+        Matrix(inputs=width, outputs=values, per="token", adapted=True),
+        Matrix(inputs=256, outputs=width, per="picture", adapted=True),
+        Matrix(inputs=width, outputs=width, per="picture", adapted=True),
+        Matrix(inputs=width, outputs=6 * width, per="picture", adapted=True),
+        Matrix(inputs=kv, outputs=kv, per="prompt_token", count=2 * layers, adapted=True),
     )
 
 
@@ -150,17 +157,8 @@ def _nano_vision_flops(config: NanoConfig, patches: int) -> tuple[float, float]:
 
 def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
     """BAGEL with square pictures of `image_size` pixels, generated and seen."""
-    # Both experts have the same shape.
     text, sight = config.text, config.vision
-    width = text.hidden_size
-    stack = Stack(
-        layers=text.num_hidden_layers,
-        width=width,
-        heads=text.num_attention_heads,
-        kv_heads=text.num_key_value_heads,
-        head_size=text.head_size,
-        mlp=text.intermediate_size,
-    )
+    width, stack = text.hidden_size, _bagel_stack(text)
 
     # A seen picture is resized to whole patches, within the sizes that the vision tower was trained with.
     seen = seen_in_training(sight.patch_size, sight.image_size).fit(image_size, image_size)[0]
@@ -201,6 +199,18 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
         recompute=True,
         keeps_contexts=False,
         guided_above=Guidance().interval[0],
+    )
+
+
+def _bagel_stack(text: TextConfig) -> Stack:
+    """The layers of either expert; both have the same shape."""
+    return Stack(
+        layers=text.num_hidden_layers,
+        width=text.hidden_size,
+        heads=text.num_attention_heads,
+        kv_heads=text.num_key_value_heads,
+        head_size=text.head_size,
+        mlp=text.intermediate_size,
     )
 
 

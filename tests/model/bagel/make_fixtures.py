@@ -1,14 +1,18 @@
-"""Runs other implementations of BAGEL on the tiny weights of `factories_bagel.py` and keeps what they answer. Never run by tests.
+"""Runs other implementations of BAGEL on the tiny weights of `factories_bagel.py` and stores their results.
+
+Never run by tests.
 
     python -m venv /tmp/reference && /tmp/reference/bin/pip install torch transformers safetensors
     /tmp/reference/bin/pip install --no-deps nemo-automodel==0.7.0 einops
     PYTHONPATH=.:tests /tmp/reference/bin/python tests/model/bagel/make_fixtures.py nemo
     pip install --target /tmp/old --no-deps transformers==4.49.0 tokenizers==0.21.4 huggingface_hub==0.30.2
-    PYTHONPATH=/tmp/old:/path/to/ByteDance-Seed/Bagel:.:tests python tests/model/bagel/make_fixtures.py original
+    PYTHONPATH=/tmp/old:/path/to/ByteDance-Seed/Bagel:.:tests \\
+        python tests/model/bagel/make_fixtures.py original
 
-`original` is the published code at commit 056b5fd, `nemo` NVIDIA's port for training. Both are run as they are but for what a CPU
-in fp32 asks for: flash attention is replaced by PyTorch's own attention, compiled flex attention by the same uncompiled, and the
-type they cast to for those kernels by fp32. Their weights come from `tiny_tensor`, by name, so the fixtures hold answers only.
+`original` is the published code at commit 056b5fd, `nemo` NVIDIA's port for training. Both run unchanged but
+for what a CPU in fp32 requires: flash attention is replaced by PyTorch's own attention, compiled flex
+attention by the same uncompiled, and the type they cast to for those kernels by fp32. Their weights come from
+`tiny_tensor`, by name, so the fixtures hold results only.
 """
 
 import sys
@@ -222,7 +226,8 @@ def pieces(parts: Any, autoencoder: Any) -> dict[str, torch.Tensor]:
         max_seqlen=12,
     )
     params = autoencoder.AutoEncoderParams(
-        resolution=256, in_channels=3, downsample=8, ch=WIDTH, out_ch=3, ch_mult=[1, 2, 4, 4], num_res_blocks=2, z_channels=16,
+        resolution=256, in_channels=3, downsample=8, ch=WIDTH, out_ch=3, ch_mult=[1, 2, 4, 4],
+        num_res_blocks=2, z_channels=16,
         scale_factor=0.3611, shift_factor=0.1159,
     )  # fmt: skip
     painter = autoencoder.AutoEncoder(params).eval()
@@ -242,7 +247,10 @@ def pieces(parts: Any, autoencoder: Any) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def inference(model: Any) -> dict[str, torch.Tensor]:
-    """Pictures and words through the cached path: an edit (picture, text) with three kinds of guidance, a drawing, an answer."""
+    """Pictures and texts through the cached path.
+
+    They are an edit (picture, text) with three kinds of guidance, a picture from text, and an answer.
+    """
     from modeling.bagel.qwen2_navit import NaiveCache
 
     model.eval()

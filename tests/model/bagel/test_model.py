@@ -1,4 +1,4 @@
-"""A tiny BAGEL keeps what every unified model promises."""
+"""A tiny BAGEL keeps the contract of every unified model."""
 
 import math
 
@@ -32,7 +32,7 @@ def bagel(folder) -> BagelModel:
 
 @pytest.fixture
 def tuned(folder) -> BagelModel:
-    """With adapters on both sides that do something."""
+    """With adapters on both components, as if trained."""
     model = load_bagel(folder)
     add_adapters(model, und=LoraSettings(rank=2), gen=LoraSettings(rank=2), seed=0)
     disturb(model, by=0.1)
@@ -60,7 +60,7 @@ TALKS = [
 
 
 @torch.no_grad()
-def test_a_prompt_is_read_alike_in_any_company(bagel):
+def test_contexts_are_batch_invariant(bagel):
     alone = [bagel.prompt_context([prompt]) for prompt in PROMPTS]
     together = bagel.prompt_context([*PROMPTS, ""])
     for row, context in enumerate(alone):
@@ -86,7 +86,7 @@ def test_pictures_of_several_prompts_at_once(bagel):
         )
 
 
-def test_pictures_that_can_not_be_shared_out_are_refused(bagel):
+def test_pictures_that_are_no_multiple_of_the_prompts_are_refused(bagel):
     context = bagel.prompt_context(PROMPTS[:2])
     with pytest.raises(ValueError, match="3 pictures of 4 x 4 tokens for 2 prompts"):
         bagel.velocity(bagel.start_noise([1, 2, 3]), torch.ones(3), context)
@@ -135,15 +135,15 @@ def test_a_picture_in_a_conversation_counts(bagel, folder):
     assert (with_it - without_it).abs().max() > 1e-3
 
 
-def test_losses_agree_with_what_is_written(bagel, folder):
-    """The likeliest words, read again as a text to learn, are the likeliest there too."""
+def test_losses_agree_with_greedy_replies(bagel, folder):
+    """Greedy tokens have a lower loss than others."""
     (reply,) = bagel.reply([[Turn(role="user", text="Hi")]], max_tokens=6, temperature=0.0, seed=0)
     (greedy,) = bagel.text_losses([talk(("Hi", False), (reply, True))], folder)
     (other,) = bagel.text_losses([talk(("Hi", False), ("Quite another text", True))], folder)
     assert greedy[:2].max() < other[:2].min()
 
 
-def test_replies_do_not_depend_on_the_company(bagel):
+def test_replies_are_batch_invariant(bagel):
     turns = [[WHO, Turn(role="user", text=text)] for text in ("Hi", "What do you like to eat?")]
     options = {"max_tokens": 5, "temperature": 0.8, "seed": 3}
     both = bagel.reply(turns, **options)
@@ -153,15 +153,15 @@ def test_replies_do_not_depend_on_the_company(bagel):
     assert bagel.reply([shown], **options) != both[:1]
 
 
-def test_one_step_of_training_reaches_both_sides(folder):
+def test_one_training_step_reaches_both_components(folder):
     model = load_bagel(folder)
     add_adapters(model, und=LoraSettings(rank=2), gen=LoraSettings(rank=2), seed=0)
     before = velocity(model, PROMPTS[:1]).detach()
     text = torch.cat(model.text_losses(TALKS, folder)).mean()
     picture = velocity(model, PROMPTS[:1], each=2).square().mean()
     (text + picture).backward()
-    for side in (model.und, model.gen):
-        ups = {name: p.grad for name, p in trainable(side).items() if "lora_B" in name}
+    for component in (model.und, model.gen):
+        ups = {name: p.grad for name, p in trainable(component).items() if "lora_B" in name}
         assert len(ups) == 3 * 7
         assert all(grad is not None and grad.any() for grad in ups.values())
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
@@ -170,10 +170,10 @@ def test_one_step_of_training_reaches_both_sides(folder):
     assert torch.cat(model.text_losses(TALKS, folder)).mean() < text
 
 
-def test_layers_that_forget_learn_the_same(tuned):
+def test_checkpointed_layers_have_the_same_gradients(tuned):
     gradients = []
-    for forgets in (True, False):
-        tuned._experts()[0].checkpointing = forgets
+    for checkpointing in (True, False):
+        tuned._experts()[0].checkpointing = checkpointing
         tuned.zero_grad()
         velocity(tuned, PROMPTS[:2], each=2).square().mean().backward()
         gradients.append([p.grad for p in tuned.gen.parameters() if p.requires_grad])
@@ -181,7 +181,7 @@ def test_layers_that_forget_learn_the_same(tuned):
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*gradients, strict=True))
 
 
-def test_pictures_do_not_hear_the_voice(tuned, bagel):
+def test_pictures_do_not_depend_on_text_adapters(tuned, bagel):
     with tuned.base_pictures():
         assert torch.allclose(velocity(tuned, PROMPTS), velocity(bagel, PROMPTS), atol=1e-6)
     assert not torch.allclose(velocity(tuned, PROMPTS), velocity(bagel, PROMPTS), atol=1e-2)
@@ -222,7 +222,7 @@ def test_what_is_too_long_is_named(tmp_path):
         ("vae.decoder.conv_out", lambda m, f: m.decode_latents(torch.zeros(1, 16, 8, 8)), "autoencoder"),
     ],
 )
-def test_a_part_that_answers_with_nan_is_named(folder, part, use, message):
+def test_a_part_that_produces_nan_is_named(folder, part, use, message):
     model = load_bagel(folder)
     model.get_submodule(part).weight.data.fill_(math.nan)
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Names and shapes are those of the published weights, as counted there: 1223 tensors and 244 of the autoencoder."""
+"""Names and shapes are those of the published weights: 1223 tensors, and 244 of the autoencoder."""
 
 import math
 
@@ -15,9 +15,9 @@ def shapes() -> dict[str, tuple[int, ...]]:
 
 
 def test_there_are_as_many(shapes):
-    painter = {name for name in shapes if name.startswith(("encoder.", "decoder."))}
-    assert (len(shapes) - len(painter), len(painter)) == (1223, 244)
-    assert sum(math.prod(shapes[name]) for name in shapes.keys() - painter) == 14_607_260_128
+    autoencoder = {name for name in shapes if name.startswith(("encoder.", "decoder."))}
+    assert (len(shapes) - len(autoencoder), len(autoencoder)) == (1223, 244)
+    assert sum(math.prod(shapes[name]) for name in shapes.keys() - autoencoder) == 14_607_260_128
     assert sum("moe_gen" in name for name in shapes) == 28 * 14 + 1
 
 

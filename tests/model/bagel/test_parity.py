@@ -1,4 +1,4 @@
-"""Our BAGEL against two others on the same tiny weights: the published code, and NVIDIA's port. See `make_fixtures.py`.
+"""Our BAGEL against the published code and NVIDIA's port, on the same tiny weights. See `make_fixtures.py`.
 
 `REPORT=1 pytest tests/model/bagel/test_parity.py -s` prints the table of docs/bagel.md.
 """
@@ -74,18 +74,18 @@ def seen_pixels() -> Tensor:
 
 @torch.no_grad()
 def run_packed(bagel: BagelModel) -> tuple[Tensor, Tensor]:
-    """Logits of all words and markers, and velocities of the noisy pictures, of all samples in one sequence."""
+    """Logits of all text tokens, and velocities of the noisy pictures, of all samples in one sequence."""
     packed = pack([elements(sample) for sample in SAMPLES], bagel.tokenizer.special)
     parts = []
     for name, t in zip(DRAWN_PICTURES, (0.0, *TIMES), strict=True):
         clean = to_tokens(latent(name))
         noise = picture(f"noise of {name}", clean.shape[1], 64)[None]
         parts.append(bagel.gen.embed(clean + t * (noise - clean), torch.tensor([t]), GRIDS[name]))
-    words = bagel.und.embed_tokens(packed.ids.clamp(min=0))
-    words = words.masked_scatter((packed.ids == PATCH)[:, None], bagel.vision(seen_pixels()))
+    text = bagel.und.embed_tokens(packed.ids.clamp(min=0))
+    text = text.masked_scatter((packed.ids == PATCH)[:, None], bagel.vision(seen_pixels()))
     (und, gen), _ = run_experts(
         [bagel.und, bagel.gen],
-        [words[None], torch.cat(parts, dim=1)],
+        [text[None], torch.cat(parts, dim=1)],
         packed.positions[None],
         mask=packed.mask[None, None],
     )
@@ -93,7 +93,7 @@ def run_packed(bagel: BagelModel) -> tuple[Tensor, Tensor]:
     return bagel.und.lm_head(und[0][packed.ids != PATCH]), bagel.gen.llm2vae(noisy)
 
 
-def test_words_after_texts_and_pictures(bagel, expected):
+def test_logits_after_texts_and_pictures(bagel, expected):
     check(expected, "logits", run_packed(bagel)[0])
 
 
@@ -110,13 +110,13 @@ def test_the_cached_path_gives_the_same_velocities(bagel, expected):
     assert (ours - expected["velocities"][:6]).abs().max() <= 1e-5
 
 
-def test_pictures_are_seen_alike(bagel, expected):
+def test_the_vision_tower_and_connector(bagel, expected):
     features = bagel.vision.vision_model(seen_pixels())
     check(expected, "eyes", features)
     check(expected, "connected", bagel.vision.connector(features))
 
 
-def test_times_and_places(bagel, expected):
+def test_times_and_positions(bagel, expected):
     rows = torch.arange(0, 4096, 157)
     check(expected, "times", bagel.gen.time_embedder(torch.tensor([0.0, 0.25, 0.7, 1.0])))
     check(expected, "latent_table", bagel.gen.latent_pos_embed.pos_embed[rows])
@@ -125,11 +125,11 @@ def test_times_and_places(bagel, expected):
 
 @torch.no_grad()
 def test_the_autoencoder(expected):
-    painter = Autoencoder(WIDTH).eval()
-    for name, tensor in painter.state_dict().items():
+    autoencoder = Autoencoder(WIDTH).eval()
+    for name, tensor in autoencoder.state_dict().items():
         tensor.copy_(tiny_tensor(name, tensor.shape))
-    check(expected, "encoded", painter.encode(picture("pixels", 2, 3, 32, 48).tanh()))
-    check(expected, "decoded", painter.decode(picture("latents", 2, 16, 4, 6)))
+    check(expected, "encoded", autoencoder.encode(picture("pixels", 2, 3, 32, 48).tanh()))
+    check(expected, "decoded", autoencoder.decode(picture("latents", 2, 16, 4, 6)))
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_an_edit_guided_by_text_and_pictures(bagel, original, renorm):
     check(original, f"edit_{renorm}", to_tokens(drawn)[0])
 
 
-def test_a_drawing_from_words(bagel, original):
+def test_a_picture_from_text(bagel, original):
     context = bagel.read_context([Element(kind="text", ids=tuple(IDS[0]))])
     noise = to_latents(picture("start", 6, 64)[None], (3, 2))
     for name, text in (("drawing", 4.0), ("unguided", 1.0)):
@@ -175,8 +175,8 @@ def test_a_drawing_from_words(bagel, original):
         check(original, name, to_tokens(drawn)[0])
 
 
-def test_several_pictures_at_once_are_bounded_one_by_one(bagel, original):
-    """The published code takes one norm over the whole batch, so it may draw one picture at a time only."""
+def test_the_norm_is_bounded_per_picture(bagel, original):
+    """The published code takes one norm over the batch, which is right for one picture at a time only."""
     context = bagel.read_context([Element(kind="text", ids=tuple(IDS[0]))])
     noise = to_latents(torch.stack([picture("start", 6, 64), 3 * picture("another", 6, 64)]), (3, 2))
     guidance = Guidance(text=4.0, interval=(0.0, 1.0))
@@ -189,11 +189,11 @@ def test_several_pictures_at_once_are_bounded_one_by_one(bagel, original):
 def test_an_answer_about_a_picture(bagel, original):
     elements = [Element(kind="seen", tokens=12), Element(kind="text", ids=tuple(IDS[1]))]
     context = bagel.read_context(elements, seen=[picture("seen pixels", 3, 56, 42)])
-    written: list[int] = []
+    generated: list[int] = []
     with torch.no_grad():
-        for logits in next_token_logits(bagel.und, context, written, 1, 8):
-            written.append(int(logits.argmax()))
-    assert written == original["answer"].tolist()
+        for logits in next_token_logits(bagel.und, context, generated, 1, 8):
+            generated.append(int(logits.argmax()))
+    assert generated == original["answer"].tolist()
 
 
 def test_sizes_of_pictures(original):
@@ -207,6 +207,6 @@ def test_sizes_of_pictures(original):
         assert fitted == [tuple(size) for size in original[f"sizes_{name}"].tolist()]
 
 
-def test_the_weights_are_those_the_others_had():
-    """Should PyTorch ever draw other random numbers, everything above fails, and this says why."""
+def test_the_weights_are_those_of_the_fixtures():
+    """If PyTorch ever draws other random numbers, everything above fails, and this test says why."""
     assert tiny_tensor("llm2vae.weight", (1, 3)).tolist() == [[0.07177734375, 0.216796875, -0.09765625]]

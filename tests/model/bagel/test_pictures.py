@@ -29,7 +29,7 @@ def test_pixels_are_multiples_of_the_patch():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (14, 14), (979, 981), (4000, 4000), (40, 320)])
-def test_no_picture_is_larger_than_the_tower_has_places(size):
+def test_no_picture_exceeds_the_position_table(size):
     for rule in (SEEN, seen_in_replies(14, 980), seen_in_training(14, 98)):
         for pictures in (1, 4):
             sides = rule.fit(*size, pictures=pictures)

@@ -1,4 +1,4 @@
-"""A BAGEL split over two processes answers and learns as a whole one does."""
+"""A BAGEL sharded over two ranks computes the same results and gradients as an unsharded one."""
 
 from factories_bagel import make_bagel
 from factories_training import TESTS, launch
@@ -16,7 +16,10 @@ from unichar.model.lora import LoraSettings, add_adapters, blocks, trainable
 from unichar.types import Segment
 
 folder = Path(sys.argv[1])
-talk = [Segment(type="text", value="Hello", role="user"), Segment(type="text", value="I am me.", role="assistant", loss=True)]
+talk = [
+    Segment(type="text", value="Hello", role="user"),
+    Segment(type="text", value="I am me.", role="assistant", loss=True),
+]
 
 
 def model():
@@ -27,11 +30,12 @@ def model():
 
 
 def learn(bagel):
-    velocity = bagel.velocity(bagel.start_noise([1, 2]), torch.tensor([0.3, 0.8]), bagel.prompt_context(["A fox.", "B"]))
+    context = bagel.prompt_context(["A fox.", "B"])
+    velocity = bagel.velocity(bagel.start_noise([1, 2]), torch.tensor([0.3, 0.8]), context)
     losses = bagel.text_losses([talk], folder)[0]
     (velocity.square().mean() + losses.mean()).backward()
-    sides = {side: trainable(getattr(bagel, side)) for side in ("und", "gen")}
-    gradients = [whole(parameter.grad) for side in sides.values() for parameter in side.values()]
+    parameters = [p for name in ("und", "gen") for p in trainable(getattr(bagel, name)).values()]
+    gradients = [whole(parameter.grad) for parameter in parameters]
     return [velocity.detach(), losses.detach(), *gradients]
 
 
@@ -48,7 +52,7 @@ if rank() == 0:
 """
 
 
-def test_two_processes_learn_what_one_does(tmp_path):
+def test_two_ranks_compute_what_one_does(tmp_path):
     script = tmp_path / "learn.py"
     script.write_text(f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n{SCRIPT}")
     folder = make_bagel(tmp_path / "bagel")

@@ -33,7 +33,7 @@ def test_supervised(trained):
 @pytest.mark.parametrize("algorithm", ["nft", "flow_grpo"])
 def test_reinforced_the_same_at_once_and_in_parts(algorithm, trained, tmp_path, monkeypatch):
     job, _ = trained
-    monkeypatch.setenv("UNICHAR_JUDGES", str(BASE))  # the report's eye is no part of BAGEL
+    monkeypatch.setenv("UNICHAR_JUDGES", str(BASE))  # the report's encoder is no part of BAGEL
     inputs, found = job.inputs | {"sft_checkpoint": job.out}, []
     for parts in (1, 3):
         config = replaced(

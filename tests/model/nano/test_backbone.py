@@ -1,4 +1,4 @@
-"""The text backbone: unpacked once, found where it is named, and prompts read alike in any company."""
+"""The text backbone: unpacked once, found where the environment says, and batch-invariant contexts."""
 
 import sys
 
@@ -57,7 +57,7 @@ def test_one_context_a_prompt_a_tensor_a_layer(model):
     ]
 
 
-def test_a_prompt_reads_the_same_in_the_company_of_its_like(model):
+def test_contexts_of_one_padded_length_are_batch_invariant(model):
     like = [
         text
         for text in PROMPTS

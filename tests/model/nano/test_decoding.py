@@ -1,4 +1,4 @@
-"""Writing together is writing alone, only faster: words, order, ends, limits."""
+"""Decoding in a batch equals decoding alone: tokens, order, ends, limits."""
 
 import pytest
 import torch
@@ -46,36 +46,36 @@ def alone(tuned):
     ]
 
 
-@pytest.mark.parametrize("rows", [2, 16])
-def test_a_reply_has_the_same_words_in_any_company(tuned, alone, monkeypatch, rows):
-    """Two rows for five conversations of different lengths: rows are refilled and moved."""
-    monkeypatch.setattr(decoding, "SLOTS", rows)
+@pytest.mark.parametrize("count", [2, 16])
+def test_replies_are_batch_invariant(tuned, alone, monkeypatch, count):
+    """With two slots for five conversations of different lengths, slots are refilled and moved."""
+    monkeypatch.setattr(decoding, "SLOTS", count)
     conversations = [[Turn(role="user", text=text)] for text in TEXTS[::-1]]
     assert tuned.reply(conversations, max_tokens=6, temperature=1.0, seed=3) == alone[::-1]
 
 
-def test_company_does_not_change_a_bit(model):
-    """Words differ only where chances nearly tie, so the logits say it earlier."""
+def test_logits_are_batch_invariant(model):
+    """Tokens differ only where probabilities nearly tie, so logits are the stricter test."""
     prompts = prompts_of(model)[:3]
 
     def logits_of(chosen):
-        heard = [[] for _ in chosen]
+        seen = [[] for _ in chosen]
 
-        def listen(place):
-            return lambda logits: heard[place].append(logits) or greedy(logits)
+        def record(index):
+            return lambda logits: seen[index].append(logits) or greedy(logits)
 
         decode(
-            model._llama(), chosen, [listen(place) for place in range(len(chosen))], max_tokens=12, stop=-1
+            model._llama(), chosen, [record(index) for index in range(len(chosen))], max_tokens=12, stop=-1
         )
-        return [torch.stack(rows) for rows in heard]
+        return [torch.stack(logits) for logits in seen]
 
     together = logits_of(prompts)
     for prompt, among in zip(prompts, together, strict=True):
         assert torch.equal(logits_of([prompt])[0], among)
 
 
-def test_what_is_kept_changes_nothing(tuned):
-    """The chances of each word are those of reading all words anew without kept keys and values."""
+def test_the_cache_changes_nothing(tuned):
+    """Probabilities are those of a full forward pass without a cache."""
     llama, prompt = tuned._llama(), prompts_of(tuned)[2]
     kept: list[torch.Tensor] = []
 
@@ -94,21 +94,21 @@ def test_what_is_kept_changes_nothing(tuned):
         assert (anew.softmax(-1) - logits.softmax(-1)).abs().max() < 0.1  # bf16 keeps three digits
 
 
-def test_ends_differ_and_rows_go_to_those_who_wait(model, monkeypatch):
+def test_free_slots_go_to_waiting_conversations(model, monkeypatch):
     monkeypatch.setattr(decoding, "SLOTS", 2)
     script = [[5, 6, 0], [7, 0], [0], [8, 9, 10, 11], [12, 0]]
     lines = [iter(line) for line in script]
     choices = [(lambda logits, line=line: next(line)) for line in lines]
-    written = decode(model._llama(), prompts_of(model), choices, max_tokens=4, stop=0)
-    assert written == [[5, 6], [7], [], [8, 9, 10, 11], [12]]
+    decoded = decode(model._llama(), prompts_of(model), choices, max_tokens=4, stop=0)
+    assert decoded == [[5, 6], [7], [], [8, 9, 10, 11], [12]]
 
 
-def test_nothing_to_write(model):
+def test_nothing_to_decode(model):
     assert decode(model._llama(), [], [], max_tokens=5, stop=0) == []
     assert decode(model._llama(), prompts_of(model)[:2], [greedy, greedy], max_tokens=0, stop=0) == [[], []]
 
 
-def test_a_conversation_over_the_context_is_one_message(model):
+def test_a_conversation_beyond_the_context_is_refused(model):
     limit = model._llama().config.max_position_embeddings
     check_context(model._llama(), limit - 10, 10)
     with pytest.raises(
@@ -119,15 +119,15 @@ def test_a_conversation_over_the_context_is_one_message(model):
         model.reply([[Turn(role="user", text="round and " * limit)]], max_tokens=3, temperature=0.0, seed=0)
 
 
-def test_nan_is_said_and_not_spoken():
+def test_nan_is_refused():
     model = load_nano(BASE)
     model._llama().model.norm.weight.data[3] = torch.nan
     with pytest.raises(ValueError, match=r"text backbone answers with NaN .* \(adapters/und\)"):
         model.reply([[Turn(role="user", text="Hello!")]], max_tokens=3, temperature=0.0, seed=0)
 
 
-def test_a_desk_keeps_what_the_backbone_would_keep(model):
-    """Its layers are the backbone's: after a token, keys and values equal those of the backbone's own cache."""
+def test_the_slot_cache_equals_the_backbones_cache(model):
+    """After a token, keys and values equal those of the backbone's own cache."""
     llama, prompt = model._llama(), prompts_of(model)[0]
     slots, cache = SlotCache(llama, slots=2, positions=len(prompt) + 1), DynamicCache()
     slots.prefill(0, prompt)

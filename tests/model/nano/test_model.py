@@ -1,13 +1,10 @@
-"""The unified model: what it promises to trainers and judges (`unichar.model.protocol`)."""
+"""Nano keeps the contract of `unichar.model.protocol.UnifiedModel`."""
 
-import json
 import random
 
 import pytest
 import torch
 from factories_model import BASE, PROMPTS, disturb, make_album, make_prior_images, sketch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from unichar.domains.toon.captions import caption, describe
 from unichar.domains.toon.vocabulary import random_identity, random_scene
@@ -41,65 +38,10 @@ def tuned():
     return model
 
 
-# Loading
-
-
-@pytest.fixture(scope="module")
-def stored():
-    """(tensors of the parts that draw and see, metadata) of the base."""
-    with safe_open(str(BASE), framework="pt") as file:
-        names = [n for n in list(file.keys()) if n.split(".")[0] in ("vae", "vision", "connector", "expert")]
-        return {name: file.get_tensor(name) for name in names}, file.metadata()
-
-
-def test_a_loaded_model_is_frozen_and_at_rest(model):
-    assert not model.training
-    assert not any(parameter.requires_grad for parameter in model.parameters())
-
-
-def test_every_misfit_of_a_base_is_named(tmp_path, stored):
-    tensors, metadata = dict(stored[0]), stored[1]
-    tensors["vae.extra.weight"] = torch.zeros(1)
-    del tensors["expert.norm.weight"]
-    tensors["vision.norm.bias"] = torch.zeros(7)
-    save_file(tensors, tmp_path / "base.safetensors", metadata)
-    with pytest.raises(ValueError) as caught:
-        load_nano(tmp_path / "base.safetensors")
-    words = str(caught.value)
-    assert "3 tensors differ" in words
-    assert "vae.extra.weight (unknown)" in words
-    assert "expert.norm.weight" in words and "expert.norm.weight (unknown)" not in words
-    assert f"vision.norm.bias (7,), expected {tuple(stored[0]['vision.norm.bias'].shape)}" in words
-
-
-def test_parts_of_the_judges_are_not_the_models_business(tmp_path, stored):
-    tensors = stored[0] | {"examiner.whatever": torch.zeros(1), "photo.whatever": torch.zeros(1)}
-    save_file(tensors, tmp_path / "base.safetensors", stored[1])
-    load_nano(tmp_path / "base.safetensors")
-
-
-def test_a_base_of_another_shape_is_built_in_that_shape(tmp_path, stored):
-    metadata = {"config": json.dumps(json.loads(stored[1]["config"]) | {"expert_mlp": 100})}
-    save_file(stored[0], tmp_path / "base.safetensors", metadata)
-    with pytest.raises(ValueError, match=r"expert\.layers\.\d\.down_proj\.weight .*, expected \(320, 100\)"):
-        load_nano(tmp_path / "base.safetensors")
-
-
-def test_other_files_are_refused_in_words(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.safetensors is missing: run `make data`"):
-        load_nano(tmp_path / "none.safetensors")
-    (tmp_path / "cut.safetensors").write_bytes(BASE.read_bytes()[:5000])
-    with pytest.raises(ValueError, match=r"cut\.safetensors is damaged"):
-        load_nano(tmp_path / "cut.safetensors")
-    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match=r"other\.safetensors is no nano base"):
-        load_nano(tmp_path / "other.safetensors")
-
-
 # Pictures
 
 
-def test_pictures_grow_from_their_seeds_alone(model):
+def test_a_picture_depends_on_its_seed_alone(model):
     context = model.prompt_context(PROMPTS[:1])
     settings = {"steps": 2, "guidance": 2.0, "shift": 2.0}
     pair = model.sample_latents(context, [1, 2], **settings)
@@ -111,7 +53,7 @@ def test_pictures_grow_from_their_seeds_alone(model):
 
 
 @pytest.mark.parametrize(("prompts", "each"), [(3, 1), (2, 2), (1, 5)])
-def test_pictures_are_drawn_in_portions_and_come_out_in_order(model, monkeypatch, prompts, each):
+def test_pictures_are_sampled_in_chunks_and_returned_in_order(model, monkeypatch, prompts, each):
     seeds, settings = list(range(prompts * each)), {"steps": 2, "guidance": 2.0, "shift": 2.0}
     context = model.prompt_context(PROMPTS[:prompts])
     whole = model.sample_latents(context, seeds, **settings)
@@ -119,10 +61,10 @@ def test_pictures_are_drawn_in_portions_and_come_out_in_order(model, monkeypatch
     parts = model.sample_latents(context, seeds, **settings)
     assert parts.shape == whole.shape
     apart = (parts - whole).square().mean(dim=(1, 2, 3)).sqrt() / whole.std()
-    assert apart.max() < 0.05  # prompts of a portion are padded to another length
+    assert apart.max() < 0.05  # prompts of a chunk are padded to another length
 
 
-def test_a_diverged_expert_is_said_and_not_drawn():
+def test_nan_of_a_diverged_expert_is_refused():
     broken = load_nano(BASE)
     broken.gen.norm.weight.data[0] = torch.nan
     with pytest.raises(ValueError, match=r"expert draws NaN \(pictures 0, 1 of 2\).*adapters/gen"):
@@ -135,7 +77,7 @@ def test_pictures_of_another_size_are_not_encoded(model):
         model.encode_images([right, wrong])
 
 
-def test_prompt_and_guidance_decide_what_grows(model):
+def test_prompt_and_guidance_change_the_picture(model):
     one, other = (model.prompt_context([prompt]) for prompt in PROMPTS[:2])
     plain = model.sample_latents(one, [1], steps=2, guidance=1.0, shift=2.0)
     assert not torch.allclose(
@@ -146,8 +88,8 @@ def test_prompt_and_guidance_decide_what_grows(model):
     )
 
 
-def test_a_trained_base_draws_the_place_that_was_asked_for(model):
-    """The least that any trained base gives: night is dark and snow is bright."""
+def test_a_trained_base_follows_the_scene(model):
+    """The least that any trained base does: night is dark and snow is bright."""
     prompts = ("A cartoon of a red bear, at night under the stars", "A cartoon of a red bear, in the snow")
     latents = model.sample_latents(
         model.prompt_context(prompts), [0, 1, 0, 1], steps=6, guidance=2.0, shift=2.0
@@ -159,8 +101,8 @@ def test_a_trained_base_draws_the_place_that_was_asked_for(model):
 # Text adapters and prompts
 
 
-def test_a_prompt_reads_the_same_in_any_company(model):
-    """A resumed run meets its prompts in other batches, and must take the very same steps."""
+def test_contexts_are_batch_invariant(model):
+    """A resumed run encodes its prompts in other batches, and must compute the same steps."""
     rng = random.Random(0)
     prompts = [caption(describe(random_identity(rng)), random_scene(rng), rng) for _ in range(10)]
     prompts += ["", "Mochi", "A long one: " + "round and round " * 20]
@@ -175,22 +117,22 @@ def test_a_prompt_reads_the_same_in_any_company(model):
         ), prompt
 
 
-def test_prompts_are_read_without_text_adapters(model, tuned):
+def test_prompts_are_encoded_without_text_adapters(model, tuned):
     for before, after in zip(
         model.prompt_context(PROMPTS).keys, tuned.prompt_context(PROMPTS).keys, strict=True
     ):
         assert torch.equal(before, after)
 
 
-def test_base_text_switches_text_adapters_off_and_on_again(model, tuned, tmp_path):
-    base, voice = (torch.cat(m.text_losses(CHATS, tmp_path)) for m in (model, tuned))
-    assert not torch.allclose(base, voice, atol=0.1)
+def test_base_text_disables_text_adapters_and_enables_them_again(model, tuned, tmp_path):
+    base, adapted = (torch.cat(m.text_losses(CHATS, tmp_path)) for m in (model, tuned))
+    assert not torch.allclose(base, adapted, atol=0.1)
     with tuned.base_text():
         assert torch.equal(torch.cat(tuned.text_losses(CHATS, tmp_path)), base)
-    assert torch.equal(torch.cat(tuned.text_losses(CHATS, tmp_path)), voice)
+    assert torch.equal(torch.cat(tuned.text_losses(CHATS, tmp_path)), adapted)
 
 
-def test_base_pictures_switches_picture_adapters_off_and_on_again(model, tuned):
+def test_base_pictures_disables_image_adapters_and_enables_them_again(model, tuned):
     trains = {name: parameter.requires_grad for name, parameter in tuned.named_parameters()}
     own, base = sketch(tuned), sketch(model)
     with tuned.base_pictures():
@@ -199,7 +141,7 @@ def test_base_pictures_switches_picture_adapters_off_and_on_again(model, tuned):
     assert {name: parameter.requires_grad for name, parameter in tuned.named_parameters()} == trains
 
 
-def test_pictures_start_from_the_noise_of_their_seeds(model):
+def test_start_noise_depends_on_each_seed_alone(model):
     noise = model.start_noise([3, 4, 3])
     assert noise.shape == (3, 8, 16, 16)
     assert torch.equal(noise[0], noise[2]) and torch.equal(noise[1], model.start_noise([4])[0])
@@ -219,7 +161,7 @@ def test_picture_adapters_change_pictures(model, tuned):
 # Losses on text
 
 
-def test_one_loss_a_learned_token_one_tensor_a_conversation(model, tmp_path):
+def test_one_loss_per_target_token_one_tensor_per_conversation(model, tmp_path):
     losses = model.text_losses(CHATS, tmp_path)
     expected = [
         len(model.tokenizer(chat[-1].value)["input_ids"]) + 1 for chat in CHATS
@@ -228,7 +170,7 @@ def test_one_loss_a_learned_token_one_tensor_a_conversation(model, tmp_path):
     assert all((loss > 0).all() for loss in losses)
 
 
-def test_company_does_not_change_a_conversations_loss(model, tmp_path):
+def test_other_conversations_do_not_change_a_loss(model, tmp_path):
     for image, name in zip(make_prior_images(2), ("a.png", "b.png"), strict=True):
         image.save(tmp_path / name)
     answer = said("A bear.", "assistant", loss=True)
@@ -242,7 +184,7 @@ def test_company_does_not_change_a_conversations_loss(model, tmp_path):
         assert torch.allclose(model.text_losses([chat], tmp_path)[0], loss, atol=0.15, rtol=0.05)
 
 
-def test_the_picture_in_a_question_is_looked_at(model, tmp_path):
+def test_the_picture_of_a_question_changes_the_loss(model, tmp_path):
     for image, name in zip(make_prior_images(2), ("a.png", "b.png"), strict=True):
         image.save(tmp_path / name)
     question, answer = said("What do you see?"), said("A bear.", "assistant", loss=True)
@@ -252,7 +194,7 @@ def test_the_picture_in_a_question_is_looked_at(model, tmp_path):
     assert not torch.allclose(one, other, atol=0.01)
 
 
-def test_gradients_reach_the_adapters_and_nothing_else(tuned, tmp_path):
+def test_gradients_reach_the_adapters_only(tuned, tmp_path):
     torch.cat(tuned.text_losses(CHATS, tmp_path)).mean().backward()
     context = tuned.prompt_context(PROMPTS[:1])
     tuned.velocity(torch.ones(1, 8, 16, 16), torch.tensor([0.5]), context).square().mean().backward()
@@ -274,13 +216,13 @@ def ask(model, *texts: str, temperature: float = 1.0, seed: int = 0, tokens: int
     )
 
 
-def test_a_seed_decides_the_words(model):
+def test_a_seed_decides_the_reply(model):
     assert ask(model, "Tell me a tale.") == ask(model, "Tell me a tale.")
     assert len({ask(model, "Tell me a tale.", seed=seed, tokens=8)[0] for seed in range(4)}) > 1
     assert len({ask(model, "Tell me a tale.", seed=seed, temperature=0.0)[0] for seed in range(2)}) == 1
 
 
-def test_what_else_is_asked_does_not_change_a_reply(model):
+def test_replies_are_batch_invariant(model):
     alone = ask(model, "What is a lighthouse?")[0]
     assert ask(model, "Hello!", "What is a lighthouse?")[1] == alone
     assert ask(model, "What is a lighthouse?", "Hello!")[0] == alone

@@ -1,4 +1,4 @@
-"""The vision tower reads what is drawn, and speaks of it in words' space."""
+"""The vision tower classifies attributes, and the connector maps pictures into the backbone's embeddings."""
 
 import pytest
 import torch
