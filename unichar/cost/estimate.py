@@ -4,7 +4,7 @@
     python -m unichar plan --preset bagel --character mochi --mfu 0.4 --json
 
 Only shapes are loaded; no GPU and no weights are needed. FLOPs are counted by `unichar/cost/flops.py`; hours
-follow from an assumed share of the device's peak (MFU). Text lengths are those of a RoleScape-20 character
+follow from an assumed fraction of the device's peak (MFU). Text lengths are those of a RoleScape-20 character
 for BAGEL and of a starter character for nano, or of `--character`, once its interactions are made.
 """
 
@@ -248,7 +248,7 @@ def main(
     Args:
         preset: Name of the preset.
         character: Use the text lengths of this character's current interactions.
-        mfu: Share of the device's peak that is reached.
+        mfu: Fraction of the device's peak that is reached.
         peak: TFLOP/s of the device instead of the preset's usual one.
         as_json: Print numbers instead of the table.
 

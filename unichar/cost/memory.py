@@ -61,8 +61,8 @@ def sft_memory(
         microbatches: Per rank and step.
     """
     # Rounded up: the fullest microbatch decides.
-    shares = gpus * microbatches
-    pictures, conversations = -(-config.pictures // shares), -(-config.conversations // shares)
+    parts = gpus * microbatches
+    pictures, conversations = -(-config.pictures // parts), -(-config.conversations // parts)
 
     # With adapters all of the model is frozen, and what is trained comes on top.
     frozen = parameters - trainable if full else parameters

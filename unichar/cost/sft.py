@@ -37,10 +37,10 @@ def step_flops(sizes: Sizes, texts: TextLengths, config: SftConfig, *, full: boo
 def _conversation(sizes: Sizes, texts: TextLengths, config: SftConfig, *, full: bool) -> float:
     """FLOPs of a conversation, averaged over the kinds; the vision tower trains in full tuning only."""
     # Kinds without weight or without items are left out, as in `unichar.sft.batches.mixed`.
-    mix = {kind: share for kind, share in config.mix.items() if share > 0 and kind in texts.conversations}
+    mix = {kind: weight for kind, weight in config.mix.items() if weight > 0 and kind in texts.conversations}
 
     total = 0.0
-    for kind, share in mix.items():
+    for kind, weight in mix.items():
         text, tower = conversation_forward(
             sizes, texts.conversations[kind], rank=0 if full else config.und_rank
         )
@@ -49,7 +49,7 @@ def _conversation(sizes: Sizes, texts: TextLengths, config: SftConfig, *, full: 
         again = sizes.recompute or config.checkpointing
         seen = tower.training(full=True, recompute=again) if full else tower.forward
 
-        total += share / sum(mix.values()) * (text.training(full=full, recompute=again) + seen)
+        total += weight / sum(mix.values()) * (text.training(full=full, recompute=again) + seen)
     return total
 
 

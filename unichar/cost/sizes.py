@@ -140,29 +140,29 @@ def _nano_gen_matrices(config: NanoConfig) -> tuple[Matrix, ...]:
 
 def _nano_vision_flops(config: NanoConfig, patches: int) -> tuple[float, float]:
     """FLOPs per picture (before the layers of nano's vision tower, in its connector)."""
-    sight = config.vision_width
+    vision_width = config.vision_width
 
     # The vision tower begins with three convolutions: (channels in, channels out, side of the output).
     entry = [
         (48, 96, config.image_size // 4),
         (96, 128, config.image_size // 8),
-        (128, sight, config.image_size // 16),
+        (128, vision_width, config.image_size // 16),
     ]
 
     # Keys and values of all patches, then the MLP; attention of the 16 queries is too small to count.
-    connector = 4.0 * patches * sight**2
-    connector += 2.0 * vision.NUM_TOKENS * (sight + config.backbone_width) * config.backbone_width
+    connector = 4.0 * patches * vision_width**2
+    connector += 2.0 * vision.NUM_TOKENS * (vision_width + config.backbone_width) * config.backbone_width
     return sum(_conv(*each) for each in entry), connector
 
 
 def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
     """BAGEL with square pictures of `image_size` pixels, generated and seen."""
-    text, sight = config.text, config.vision
+    text, tower = config.text, config.vision
     width, stack = text.hidden_size, _bagel_stack(text)
 
     # A seen picture is resized to whole patches, within the sizes that the vision tower was trained with.
-    seen = seen_in_training(sight.patch_size, sight.image_size).fit(image_size, image_size)[0]
-    patches = (seen // sight.patch_size) ** 2
+    seen = seen_in_training(tower.patch_size, tower.image_size).fit(image_size, image_size)[0]
+    patches = (seen // tower.patch_size) ** 2
 
     side = image_size // PIXELS_PER_LATENT
     encode, decode = _autoencoder_flops(
@@ -187,12 +187,12 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
         # One token each before and after the picture.
         markers=2,
         tower=_tower(
-            sight.used_layers, sight.hidden_size, sight.num_attention_heads, sight.intermediate_size
+            tower.used_layers, tower.hidden_size, tower.num_attention_heads, tower.intermediate_size
         ),
-        tower_entry=2.0 * patches * 3 * sight.patch_size**2 * sight.hidden_size,
+        tower_entry=2.0 * patches * 3 * tower.patch_size**2 * tower.hidden_size,
         patches=patches,
         seen_tokens=patches + 2,
-        connector=2.0 * patches * (sight.hidden_size + width) * width,
+        connector=2.0 * patches * (tower.hidden_size + width) * width,
         encode=encode,
         decode=decode,
         # Every layer is recomputed in the backward pass, and every step encodes its prompts.

@@ -2,8 +2,8 @@
 
 Every message is `<|im_start|>role\\n text <|im_end|>\\n`, the chat template of SmolLM2-Instruct. A picture is
 a run of `IMAGE` placeholders inside its message, replaced by the connector's tokens. The loss covers the text
-of segments that ask for it and the `<|im_end|>` after it, so that the model also learns to stop. Text that
-looks like a special token is tokenized as ordinary text.
+of segments that ask for it and the `<|im_end|>` after it, so that the model also learns to stop. Special
+tokens within a text are tokenized as ordinary text.
 
 Shape letters: B conversations, L tokens of the longest.
 """

@@ -14,7 +14,7 @@ from unichar.domains.toon.vocabulary import Identity, Scene, random_identity, ra
 
 @dataclass(frozen=True, kw_only=True)
 class Toon:
-    """A rendered toon with its ground truth."""
+    """A rendered toon with the identity and the scene it shows."""
 
     identity: Identity
     scene: Scene

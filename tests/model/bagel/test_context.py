@@ -3,7 +3,7 @@
 import torch
 from factories_bagel import make_config
 
-from unichar.model.bagel.context import Context, empty_context, join
+from unichar.model.bagel.context import Context, empty_context, join_contexts
 
 LAYERS, KV, SIZE = 2, 1, 4
 
@@ -14,7 +14,7 @@ def context(length: int, value: float) -> Context:
 
 
 def test_joined_conversations_are_padded_and_come_back():
-    joined = join([context(2, 1.0), context(3, 2.0)])
+    joined = join_contexts([context(2, 1.0), context(3, 2.0)])
     assert len(joined) == 2 and joined.mask.tolist() == [[True, True, False], [True, True, True]]
     short = joined.select(0)
     assert short.past[0][0].shape == (1, KV, 2, SIZE) and short.position.tolist() == [2]
@@ -30,7 +30,7 @@ def test_new_tokens_are_appended():
 
 def test_a_mask_is_needed_only_for_padding():
     assert context(2, 1.0).mask_for(4, 3) is None
-    mask = join([context(2, 1.0), context(3, 2.0)]).mask_for(4, 1)
+    mask = join_contexts([context(2, 1.0), context(3, 2.0)]).mask_for(4, 1)
     assert mask.shape == (4, 1, 1, 4)
     assert mask[:, 0, 0].tolist() == [[True, True, False, True]] * 2 + [[True] * 4] * 2
 

@@ -32,7 +32,7 @@ class Context:
         return len(self.mask)
 
     def select(self, index: int) -> "Context":
-        """One conversation without its padding; shares memory with this context."""
+        """One conversation without its padding; is a view into this context."""
         length = int(self.mask[index].sum())
         one = slice(index, index + 1)
         past = tuple((k[one, :, :length], v[one, :, :length]) for k, v in self.past)
@@ -67,7 +67,7 @@ def empty_context(config: TextConfig, like: Tensor) -> Context:
     return Context(((empty, empty),) * config.num_hidden_layers, mask, position)
 
 
-def join(contexts: Sequence[Context]) -> Context:
+def join_contexts(contexts: Sequence[Context]) -> Context:
     """Concatenate the conversations of several contexts, padded to the longest."""
     longest = max(context.mask.shape[1] for context in contexts)
 

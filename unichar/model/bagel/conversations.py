@@ -54,11 +54,11 @@ def as_elements(
 def group_by_length(lengths: Sequence[int]) -> list[list[int]]:
     """Neighbours with at most `PACKED_TOKENS` tokens in total, by index; a longer one stands alone."""
     groups: list[list[int]] = []
-    room = 0
+    remaining = 0
     for index, length in enumerate(lengths):
-        if length > room or not groups:
+        if length > remaining or not groups:
             groups.append([])
-            room = PACKED_TOKENS
+            remaining = PACKED_TOKENS
         groups[-1].append(index)
-        room -= length
+        remaining -= length
     return groups

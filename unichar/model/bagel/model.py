@@ -1,10 +1,10 @@
 """BAGEL-7B-MoT as a unified model; `unichar.model.load.load_model` loads one from a published folder.
 
 Departs from the paper's code where the `UnifiedModel` protocol asks for it: image prompts are encoded, and
-pictures generated, with the text adapters disabled, so that a character's looks do not change while its text
-adapters train (the paper tunes the text weights that encode prompts); latents of a picture are the posterior
-mean; a generated picture depends on its own seed alone. An empty prompt is no text at all, which is what
-BAGEL was trained to generate from without a prompt.
+pictures generated, with the text adapters disabled, so that a character's appearance does not change while
+its text adapters train (the paper tunes the text weights that encode prompts); latents of a picture are the
+posterior mean; a generated picture depends on its own seed alone. An empty prompt is no text at all, which is
+what BAGEL was trained to generate from without a prompt.
 
 Inputs and outputs of the public methods are fp32 on the CPU; inside, the model's own device and type are
 used.
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from unichar.errors import UserError
 from unichar.model.bagel.autoencoder import Autoencoder
 from unichar.model.bagel.config import LATENT_CHANNELS, PIXELS, BagelConfig
-from unichar.model.bagel.context import Context, empty_context, join
+from unichar.model.bagel.context import Context, empty_context, join_contexts
 from unichar.model.bagel.conversations import as_elements, from_segments, group_by_length
 from unichar.model.bagel.decoder import Expert, KeysValues, TextExpert, run_experts
 from unichar.model.bagel.decoding import NAN_LOGITS, finite, next_token_logits
@@ -154,7 +154,7 @@ class BagelModel(nn.Module):
         with self.base_text():
             for prompt in dict.fromkeys(prompts):
                 contexts[prompt] = self.read_context([self.tokenizer.text(prompt)] if prompt else [])
-        return join([contexts[prompt] for prompt in prompts])
+        return join_contexts([contexts[prompt] for prompt in prompts])
 
     @torch.no_grad()
     def read_context(
@@ -230,7 +230,7 @@ class BagelModel(nn.Module):
         special = self.tokenizer.special
         markers = torch.tensor([special.vision_start, special.vision_end], device=self.device)
 
-        # All tokens of a picture share one position, the one after its prompt.
+        # All tokens of a picture have one position, the one after its prompt.
         positions = context.position.repeat_interleave(batch // len(context))[:, None]  # [B, 1]
         positions = positions.expand(-1, count + 2)  # [B, N + 2]
 

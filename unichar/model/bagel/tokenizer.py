@@ -2,7 +2,7 @@
 tokens.
 
 A conversation is its texts and pictures in order. The targets of a text are all ids after its begin token,
-the end token included, so the model also learns to stop. Text that looks like a control token is tokenized as
+the end token included, so the model also learns to stop. Control tokens within a text are tokenized as
 ordinary text.
 """
 

@@ -185,14 +185,14 @@ def _read(stored: Mapping[str, StoredTensor]) -> Iterator[tuple[str, Tensor]]:
 def _chunks(names: list[str], stored: Mapping[str, StoredTensor]) -> list[list[str]]:
     """Names in order, cut into chunks of at most `AT_ONCE` bytes; a larger tensor is a chunk of its own."""
     chunks: list[list[str]] = []
-    room = 0
+    remaining = 0
     for name in names:
         size = stored[name][2]
-        if size > room:
+        if size > remaining:
             chunks.append([])
-            room = AT_ONCE
+            remaining = AT_ONCE
         chunks[-1].append(name)
-        room -= size
+        remaining -= size
     return chunks
 
 

@@ -4,7 +4,7 @@ Shape letters: P prompts, G pictures per prompt, B = P x G pictures, N image tok
 width, K kv heads, Q query heads per kv head, E head size, C latent channels, h/w latent cells, S side of the
 token grid.
 
-As in BAGEL's mixture of transformers, image tokens and text tokens share one softmax; tokens are routed by
+As in BAGEL's mixture of transformers, one softmax runs over image and text tokens; tokens are routed by
 modality, the routing is not learned. Departures from BAGEL, so that two CPU cores learn it in an hour:
 - it attends to every third backbone layer only, and is narrower than the backbone;
 - the rotary position is removed from the text keys, which then pass a small linear map: a picture depends on
