@@ -168,7 +168,7 @@ def launch(
     command = [sys.executable, "-m", "unichar", verb, "--character", character]
     command += ["--preset", config.preset, "--seed", str(config.seed)]
     context.log.info("running: %s", shlex.join(command))
-    ended = run_in_group(command, environment={RUN_VARIABLE: context.run_id})
+    ended = run_in_group(command, environment={RUN_VARIABLE: context.run.run_id})
     if ended.code:
         raise dg.Failure(
             f"{verb} of {character} failed ({explain(ended.code)}). Its last lines:\n{ended.tail}",

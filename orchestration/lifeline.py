@@ -38,8 +38,8 @@ def end_with_parent(*, most_seconds: float = _MOST_SECONDS) -> None:
     if parent is None or parent.pid is None:
         return
 
-    # A terminal that is closed sends SIGHUP to everybody: it would end a step before its training has saved its
-    # state. The run ends by it, and the pipe tells the step.
+    # A terminal that is closed sends SIGHUP to all its processes: it would end a step before its training has
+    # saved its state. The run ends by it, and the pipe tells the step.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 

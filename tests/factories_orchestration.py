@@ -168,7 +168,7 @@ class Training(dg.Config):
 @dg.asset(pool="gpu")
 def checkpoint(context: dg.AssetExecutionContext, config: Training) -> None:
     command = [sys.executable, "-c", {SAVING_TRAINER!r}, config.folder, str(config.steps)]
-    ended = run_in_group(command, environment={{RUN_VARIABLE: context.run_id}}, grace_seconds=10)
+    ended = run_in_group(command, environment={{RUN_VARIABLE: context.run.run_id}}, grace_seconds=10)
     if ended.code:
         raise dg.Failure(f"training ended with {{ended.code}}", allow_retries=False)
 
