@@ -78,8 +78,9 @@ def page(rows: list[dict[str, Any]], machine: str) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Made by `make bench`, which overwrites this page. Ratios compare two ways to the same result within one run: same",
-        "model, data and seeds, results checked to be equal. Each script in `benchmarks/` says at its top what it does.",
+        "Made by `make bench`, which overwrites this page. Ratios compare two ways to the same result within one",
+        "run: same model, data and seeds, results checked to be equal. Each script in `benchmarks/` says at its top",
+        "what it does.",
         "",
         machine,
         "",
@@ -113,7 +114,8 @@ def machine() -> str:
     """What the numbers were made on."""
     cores = len(os.sched_getaffinity(0))
     threads = os.environ.get("OMP_NUM_THREADS", cores)
-    return f"Machine: {cores} CPU cores in use, {threads} threads, PyTorch {version('torch')}, {time.strftime('%Y-%m-%d')}."
+    date = time.strftime("%Y-%m-%d")
+    return f"Machine: {cores} CPU cores in use, {threads} threads, PyTorch {version('torch')}, {date}."
 
 
 def run(script: Path) -> list[dict[str, Any]]:

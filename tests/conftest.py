@@ -1,6 +1,8 @@
-"""Fixtures that several tests share: a line with one customized character; the base model; one tiny character really trained.
+"""Fixtures that several tests share: a store with one customized character, the base model, one tiny character.
 
-What needs torch is imported inside its fixture: most tests need none, and it takes seconds.
+What needs torch is imported inside its fixture: most tests need none, and it takes seconds. Tests are marked by
+what they cost: `e2e` by hand, for real commands in processes of their own; `slow` below, for all of these and for
+whatever loads or trains a model. `make test-quick` leaves the slow ones out.
 """
 
 import json
@@ -17,6 +19,23 @@ from unichar.types import StageJob
 
 if TYPE_CHECKING:
     from unichar.model.nano.model import NanoModel
+
+
+SLOW_FIXTURES = {"model", "inputs", "sft_job", "grpo_job", "small_base", "larger_base", "made_store", "store"}
+"""Fixtures that load a model, train one, or run a kit's checks: seconds each."""
+
+SLOW_FOLDERS = {"orchestration", "pretrain"}
+"""Folders below `tests/` whose tests start Dagster or train."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what is slow by its fixtures, its folder or its other marks."""
+    tests = Path(__file__).parent
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        folder = item.path.relative_to(tests).parts[0]
+        if item.get_closest_marker("e2e") or fixtures & SLOW_FIXTURES or folder in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +80,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def sft_job(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> StageJob:
-    """A finished SFT of three steps; `out` holds what it wrote, and its summary as the line would write it."""
+    """A finished SFT of three steps; `out` holds what it wrote, and its summary as the pipeline writes it."""
     from factories_model import make_job
 
     from unichar.sft.train import run
