@@ -1,8 +1,8 @@
 """Runs every benchmark here and writes `docs/benchmarks.md`: `make bench`, or `python benchmarks/report.py`.
 
-A benchmark is a script in this folder. It prints one JSON object a line on stdout (`measured` does), talks on stderr, compares
-like with like and checks that both ways have the same result. Numbers are ratios within one run: machines are noisy, and
-seconds of one machine tell little about another.
+A benchmark is a script in this folder. It prints one JSON object a line on stdout (`measured` does), logs to
+stderr, compares like with like and checks that both ways have the same result. Numbers are ratios within one run:
+machines are noisy, and seconds of one machine tell little about another.
 """
 
 import json
@@ -30,7 +30,7 @@ def measured(
     goal: float | None = None,
     better: str = "higher",
 ) -> None:
-    """Print one result; the benchmark is the script that runs. `goal` None means that the number is context only."""
+    """Print one result of the script that runs. `goal` None means that the number is context only."""
     row = {"benchmark": Path(sys.argv[0]).stem, "metric": metric, "value": round(value, 4)}
     print(json.dumps(row | {"unit": unit, "goal": goal, "better": better, "n": n}), flush=True)
 
@@ -48,7 +48,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def speedup(slow: Callable[[], object], fast: Callable[[], object], *, n: int) -> float:
-    """Median over `n` pairs of seconds of `slow` by seconds of `fast`; each pair runs back to back, in turning order."""
+    """Median over `n` pairs of the seconds of `slow` by those of `fast`; pairs run back to back, in turning order."""
     ratios = []
     for pair in range(n):
         first, second = (seconds(work) for work in ((slow, fast) if pair % 2 == 0 else (fast, slow)))
@@ -58,11 +58,12 @@ def speedup(slow: Callable[[], object], fast: Callable[[], object], *, n: int) -
 
 
 def agree(what: str, difference: float, tolerance: float) -> None:
-    """Say how far two results are apart; end the benchmark when that is too far, since then it compares different things."""
+    """Say how far two results are apart; end the benchmark when they are different things."""
     say(f"{what}: apart by {difference:.3g}, allowed {tolerance:.3g}")
     if not difference <= tolerance:
         raise SystemExit(
-            f"{what} differ by {difference:.3g}, more than {tolerance:.3g}: the benchmark would compare unlike things"
+            f"{what} differ by {difference:.3g}, more than {tolerance:.3g}: "
+            "the benchmark would compare unlike things"
         )
 
 
@@ -78,9 +79,9 @@ def page(rows: list[dict[str, Any]], machine: str) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Made by `make bench`, which overwrites this page. Ratios compare two ways to the same result within one",
-        "run: same model, data and seeds, results checked to be equal. Each script in `benchmarks/` says at its top",
-        "what it does.",
+        "Made by `make bench`, which overwrites this page. Ratios compare two ways to the same result",
+        "within one run: same model, data and seeds, results checked to be equal. Each script in",
+        "`benchmarks/` says at its top what it does.",
         "",
         machine,
         "",

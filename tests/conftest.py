@@ -1,8 +1,8 @@
-"""Fixtures that several tests share: a store with one customized character, the base model, one tiny character.
+"""Fixtures that several tests share: a store with one customized character, the base, one tiny character.
 
-What needs torch is imported inside its fixture: most tests need none, and it takes seconds. Tests are marked by
-what they cost: `e2e` by hand, for real commands in processes of their own; `slow` below, for all of these and for
-whatever loads or trains a model. `make test-quick` leaves the slow ones out.
+What needs torch is imported inside its fixture: most tests need none, and it takes seconds. Tests are marked
+by what they cost: `e2e` by hand, for real commands in processes of their own; `slow` below, for all of these
+and for whatever loads or trains a model. `make test-quick` leaves the slow ones out.
 """
 
 import json
