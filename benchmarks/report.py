@@ -1,8 +1,8 @@
 """Runs every benchmark here and writes `docs/benchmarks.md`: `make bench`, or `python benchmarks/report.py`.
 
 A benchmark is a script in this folder. It prints one JSON object a line on stdout (`measured` does), logs to
-stderr, compares like with like and checks that both ways have the same result. Numbers are ratios within one run:
-machines are noisy, and seconds of one machine tell little about another.
+stderr, compares like with like and checks that both ways have the same result. Numbers are ratios within one
+run: machines are noisy, and seconds of one machine tell little about another.
 """
 
 import json
@@ -48,7 +48,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def speedup(slow: Callable[[], object], fast: Callable[[], object], *, n: int) -> float:
-    """Median over `n` pairs of the seconds of `slow` by those of `fast`; pairs run back to back, in turning order."""
+    """Median over `n` pairs of the seconds of `slow` by those of `fast`; a pair runs back to back."""
     ratios = []
     for pair in range(n):
         first, second = (seconds(work) for work in ((slow, fast) if pair % 2 == 0 else (fast, slow)))
