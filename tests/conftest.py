@@ -24,17 +24,40 @@ if TYPE_CHECKING:
 SLOW_FIXTURES = {"model", "inputs", "sft_job", "grpo_job", "small_base", "larger_base", "made_store", "store"}
 """Fixtures that load a model, train one, or run a kit's checks: seconds each."""
 
-SLOW_FOLDERS = {"orchestration", "pretrain"}
-"""Folders below `tests/` whose tests start Dagster or train."""
+SLOW_PATHS = (
+    "orchestration/",
+    "pretrain/",
+    "model/bagel/",
+    "model/nano/",
+    "model/test_lora.py",
+    "cost/test_flops.py",
+    "cost/test_estimate.py",
+    "grpo/test_train.py",
+    "grpo/test_nft.py",
+    "grpo/test_flow_grpo.py",
+    "grpo/test_rollout.py",
+    "sft/test_train.py",
+    "training/test_loop.py",
+    "judges/test_alignment.py",
+    "judges/test_scorers.py",
+    "judges/test_thresholds.py",
+    "evaluation/test_pictures.py",
+    "kit/test_curate.py",
+    "kit/test_rolescape.py",
+    "pipeline/test_onboarding.py",
+    "serving/",
+    "test_make.py",
+)
+"""Below `tests/`: what starts Dagster or other processes, trains, or looks at pictures with networks."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what is slow by its fixtures, its folder or its other marks."""
+    """Mark as slow what is slow by its fixtures, its path or its other marks."""
     tests = Path(__file__).parent
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        folder = item.path.relative_to(tests).parts[0]
-        if item.get_closest_marker("e2e") or fixtures & SLOW_FIXTURES or folder in SLOW_FOLDERS:
+        is_slow_path = item.path.relative_to(tests).as_posix().startswith(SLOW_PATHS)
+        if item.get_closest_marker("e2e") or fixtures & SLOW_FIXTURES or is_slow_path:
             item.add_marker(pytest.mark.slow)
 
 

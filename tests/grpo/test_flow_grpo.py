@@ -68,7 +68,7 @@ def test_an_update_makes_rewarded_trajectories_likelier(tuned):
         for parameter, value in zip(parameters, before, strict=True):
             parameter.copy_(value)
     # It was 0 before, of advantages that sum to 0.
-    assert sum(float(loss) for loss in moved) < 0
+    assert sum(float(loss.detach()) for loss in moved) < 0
 
 
 def test_a_minibatch_selects_pictures_of_the_rollout(tuned):
