@@ -34,7 +34,7 @@ LARGER = dataclasses.replace(SIZES, image_size=128)
 ODD = GrpoConfig(
     rounds=3,
     epochs=2,
-    lr=5e-5,
+    lr=2e-5,
     lr_decay=0.0,
     tracker="",
     rollout=RolloutConfig(prompts=3, group=3, sample_steps=3),
