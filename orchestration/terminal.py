@@ -253,11 +253,15 @@ def terminal_logger(context: dg.InitLoggerContext) -> logging.Logger:
 
 
 class _Plain(logging.Formatter):
-    """The level and the message, without the job, the run and the step that Dagster puts before it."""
+    """Level, message and error, without the job, the run and the step that Dagster puts before a message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        message = getattr(record, "dagster_meta", {}).get("orig_message") or record.getMessage()
-        return f"{record.levelname} {message}"
+        meta = getattr(record, "dagster_meta", {})
+        text = f"{record.levelname} {meta.get('orig_message') or record.getMessage()}"
+
+        event = meta.get("dagster_event")
+        error = getattr(event.event_specific_data, "error", None) if event is not None else None
+        return f"{text}\n{error.to_string().strip()}" if error is not None else text
 
 
 def _is_news(record: logging.LogRecord) -> bool:

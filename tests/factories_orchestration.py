@@ -133,15 +133,15 @@ state, stop = os.path.join(folder, "state"), []
 signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
 step = int(open(state).read()) if os.path.exists(state) else 0
 if step:
-    print(f"goes on from step {step} of {total}", flush=True)
+    print(f"toy: goes on from step {step} of {total}", flush=True)
 open(os.path.join(folder, "trainer"), "w").write(f"{os.getpid()} {os.getppid()}")
 while step < total and not stop:
     time.sleep(0.05)
     step += 1
-    print(f"toy {step}/{total}, {(total - step) / 20:.0f} s left: loss {1 / step:.3f}", flush=True)
+    print(f"toy: {step}/{total}, {(total - step) / 20:.0f} s left: loss {1 / step:.3f}", flush=True)
 if stop:
     open(state, "w").write(str(step))
-    print("saved, leaving", flush=True)
+    print("toy: saved, leaving", flush=True)
     sys.exit(143)
 open(os.path.join(folder, "done"), "w").write(str(step))
 """

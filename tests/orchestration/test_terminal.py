@@ -188,8 +188,9 @@ def test_the_logger_shows_what_no_stage_line_has_said(monkeypatch: pytest.Monkey
     terminal = Terminal(io.StringIO())
     monkeypatch.setattr("orchestration.terminal.run_terminal", lambda: terminal)
     logger = terminal_logger.logger_fn(SimpleNamespace())  # type: ignore[arg-type]
+    error = SimpleNamespace(to_string=lambda: "ImportError: no module\n")
     step = SimpleNamespace(step_key="sft_checkpoint", is_job_event=False)
-    run = SimpleNamespace(step_key=None, is_job_event=True)
+    run = SimpleNamespace(step_key=None, is_job_event=True, event_specific_data=SimpleNamespace(error=error))
 
     logger.info("a detail")
     logger.warning("the disk is nearly full")
@@ -198,7 +199,9 @@ def test_the_logger_shows_what_no_stage_line_has_said(monkeypatch: pytest.Monkey
     terminal.has_shown_failure = True
     logger.error("grpo_checkpoint is not executed", extra={"dagster_meta": {"step_key": "grpo_checkpoint"}})
     logger.error("the run failed, as was said", extra={"dagster_meta": {"dagster_event": run}})
-    assert terminal.stream.getvalue() == "WARNING the disk is nearly full\nERROR the run failed\n"
+    assert terminal.stream.getvalue() == (
+        "WARNING the disk is nearly full\nERROR the run failed\nImportError: no module\n"
+    )
     assert logger.level == logging.WARNING
 
 
