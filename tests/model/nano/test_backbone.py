@@ -7,7 +7,7 @@ import torch
 from factories_model import PROMPTS
 
 from unichar.model.nano import backbone
-from unichar.model.nano.backbone import backbone_folder, cache_folder, encode_prompts, padded_length
+from unichar.model.nano.backbone import backbone_folder, cache_folder, encode_prompts
 
 
 def test_the_backbone_is_frozen_and_has_the_layers_the_expert_reads(model):
@@ -57,19 +57,15 @@ def test_one_context_a_prompt_a_tensor_a_layer(model):
     ]
 
 
-def test_contexts_of_one_padded_length_are_batch_invariant(model):
-    like = [
-        text
-        for text in PROMPTS
-        if padded_length(model.tokenizer, text) == padded_length(model.tokenizer, PROMPTS[0])
-    ]
-    together = read(model, like)
-    for row, prompt in enumerate(like):
+def test_contexts_hardly_depend_on_the_batch(model):
+    """To bf16 rounding: some kernels sum in another order for another number of rows."""
+    together = read(model, PROMPTS)
+    for row, prompt in enumerate(PROMPTS):
         alone, among = read(model, [prompt]), together.select(torch.tensor([row]))
-        assert all(
-            torch.equal(a, b)
-            for a, b in zip(alone.keys + alone.values, among.keys + among.values, strict=True)
-        )
+        length = int(alone.mask.sum())
+        for a, b in zip(alone.keys + alone.values, among.keys + among.values, strict=True):
+            difference = a[:, :, :length] - b[:, :, :length]  # [1, heads, L, D]
+            assert difference.norm() < 0.05 * a[:, :, :length].norm()
 
 
 def test_the_end_of_a_prompt_does_not_reach_back(model):

@@ -101,8 +101,8 @@ def encode_prompts(
 ) -> TextContext:
     """Keys and values of P prompts, truncated to the longest.
 
-    Sums are taken in another order for another padded length, so a prompt's last bits depend on the
-    `padded_length` of the longest prompt; among prompts of one padded length the result is batch-invariant.
+    Sums are taken in another order for another padded length, and on some CPUs for another number of rows,
+    so a prompt's last bits depend on the other prompts of the batch.
 
     Raises:
         UserError: A prompt is longer than the backbone's context.

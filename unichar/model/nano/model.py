@@ -11,7 +11,6 @@ tokens of a conversation, T tokens of a packed sequence, N losses, D width, V vo
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -27,7 +26,7 @@ from unichar.kit.images import load_picture, prepare
 from unichar.model.components import unwrapped, without_adapters
 from unichar.model.flow import Velocity, integrate
 from unichar.model.nano.attention import use_block_attention
-from unichar.model.nano.backbone import encode_prompts, padded_length
+from unichar.model.nano.backbone import encode_prompts
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.decoding import Sampler, decode
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
@@ -144,23 +143,15 @@ class NanoModel(nn.Module):
         return join_contexts([self._contexts[prompt] for prompt in prompts])
 
     def _encode_prompts(self, prompts: Sequence[str]) -> None:
-        """Add the contexts of prompts to the cache, in batches of one padded length.
+        """Add the contexts of prompts to the cache, one prompt a forward pass.
 
-        This saves padding, and makes contexts batch-invariant: a resumed run encodes its prompts in other
-        batches.
+        A resumed run encodes its prompts in other batches and must compute the same steps. Some CPU kernels
+        (bf16 with AMX) sum a row in another order for another number of rows, so only a pass of its own makes
+        a context depend on its prompt alone.
         """
-
-        def length(prompt: str) -> int:
-            return padded_length(self.tokenizer, prompt)
-
         backbone = self.prompt_encoder or self._llama()
-        for _, same_length in groupby(sorted(prompts, key=length), key=length):
-            group = list(same_length)
-            for start in range(0, len(group), 16):
-                chunk = group[start : start + 16]
-                encoded = encode_prompts(backbone, self.tokenizer, chunk, self.config)
-                for index, prompt in enumerate(chunk):
-                    self._contexts[prompt] = encoded.select(torch.tensor([index]))
+        for prompt in prompts:
+            self._contexts[prompt] = encode_prompts(backbone, self.tokenizer, [prompt], self.config)
 
     def velocity(self, latents: Tensor, t: Tensor, context: TextContext) -> Tensor:
         """v = eps - x0 [B, C, h, w] at times t [B]."""
