@@ -100,10 +100,10 @@ ui: setup data home
 	$(BIN)/python -m dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
 test: setup data
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-quick: setup data
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow"
 
 check: setup home docs
 	$(BIN)/python -m ruff check .

@@ -6,6 +6,7 @@ and for whatever loads or trains a model. `make test-quick` leaves the slow ones
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ from factories_pipeline import Toys, make_store
 from unichar.pipeline.run import customize
 from unichar.store.store import Store
 from unichar.types import StageJob
+
+# One thread for each worker and for every process that a test starts: threads of several processes on the
+# same cores wait for each other at every barrier, and then train several times slower than one thread each.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from unichar.model.nano.model import NanoModel
