@@ -83,7 +83,7 @@ def best(painter, validation):
 def test_the_best_is_kept_and_not_the_last(painter):
     validation = validation_of(painter, {0.0: 1.0, 1.0: 3.0, 2.0: 2.0}, dict.fromkeys((0.0, 1.0, 2.0), 0.9))
     numbers = validate(painter, validation, [0.0, 1.0, 2.0])
-    assert best(painter, validation) == 1.0 and float(painter.net.weight) == 2.0
+    assert best(painter, validation) == 1.0 and float(painter.net.weight.detach()) == 2.0
     assert int(validation.progress.best_round) == 1 and not validation.progress.stopped
     assert [row["evaluator_score"] for row in numbers] == [1.0, 3.0, 2.0]
     # The reward itself selects nothing.

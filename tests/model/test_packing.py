@@ -243,12 +243,12 @@ def test_checkpointed_training_has_the_same_losses_and_gradients(exact, chats, f
     with exact_arithmetic():
         plain = exact.text_losses(chats, folder)
         target = gradients(exact, plain)
-        exact.und.gradient_checkpointing_enable({"use_reentrant": False})
+        exact.und.activation_checkpointing_enable({"use_reentrant": False})
         exact.und.train()
         again = exact.text_losses(chats, folder)
         found = gradients(exact, again)
         exact.und.eval()
-        exact.und.gradient_checkpointing_disable()
+        exact.und.activation_checkpointing_disable()
     assert torch.equal(torch.cat(plain), torch.cat(again))
     assert all(torch.equal(found[name], gradient) for name, gradient in target.items())
 
