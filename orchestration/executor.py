@@ -29,7 +29,7 @@ _CLAIM_PAUSE_SECONDS = 0.1
 
 
 class WatchedExecutor(dg.Executor):
-    """Another executor, watched by a thread that closes dead runs and shows progress."""
+    """Another executor, monitored by a thread that closes dead runs and shows progress."""
 
     def __init__(self, inner: dg.Executor, *, steps_have_logs: bool) -> None:
         """`steps_have_logs` is False where the steps share one compute log, that of the run's process."""
@@ -45,15 +45,15 @@ class WatchedExecutor(dg.Executor):
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
-        """Run the plan. Closing the generator, or an error in it, ends the watching thread as well."""
+        """Run the plan. Closing the generator, or an error in it, ends the monitoring thread as well."""
         os.environ[STEP_VARIABLE] = str(os.getpid())
         instance, run = plan_context.instance, plan_context.dagster_run
         instance.add_run_tags(run.run_id, process_tags(run.run_id))
 
         display = StageDisplay(self._terminal, run, instance, follow_logs=self._steps_have_logs)
-        watch = _Watch(instance, run, display)
-        watch.close_dead_runs()
-        with watch.running():
+        monitor = _RunMonitor(instance, run, display)
+        monitor.close_dead_runs()
+        with monitor.running():
             for event in self._inner.execute(plan_context, execution_plan):
                 display.show(event)
                 yield event
@@ -63,7 +63,7 @@ class WatchedExecutor(dg.Executor):
                 self._terminal.line(line)
 
 
-class _Watch:
+class _RunMonitor:
     """The thread beside a run."""
 
     def __init__(self, instance: dg.DagsterInstance, run: dg.DagsterRun, display: StageDisplay) -> None:
@@ -74,7 +74,7 @@ class _Watch:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Watch while the body runs."""
-        thread = threading.Thread(target=self._loop, name="watch", daemon=True)
+        thread = threading.Thread(target=self._loop, name="run-monitor", daemon=True)
         thread.start()
         try:
             yield
@@ -93,7 +93,7 @@ class _Watch:
                 if time.monotonic() - checked_at >= _CHECK_SECONDS:
                     checked_at = time.monotonic()
                     self._check_waiting()
-            except Exception as error:  # a busy database must not end the watching
+            except Exception as error:  # a busy database must not end the monitoring
                 self._display.terminal.line(f"could not look for dead runs: {error}")
 
     def _check_waiting(self) -> None:
@@ -136,7 +136,7 @@ def _claim_with_pauses() -> None:
 _claim_with_pauses()
 
 
-def _watched(
+def _monitored(
     executor: dg.ExecutorDefinition,
     requirements: Sequence[dg.ExecutorRequirement] = (),
     *,
@@ -156,10 +156,10 @@ def _watched(
     )
 
 
-multiprocess_executor = _watched(
+multiprocess_executor = _monitored(
     dg.multiprocess_executor, dg.multiple_process_executor_requirements(), steps_have_logs=True
 )
 """Each step in a process of its own."""
 
-in_process_executor = _watched(dg.in_process_executor, steps_have_logs=False)
+in_process_executor = _monitored(dg.in_process_executor, steps_have_logs=False)
 """All steps in the process of the run."""

@@ -43,8 +43,8 @@ def end_with_parent(*, most_seconds: float = _MOST_SECONDS) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    watched = [parent.sentinel, *_handles_of_owners(parent.pid)]
-    arguments = (watched, most_seconds)
+    sentinels = [parent.sentinel, *_handles_of_owners(parent.pid)]
+    arguments = (sentinels, most_seconds)
     threading.Thread(target=_end_after, args=arguments, name="lifeline", daemon=True).start()
 
 
@@ -65,8 +65,8 @@ def _handles_of_owners(pid: int) -> list[int]:
     return handles
 
 
-def _end_after(watched: Sequence[int], most_seconds: float) -> None:
-    wait(watched)
+def _end_after(sentinels: Sequence[int], most_seconds: float) -> None:
+    wait(sentinels)
     os.kill(os.getpid(), signal.SIGTERM)
 
     # SIGTERM may have no effect: a step whose event queue nobody reads any more waits for ever when it exits.
