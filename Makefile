@@ -57,7 +57,7 @@ export PATH := $(CURDIR)/$(BIN):$(value PATH)
 
 .PHONY: setup data data-push home demo ui test test-quick check docs bench lock check-paths clean
 
-setup: .venv/.installed
+setup: .venv/.editable
 
 .venv/.installed: requirements/lock.txt requirements/torch.txt requirements/backbones.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
@@ -67,6 +67,10 @@ setup: .venv/.installed
 	@$(BIN)/python $(INSTALL) --no-deps -r requirements/lock.txt -r requirements/backbones.txt
 	@$(BIN)/python $(INSTALL) --no-index --no-deps -r requirements/torch.txt 2>/dev/null \
 		|| $(BIN)/python $(INSTALL) --index-url $(TORCH_INDEX) -r requirements/torch.txt
+	@touch $@
+
+# On its own, because the command `unichar` and package data follow pyproject.toml, and its versions do not.
+.venv/.editable: .venv/.installed pyproject.toml
 	@$(BIN)/python $(INSTALL) --no-deps --editable .
 	@touch $@
 
@@ -91,7 +95,8 @@ data-push: .tools/dvc/.installed
 
 home:
 	@mkdir -p -- "$$DAGSTER_HOME"
-	@cmp --silent .dagster/dagster.yaml "$$DAGSTER_HOME/dagster.yaml" || cp -- .dagster/dagster.yaml "$$DAGSTER_HOME/"
+	@cmp --silent .dagster/dagster.yaml "$$DAGSTER_HOME/dagster.yaml" \
+		|| cp --backup=numbered -- .dagster/dagster.yaml "$$DAGSTER_HOME/"
 
 demo: setup data home
 	$(BIN)/python -m dagster job execute -m orchestration.definitions -j onboard_character -c configs/onboard_mochi.yaml

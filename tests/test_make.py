@@ -24,7 +24,7 @@ FILES = (
     "Makefile",
 )
 FILES += ("data.dvc", "pyproject.toml", "tools/pull_data.py", "workspace.yaml")
-INSTALLED = ("-o", ".venv/.installed", "-o", ".tools/dvc/.installed")
+INSTALLED = ("-o", ".venv/.installed", "-o", ".venv/.editable", "-o", ".tools/dvc/.installed")
 ODD = "my \"unichar\" café $HOME $(x) #1 'a' & b;c (d) [e] *f ~g =h ,i !j <k> |l `m` ^n \\o"
 """Every sign that is not a letter and that make, Dagster and DVC can be made to work with."""
 
@@ -115,6 +115,17 @@ def test_a_relative_home_lies_in_the_checkout(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "my unichar")
     assert make(checkout, "home", UNICHAR_HOME="my home").returncode == 0
     assert (checkout / "my home/.dagster/dagster.yaml").is_file()
+
+
+def test_settings_that_are_in_the_dagster_home_already_are_kept(tmp_path: Path) -> None:
+    checkout, home = make_checkout(tmp_path / "unichar"), tmp_path / "dagster"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("storage: {}  # the user's")
+    for _ in range(2):
+        assert make(checkout, "home", DAGSTER_HOME=str(home)).returncode == 0
+    assert (home / "dagster.yaml").read_bytes() == (ROOT / ".dagster/dagster.yaml").read_bytes()
+    assert (home / "dagster.yaml.~1~").read_text() == "storage: {}  # the user's"
+    assert names(home) == {"dagster.yaml", "dagster.yaml.~1~"}
 
 
 @pytest.mark.parametrize("sign", [":", "?", "%", "{", "}", "\t", "\n"])

@@ -56,7 +56,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         # 130 is 128 + SIGINT, as a shell reports a program that Ctrl-C ended.
         except KeyboardInterrupt:
-            print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+            print("stopped; with the same command a training goes on from its last state", file=sys.stderr)
             raise typer.Exit(130) from None
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)

@@ -286,7 +286,7 @@ def test_a_wrong_argument_is_one_message(
 
 def test_a_missing_base_says_how_to_get_one(store: Store, toys: Toys) -> None:
     (store.data / "models" / "nano" / "base.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no base model in .*dvc pull.*unichar base"):
+    with pytest.raises(FileNotFoundError, match=r"no base model in .*make data.*unichar base"):
         run_stage("sft", "pip", preset="smoke", store=store)
 
 

@@ -6,6 +6,8 @@ import time
 import pytest
 from factories_pipeline import Toys, edit_kit, make_store
 
+from unichar.errors import UserError
+from unichar.pipeline import status
 from unichar.pipeline.run import customize
 from unichar.pipeline.status import characters, doctor, forecast, stage_statuses, status_table
 from unichar.stages import STAGES, VERBS
@@ -39,6 +41,11 @@ def test_the_promoted_checkpoint_is_named(store: Store, toys: Toys) -> None:
 
 def test_an_empty_line_says_how_to_begin(tmp_path) -> None:
     assert status_table(Store(tmp_path, tmp_path / "data")).startswith("no characters yet: run `make data`")
+
+
+def test_a_character_that_is_not_there_is_named_beside_those_that_are(store: Store) -> None:
+    with pytest.raises(UserError, match=r"there is no character 'pipp'.*there are pip"):
+        status_table(store, only="pipp")
 
 
 def test_a_character_without_outputs_and_outputs_without_a_kit_are_listed(store: Store) -> None:
@@ -97,6 +104,14 @@ def test_the_doctor_removes_what_dead_runs_left_yesterday_and_nothing_else(store
 
     assert removed == [file, old, former_scratch] and problems == []
     assert new.exists() and alive.exists() and scratch.exists()
+
+
+def test_what_a_living_run_removes_meanwhile_does_not_stop_the_doctor(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = store.runs / "pip" / ".tmp-CHAMPION.json-abcd"
+    monkeypatch.setattr(status, "_leftovers", lambda store: [gone])
+    assert doctor(store) == ([], [])
 
 
 def test_the_doctor_names_every_broken_output(store: Store) -> None:

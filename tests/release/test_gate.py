@@ -76,5 +76,5 @@ def test_a_model_that_is_held_back_gets_a_card_that_says_why(tmp_path: Path) -> 
     ],
 )
 def test_no_report_is_one_message(tmp_path: Path, report: str) -> None:
-    with pytest.raises(ValueError, match=r"report\.json is no report .* run `evaluate --force`"):
+    with pytest.raises(ValueError, match=r"report\.json is no report .* run `python -m unichar evaluate"):
         release(tmp_path, report)

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from unichar.errors import MissingFile, UserError
-from unichar.kit.content import kit_hash
+from unichar.kit.content import kit_files, kit_hash
 from unichar.presets import Preset
 from unichar.stages import STAGES, Stage, stage_of
-from unichar.store.files import list_files
 from unichar.store.fingerprint import code_version, fingerprint
 from unichar.store.store import MissingOutput, Output, Store
 
@@ -145,14 +144,14 @@ def hash_base(base: Path, store: Store) -> str:
     if base.is_file():
         return store.hashes.sha256(base)
     if base.is_dir():
-        # A folder is hashed under relative paths, so that moving it changes nothing.
-        hashes = {path.relative_to(base).as_posix(): store.hashes.sha256(path) for path in list_files(base)}
+        # A folder is hashed under relative paths, so that moving it changes nothing. Hidden files are left
+        # out, because a download from Hugging Face keeps its time in `.cache`; links count as their files.
+        hashes = {path.relative_to(base).as_posix(): store.hashes.sha256(path) for path in kit_files(base)}
         return fingerprint(hashes)
 
     if base.suffix == ".safetensors":
         raise MissingFile(
-            f"there is no base model in {base}: run `make data` (`dvc pull`), "
-            "or train one with `python -m unichar base`"
+            f"there is no base model in {base}: run `make data`, or train one with `python -m unichar base`"
         )
     raise MissingFile(f"there is no BAGEL-7B-MoT in {base}: download it and set UNICHAR_BAGEL to its folder")
 

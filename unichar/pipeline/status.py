@@ -6,6 +6,7 @@ leftovers.
     unichar doctor
 """
 
+import contextlib
 import shutil
 import time
 from dataclasses import dataclass
@@ -77,9 +78,20 @@ def _stage_status(stage: Stage, character: str, store: Store) -> StageStatus:
 
 
 def status_table(store: Store, *, only: str = "") -> str:
-    """The stages of all characters, or of one, as text."""
+    """The stages of all characters, or of one, as text.
+
+    Raises:
+        UserError: There is no character `only`.
+    """
+    known = characters(store)
+    if only and only not in known:
+        raise UserError(
+            f"there is no character {only!r}, neither a kit nor an output; "
+            f"there are {', '.join(known) or 'none yet: run `make data`'}"
+        )
+
     lines = []
-    for character in [only] if only else characters(store):
+    for character in [only] if only else known:
         # A heading per character, then its stages.
         promoted = store.promoted(character)
         lines.append(f"{character}  (promoted: {promoted['grpo_checkpoint'] if promoted else 'none yet'})")
@@ -141,10 +153,12 @@ def doctor(store: Store) -> tuple[list[Path], list[str]]:
         # The name goes on with the fingerprint, by which the process that makes the output holds a lock.
         lock = path.with_name(f".lock-{path.name.split('-')[1]}")
 
-        # Younger ones may belong to a run that is starting; locked ones belong to a living run.
-        if time.time() - path.stat().st_mtime > _DAY and not is_locked(lock):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-            removed.append(path)
+        # Younger ones may belong to a run that is starting; locked ones belong to a living run, which may
+        # rename or remove them meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _DAY and not is_locked(lock):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                removed.append(path)
 
     for character in characters(store):
         for stage in STAGES[1:]:

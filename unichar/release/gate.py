@@ -74,6 +74,6 @@ def read_report(folder: Path) -> dict[str, Any]:
 
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is no report ({error!r}): run `evaluate --force` to make it again"
+            f"{path} is no report ({error!r}): run `python -m unichar evaluate --character <id> --force`"
         ) from error
     return report

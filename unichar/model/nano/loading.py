@@ -25,7 +25,7 @@ def load_nano(path: Path) -> NanoModel:
     """
     if not path.exists():
         raise MissingFile(
-            f"the base model {path} is missing: run `make data` (dvc pull), or `python -m unichar base`"
+            f"the base model {path} is missing: run `make data`, or `python -m unichar base`"
         )
 
     config, stored = _read_base(path / BASE if path.is_dir() else path)
