@@ -41,7 +41,10 @@ def process_of(run: DagsterRun) -> ProcessIdentity | None:
     recorded = json.loads(run.tags.get(PROCESS_TAG, "{}"))
     if recorded.pop("run", None) != run.run_id:
         return None
-    return ProcessIdentity(**recorded)
+    try:
+        return ProcessIdentity(**recorded)
+    except TypeError:  # a version that recorded something else
+        return None
 
 
 def close_dead_runs(instance: DagsterInstance, say: Callable[[str], None]) -> None:

@@ -83,7 +83,11 @@ class _RunMonitor:
             thread.join()
 
     def close_dead_runs(self) -> None:
-        close_dead_runs(self._instance, self._say)
+        """Never raises: what is wrong with another run, or a busy database, must not end this one."""
+        try:
+            close_dead_runs(self._instance, self._say)
+        except Exception as error:
+            self._display.terminal.line(f"could not look for dead runs: {error}")
 
     def _loop(self) -> None:
         checked_at = 0.0
@@ -94,7 +98,7 @@ class _RunMonitor:
                     checked_at = time.monotonic()
                     self._check_waiting()
             except Exception as error:  # a busy database must not end the monitoring
-                self._display.terminal.line(f"could not look for dead runs: {error}")
+                self._display.terminal.line(f"could not watch the run: {error}")
 
     def _check_waiting(self) -> None:
         waiting = describe_waiting(self._run.run_id, self._instance)

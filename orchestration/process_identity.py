@@ -2,8 +2,8 @@
 (`/proc`).
 
 A process id alone does not identify a process: the kernel gives it out again, another machine has the same
-number, and in a container it counts from one. The start time in clock ticks since boot, the boot id and the
-pid namespace make it unique.
+number, and in a container it counts from one. The start time in clock ticks since boot, the boot id, the
+pid namespace and the machine's own id make it unique.
 """
 
 import dataclasses
@@ -28,6 +28,8 @@ class ProcessIdentity:
     """One process of one boot of one machine."""
 
     host: str
+    machine: str
+    """What /etc/machine-id holds, empty without it: several cloud machines may have one host name."""
     boot: str
     """Random id that the kernel draws at each boot."""
     namespace: str
@@ -45,6 +47,7 @@ class ProcessIdentity:
 
         return cls(
             host=socket.gethostname(),
+            machine=_machine_id(),
             boot=(_PROC / "sys/kernel/random/boot_id").read_text().strip(),
             namespace=str(Path("/proc/self/ns/pid").readlink()),
             pid=pid,
@@ -56,20 +59,25 @@ class ProcessIdentity:
         container).
         """
         here = ProcessIdentity.current()
-        if self.host != here.host:
+        if (self.host, self.machine) != (here.host, here.machine):
             return False
         if self.boot != here.boot:
             return True
+        if self.namespace != here.namespace:
+            return False
 
-        return self.namespace == here.namespace and start_time(self.pid) != self.started
+        started = start_time(self.pid)
+        return started != self.started and not (started is None and _is_hidden(self.pid))
 
 
 def start_time(pid: int) -> int | None:
-    """Start time of a running process in clock ticks since boot; None when it has ended or is a zombie."""
+    """Start time of a running process in clock ticks since boot; None when it has ended, is a zombie or is
+    hidden.
+    """
     try:
         # The command name stands in parentheses and may hold spaces and parentheses itself.
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
 
     return None if fields[_STATE] in "ZX" else int(fields[_START_TIME])
@@ -99,6 +107,22 @@ def kill_trainers(run_id: str) -> None:
             pass
         finally:
             os.close(handle)
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether a process of another user has this id: with `hidepid` /proc shows one's own processes only."""
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
+
+
+def _machine_id() -> str:
+    try:
+        return Path("/etc/machine-id").read_text().strip()
+    except OSError:  # as in many containers
+        return ""
 
 
 def _works_for(pid: int, run_id: str) -> bool:

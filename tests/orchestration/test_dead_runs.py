@@ -138,6 +138,13 @@ def test_a_run_whose_process_ended_is_closed_in_one_line(pipeline: Pipeline) -> 
     )
 
 
+def test_a_run_that_another_version_recorded_is_left_alone(pipeline: Pipeline) -> None:
+    run_id = open_run(pipeline, None)
+    pipeline.instance.add_run_tags(run_id, {"unichar/process": json.dumps({"run": run_id, "pid": 1})})
+    close_dead_runs(pipeline.instance, print)
+    assert status_of(pipeline, run_id) == DagsterRunStatus.STARTED
+
+
 def test_a_run_of_a_boot_before_this_one_is_closed(pipeline: Pipeline) -> None:
     run_id = open_run(pipeline, dataclasses.replace(ProcessIdentity.current(), boot="before the power cut"))
     close_dead_runs(pipeline.instance, print)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from factories_orchestration import is_running, wait_until
@@ -43,9 +44,17 @@ def test_this_process_is_there() -> None:
         ({"boot": "another"}, True),
         ({"host": "another"}, False),
         ({"host": "another", "boot": "another"}, False),
+        ({"machine": "another", "boot": "another"}, False),
         ({"namespace": "pid:[1]", "started": 1}, False),
     ],
-    ids=["a reused id", "before a reboot", "another machine", "another machine's boot", "another container"],
+    ids=[
+        "a reused id",
+        "before a reboot",
+        "another machine",
+        "another machine's boot",
+        "another machine of the same name",
+        "another container",
+    ],
 )
 def test_gone_means_certainly_gone(change: dict[str, str | int], gone: bool) -> None:
     assert dataclasses.replace(HERE, **change).is_gone() is gone
@@ -61,6 +70,26 @@ def test_a_zombie_has_ended(sleeper: subprocess.Popen[bytes]) -> None:
     wait_until(process.is_gone)  # nobody has waited for it yet
     sleeper.wait()
     assert process.is_gone()
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_process_of_another_user_that_proc_hides_is_not_gone(
+    monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    def belongs_to_another(pid: int, number: int) -> None:
+        raise PermissionError
+
+    read = Path.read_text
+
+    def hidden(path: Path) -> str:
+        if path.name == "stat" and path.parent.name == "7":
+            raise error
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_text", hidden)
+    monkeypatch.setattr(os, "kill", belongs_to_another)
+    assert start_time(7) is None
+    assert not dataclasses.replace(HERE, pid=7, started=1).is_gone()
 
 
 def test_the_training_of_a_run_is_found_by_the_runs_id(sleeper: subprocess.Popen[bytes]) -> None:
