@@ -46,7 +46,7 @@ _CONFIGURED = ("kit_checks", *(stage.noun for stage in STAGES if stage.verb))
 class StageConfig(dg.Config):
     """Run config of every stage; both have defaults, so `-c` is optional."""
 
-    preset: str = os.environ.get("UNICHAR_PRESET", "cpu")
+    preset: str = os.environ.get("UNICHAR_PRESET") or "cpu"
     """A named preset: smoke, cpu or bagel. The default is UNICHAR_PRESET of the environment, else cpu."""
     seed: int = 0
 
