@@ -41,8 +41,9 @@ def test_a_folder_is_set_aside_whole_with_its_hidden_files(tmp_path: Path) -> No
     assert names(tmp_path) == {"pip", "pip/a", "old", "old/pip-1", "old/pip-1/.notes"}
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     target = tmp_path / "pip"
     target.mkdir()
@@ -51,12 +52,12 @@ def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(
 
     def refuse(path: Path, to: Path) -> Path:
         if ".tmp-" in str(path):
-            raise OSError(28, "No space left on device")
+            raise error
         return rename(path, to)
 
     monkeypatch.setattr(Path, "rename", refuse)
     with (
-        pytest.raises(OSError, match="No space left"),
+        pytest.raises(type(error)),
         new_folder(target, set_aside=tmp_path / "old") as part,
     ):
         (part / "a").write_text("ours")

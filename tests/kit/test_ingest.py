@@ -1,11 +1,13 @@
 """Bringing a kit in: checked first, copied complete or not at all, and no file of a user is ever lost."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,22 @@ def test_bringing_the_same_kit_again_changes_nothing(store: Store, tmp_path: Pat
     again = bring_in(source, store)
     assert again == Ingested(character="pip", folder=store.kits / "pip")
     assert (store.kits / "pip").stat().st_mtime_ns == before
+
+
+def test_a_kit_that_another_process_brings_in_meanwhile_is_not_replaced_by_itself(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_kit(tmp_path / "desk")
+
+    @contextlib.contextmanager
+    def other_comes_first(path: Path, *, waiting: str) -> Iterator[None]:
+        monkeypatch.undo()
+        bring_in(source, store)
+        yield
+
+    monkeypatch.setattr("unichar.kit.ingest.locked", other_comes_first)
+    assert bring_in(source, store) == Ingested(character="pip", folder=store.kits / "pip")
+    assert [path.name for path in store.kits.iterdir()] == ["pip"]
 
 
 def test_a_rejected_kit_is_not_copied_and_the_message_names_the_authors_folder(

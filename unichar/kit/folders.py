@@ -57,8 +57,9 @@ def _put_in_place(part: Path, target: Path, set_aside: Path | None) -> None:
     target.rename(set_aside)
     try:
         part.rename(target)
-    except OSError:
-        # Undo the first rename: the project must not be left without the kit.
-        set_aside.rename(target)
+    except BaseException:
+        # Undo the first rename, also after Ctrl-C: the project must not be left without the kit.
+        if not os.path.lexists(target):
+            set_aside.rename(target)
         raise
     sync_folder(set_aside.parent)

@@ -77,6 +77,9 @@ def ingest(source: Path, store: Store, config: KitConfig) -> Ingested:
     # Without the lock, two processes that replace the same kit would set each other's version aside.
     waiting = f"another process is bringing in a kit of {key}: waiting"
     with locked(store.kits / f".lock-{key}", waiting=waiting):
+        # Asked again: the other process may have brought in this very kit, and may read it already.
+        if _is_there(source, key, store):
+            return Ingested(character=key, folder=store.kit(key))
         return _bring_in(source, key, store, config)
 
 
