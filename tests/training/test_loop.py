@@ -121,6 +121,21 @@ def test_a_step_that_takes_too_long_is_left_with_the_state_before_it(tmp_path, m
     assert load_tensors(state.path)[0]["net.2.bias"].item() == 2
 
 
+def test_a_stop_during_the_last_save_is_not_forgotten(tmp_path, monkeypatch):
+    _, state = make_state(tmp_path, make_net())
+    save = state.save
+
+    def save_and_stop(step: int) -> None:
+        save(step)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(state, "save", save_and_stop)
+    with pytest.raises(SystemExit) as stopped:
+        run_loop("toy", lambda index: {"loss": 1.0}, total=1, state=state)
+    assert stopped.value.code == STOPPED
+    assert saved_step(state.path) == 1
+
+
 def test_a_second_sigterm_ends_the_process_at_once(tmp_path):
     process = start_python(
         "from pathlib import Path; from factories_training import train_toy; "

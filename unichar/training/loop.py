@@ -100,6 +100,10 @@ def run_loop(
                 progress.say(f"saved step {index + 1} of {total}, leaving")
                 raise SystemExit(STOPPED)
 
+    # A signal during the last save: everything is saved, and whoever sent it waits for the process to end.
+    if any(any_of(stop_flag.raised)):
+        raise SystemExit(STOPPED)
+
 
 def _add(sums: dict[str, float], numbers: dict[str, float]) -> None:
     """Add one step's numbers to `sums`, and count the steps that lack a number which others have."""
