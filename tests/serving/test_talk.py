@@ -15,7 +15,7 @@ from unichar.model.character import GenerationConfig
 from unichar.model.protocol import Turn
 from unichar.presets import bagel, cpu
 from unichar.release.checkpoint import Checkpoint, find_checkpoint
-from unichar.serving.talk import Talker, generation_config, read_picture
+from unichar.serving.talk import Talker, _free_name, generation_config, read_picture
 from unichar.serving.talk import talk as say
 from unichar.store.fingerprint import fingerprint
 from unichar.store.store import Store
@@ -119,6 +119,15 @@ def bagel_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stor
     release.manifest["inputs"]["grpo_checkpoint"] = made.fingerprint
     store.promote(release)
     return store
+
+
+def test_an_earlier_picture_with_the_same_seed_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("pip-0.png", "pip-0-2.png", "pip-0-3.png"):
+        assert _free_name("pip-0") == Path(name)
+        Path(name).touch()
 
 
 def test_a_character_of_bagel_talks_and_draws(

@@ -68,6 +68,8 @@ def talk(
 ) -> None:
     """Print which checkpoint speaks and its reply; with `draw` also write `<character>-<seed>.png`.
 
+    If there is such a picture, the new one gets a number.
+
     Args:
         character: Id of a trained character.
         text: What the user says, or asks about `image`.
@@ -98,11 +100,20 @@ def talk(
         print(talker.answer(picture, text))
     elif draw:
         exchange = talker.role_play(text, seed=seed)
-        target = Path(f"{character}-{seed}.png")
+        target = _free_name(f"{character}-{seed}")
         exchange.picture.save(target)
         print(f"{kit.name}: {exchange.reply}\n({exchange.instruction or 'no plan'})\n{target}")
     else:
         print(f"{kit.name}: {talker.reply([Turn(role='user', text=text)], seed=seed)}")
+
+
+def _free_name(stem: str) -> Path:
+    """`<stem>.png`, or `<stem>-2.png` and so on: an earlier picture with the same seed is not overwritten."""
+    target, number = Path(f"{stem}.png"), 1
+    while target.exists():
+        number += 1
+        target = Path(f"{stem}-{number}.png")
+    return target
 
 
 def generation_config(checkpoint: Checkpoint) -> GenerationConfig:
