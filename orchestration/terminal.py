@@ -97,7 +97,7 @@ class ComputeLog:
         self.step = step
         self.path = path
         self._offset = 0
-        self._rest = ""
+        self._rest = b""
 
     def new_lines(self) -> list[str]:
         """The complete lines that were added since the last call."""
@@ -109,8 +109,9 @@ class ComputeLog:
             return []
 
         self._offset += len(data)
-        *lines, self._rest = (self._rest + data.decode(errors="replace")).split("\n")
-        return [line for line in lines if line.strip()]
+        # Decoded line by line: the end of the file may lie within a letter.
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [line.decode(errors="replace") for line in lines if line.strip()]
 
 
 class StageDisplay:
@@ -127,6 +128,7 @@ class StageDisplay:
         self._progress: dict[str, str] = {}
         self._made: dict[str, str] = {}
         self._checks: dict[str, list[tuple[str, bool]]] = {}
+        self._reading = threading.Lock()
 
     def show(self, event: dg.DagsterEvent) -> None:
         """Take in one event of the run, and print a line when a stage ended. Never raises."""
@@ -160,12 +162,14 @@ class StageDisplay:
         if not self._follow_logs:
             return
 
-        for log in list(self._logs.values()):
-            for line in log.new_lines():
-                if _PROGRESS.match(line) or _PART.match(line):
-                    self._progress[log.step] = line
-                elif not line.startswith(_RESULT):
-                    self.terminal.line(f"{log.step:<16} {_VERB.sub('', line)}")
+        # The thread beside the run calls this as well as the end of a stage; each line is read once.
+        with self._reading:
+            for log in list(self._logs.values()):
+                for line in log.new_lines():
+                    if _PROGRESS.match(line) or _PART.match(line):
+                        self._progress[log.step] = line
+                    elif not line.startswith(_RESULT):
+                        self.terminal.line(f"{log.step:<16} {_VERB.sub('', line)}")
 
         statuses = [self._status(step) for step, began in list(self._began.items()) if self._is_long(began)]
         self.terminal.status("   ".join(statuses))

@@ -184,6 +184,14 @@ def test_new_lines_are_read_once_and_only_whole(log: Path) -> None:
     assert read.new_lines() == ["two"]
 
 
+def test_a_letter_that_is_half_written_is_read_whole(log: Path) -> None:
+    read, line = ComputeLog("step", log), "Müller\n".encode()
+    log.write_bytes(line[:2])
+    assert read.new_lines() == []
+    log.write_bytes(line)
+    assert read.new_lines() == ["Müller"]
+
+
 def test_the_logger_shows_what_no_stage_line_has_said(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(io.StringIO())
     monkeypatch.setattr("orchestration.terminal.run_terminal", lambda: terminal)

@@ -81,6 +81,20 @@ def test_a_folder_of_weights_has_a_hash_of_its_names_and_contents(tmp_path: Path
     assert hash_base(folder, store) != first
 
 
+def test_what_a_download_keeps_beside_the_weights_does_not_count_nor_whether_they_are_links(
+    tmp_path: Path,
+) -> None:
+    store, folder, cache = make_store(tmp_path, "pip"), tmp_path / "bagel", tmp_path / "cache"
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    first = hash_base(folder, store)
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "a.metadata").write_text("time of the download")
+    (folder / "a").rename(cache)
+    (folder / "a").symlink_to(cache)
+    assert hash_base(folder, store) == first
+
+
 def test_the_reasons_to_run_again_are_named(store: Store) -> None:
     assert why(spec_of(store, "sft"), store) == ""
     assert why(spec_of(store, "sft", seed=4), store) == "seed 0 -> 4"
