@@ -3,7 +3,7 @@
 #
 #   make setup       the Python environment in .venv, from pinned versions
 #   make data        starter characters and base weights into data/
-#   make demo        one character from kit to report (10 minutes on 2 cores)
+#   make demo        one character from kit to report (10 to 16 minutes on 2 cores)
 #   make ui          Dagster on http://127.0.0.1:3000
 #   make test        the whole test suite         make test-quick   without the slow tests
 #   make check       lint, format, types, definitions

@@ -1,7 +1,7 @@
 """Named settings of all stages: a run is a preset, a character and a seed. No torch.
 
     smoke   everything tiny, to test the pipeline (under two minutes on 2 cores); never promoted
-    cpu     the default: nano on 2 cores, about ten minutes a character
+    cpu     the default: nano on 2 cores, 10 to 16 minutes a character
     cpu-1, cpu-3, cpu-5   the same with one, three or five of the kit's pictures
     bagel   BAGEL-7B-MoT on GPUs, the paper's settings
 
@@ -98,7 +98,7 @@ def smoke() -> Preset:
 
 
 def cpu() -> Preset:
-    """The default: nano on two cores, about ten minutes a character."""
+    """The default: nano on two cores, 10 to 16 minutes a character."""
     return Preset(
         name="cpu",
         model="nano",
