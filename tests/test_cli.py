@@ -184,7 +184,7 @@ def test_ctrl_c_is_no_traceback(
 
     monkeypatch.setattr(sys.modules["unichar.sft.train"], "run", interrupted)
     code, _, err = run(capsys, "sft", "--character", "pip", "--preset", "smoke", "--seed", "3")
-    assert code == 130 and "goes on from the last checkpoint" in err
+    assert code == 130 and "a training goes on from its last state" in err
 
 
 def test_a_defect_keeps_its_traceback(home: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:

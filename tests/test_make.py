@@ -156,8 +156,8 @@ echo >> "$RECORD"
     [
         ("demo", "-m|dagster|job|execute|-m|orchestration.definitions|-j|onboard_character|-c|"),
         ("ui", "-m|dagster|dev|-w|workspace.yaml|-h|127.0.0.1|-p|3000|"),
-        ("test", "-m|pytest|\n"),
-        ("test-quick", "-m|pytest|-m|not slow|\n"),
+        ("test", "-m|pytest|--numprocesses|auto|--dist|loadfile|\n"),
+        ("test-quick", "-m|pytest|--numprocesses|auto|--dist|loadfile|-m|not slow|\n"),
         ("check", "-m|dagster_dg_cli.cli|check|defs|"),
         ("docs", "-m|mkdocs|build|--strict|"),
         ("bench", "benchmarks/report.py|"),

@@ -24,9 +24,7 @@ def load_nano(path: Path) -> NanoModel:
             named.
     """
     if not path.exists():
-        raise MissingFile(
-            f"the base model {path} is missing: run `make data`, or `python -m unichar base`"
-        )
+        raise MissingFile(f"the base model {path} is missing: run `make data`, or `python -m unichar base`")
 
     config, stored = _read_base(path / BASE if path.is_dir() else path)
     plain, tokenizer = load_backbone()
