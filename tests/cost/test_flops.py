@@ -21,7 +21,7 @@ from unichar.model.bagel.decoder import TextExpert, run_experts
 from unichar.model.bagel.generation import GenerationExpert
 from unichar.model.bagel.vision import ImageEncoder
 from unichar.model.lora import LoraSettings, add_adapters, trainable
-from unichar.model.nano.backbone import padded_length
+from unichar.model.nano.backbone import _padded
 from unichar.model.nano.loading import load_nano
 from unichar.model.tokens import render
 from unichar.sft.config import SftConfig
@@ -84,7 +84,12 @@ def test_a_real_sft_step_costs_what_is_predicted(tmp_path, inputs):
     (chat,) = [
         render(trainer.conversations[i].segments, model.tokenizer, image_tokens=16) for i in trainer.order[:1]
     ]
-    own, prior = ([padded_length(model.tokenizer, prompt) for prompt in prompts] for prompts in encoded)
+
+    def padded_length(prompt: str) -> int:
+        """In tokens, with the begin and the end of the message."""
+        return _padded(len(model.tokenizer(prompt, split_special_tokens=True)["input_ids"]) + 2)
+
+    own, prior = ([padded_length(prompt) for prompt in prompts] for prompts in encoded)
     text = text_forward(sizes, [len(chat.ids)], targets=sum(chat.loss), rank=config.und_rank)
     drawn = image_forward(sizes, pictures=4, prompts=2, context=max(own), rank=config.gen_rank)
     drawn += image_forward(sizes, pictures=2, prompts=2, context=max(prior), rank=config.gen_rank)

@@ -135,10 +135,5 @@ def _round_bf16(tensor: Tensor) -> Tensor:
     return tensor.to(torch.bfloat16).float()
 
 
-def padded_length(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
-    """Length in tokens that `encode_prompts` pads this prompt to when it is the longest of its batch."""
-    return _padded(len(tokenizer(text, split_special_tokens=True)["input_ids"]) + 2)
-
-
 def _padded(length: int) -> int:
     return -(-length // _STRIDE) * _STRIDE
