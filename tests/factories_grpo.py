@@ -41,7 +41,7 @@ ODD = GrpoConfig(
     nft=NftConfig(beta=1.0, ema_decay_per_step=0.001, kl=0.01),
     flow_grpo=FlowGrpoConfig(window=1, clip_range=0.1, kl=0.01),
     reward=RewardConfig(naturalness_weight=5.0, advantage_clip=5.0),
-    validation=ValidationConfig(every=2, prompts=3),
+    validation=ValidationConfig(every=2, prompts=3, sample_steps=3),
 )
 """No multiples of two, so that ranks have different numbers of samples.
 
@@ -64,7 +64,6 @@ def train_rounds(job: StageJob, *, exact: bool, resume_at: int = 0) -> list[dict
     def begin() -> Trainer:
         model = small_model(job.base, exact=exact)
         disturb(model.gen)
-        model.und.requires_grad_(False)
         return Trainer(model, job)
 
     with exact_arithmetic() if exact else contextlib.nullcontext():

@@ -61,7 +61,7 @@ TINY = {
         nft=NftConfig(beta=1.0, ema_decay_per_step=0.001, kl=0.01),
         flow_grpo=FlowGrpoConfig(kl=0.01),
         reward=RewardConfig(advantage_clip=5.0),
-        validation=ValidationConfig(every=2, prompts=2, keep="last", max_identity_drop=1),
+        validation=ValidationConfig(every=2, prompts=2, sample_steps=2, keep="last", max_identity_drop=1),
     ),
     "evaluate": EvaluationConfig(
         prompts=3,

@@ -76,7 +76,7 @@ def test_the_loss_is_a_mean_over_times(tuned, pictures):
     numbers = algorithm.accumulate_gradients(
         minibatch, torch.arange(8), context, 0, lambda loss: losses.append(loss.item())
     )
-    assert len(losses) == 3 and sum(losses) == pytest.approx(numbers["loss"], rel=1e-5)
+    assert len(losses) == 3 and sum(losses) == pytest.approx(numbers["loss"].item(), rel=1e-5)
     assert numbers.keys() == set(algorithm.metrics) == {"loss", "policy"}
 
 

@@ -10,7 +10,7 @@ from factories_model import PROMPTS, TINY
 from unichar.grpo.flow_grpo import FlowGrpo
 from unichar.grpo.nft import Nft
 from unichar.grpo.policy import Snapshot
-from unichar.grpo.rollout import group_context, sample_rollout
+from unichar.grpo.rollout import sample_rollout
 from unichar.model.lora import trainable
 from unichar.types import Prompt
 
@@ -39,18 +39,3 @@ def test_a_picture_does_not_depend_on_the_others(tuned, kind):
     assert (alone - pair[:2]).square().mean().sqrt() < tolerance
     in_steps = sample(TEXTS[:2], 1, step_prompts=1, microbatches=2)
     assert (in_steps - pair).square().mean().sqrt() < tolerance
-
-
-class Recorder:
-    """A model that returns the texts it is asked to encode."""
-
-    def prompt_context(self, texts):
-        return texts
-
-
-@pytest.mark.parametrize(
-    ("texts", "rows"),
-    [("aabb", "ab"), ("aaaabb", "aab"), ("aab", "aab"), ("a", "a"), ("aabbaa", "aba")],
-)
-def test_a_context_has_as_few_rows_as_serve_equally_many_pictures(texts, rows):
-    assert group_context(Recorder(), list(texts)) == list(rows)

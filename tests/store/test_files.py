@@ -1,9 +1,11 @@
 """Files that are complete or absent, and locks that a kill frees."""
 
 import logging
+import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -80,6 +82,43 @@ def test_many_may_remember_checksums_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         first = list(pool.map(memory.sha256, paths))
     assert first == [memory.sha256(path) for path in paths] and len(set(first)) == 8
+
+
+def test_a_file_that_many_want_at_once_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, reads = tmp_path / "weights", []
+    path.write_bytes(b"weights")
+
+    def slow(file: Path) -> str:
+        reads.append(file)
+        time.sleep(0.2)
+        return "a digest"
+
+    # Threads with a memory each, as processes have.
+    monkeypatch.setattr(files, "sha256_file", slow)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: HashMemory(tmp_path / "memory.json").sha256(path), range(4)))
+    assert found == ["a digest"] * 4 and reads == [path]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["memory.json", "weights"]
+
+
+def test_another_file_under_the_same_name_is_noticed(tmp_path: Path) -> None:
+    """Of the same size and time, as a copy that keeps times may be."""
+    memory, path = HashMemory(tmp_path / "memory.json"), tmp_path / "weights"
+    path.write_bytes(b"1")
+    first, stat = memory.sha256(path), path.stat()
+    other = tmp_path / "other"
+    other.write_bytes(b"2")
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    other.replace(path)
+    assert memory.sha256(path) == files.sha256_file(path) != first
+
+
+def test_a_memory_of_an_older_version_is_read_again(tmp_path: Path) -> None:
+    memory, path = tmp_path / "memory.json", tmp_path / "weights"
+    path.write_bytes(b"1")
+    stat = path.stat()
+    memory.write_bytes(json_bytes({str(path.resolve()): [stat.st_size, stat.st_mtime_ns, "old"]}))
+    assert HashMemory(memory).sha256(path) == files.sha256_file(path)
 
 
 def test_a_second_process_says_at_once_what_it_waits_for_and_repeats_it(

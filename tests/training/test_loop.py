@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -86,6 +87,29 @@ def test_saves_keep_to_their_pace_but_a_stop_saves_at_once(tmp_path):
         run_loop("toy", step, total=9, state=state, save_seconds=3600)
     assert stopped.value.code == STOPPED
     assert saved_step(state.path) == 5
+
+
+@pytest.mark.parametrize(("save_takes", "expected"), [(0.5, [3, 6, 9, 12, 15, 18]), (9.0, [3, 16, 18])])
+def test_a_slow_save_comes_less_often(tmp_path, monkeypatch, save_takes, expected):
+    """Steps take 15 s: a save of 0.5 s is due after 30 s, one of 9 s after 180 s, which is 5 % of them."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(loop, "time", clock)
+    _, state = make_state(tmp_path, make_net())
+    saved = []
+
+    def save(step: int) -> None:
+        saved.append(step)
+        clock.now += save_takes
+
+    def step(index: int) -> dict[str, float]:
+        clock.now += 15
+        return {"loss": 1.0}
+
+    # The last save is that of the end, which comes in any case.
+    monkeypatch.setattr(state, "save", save)
+    run_loop("toy", step, total=18, state=state, save_seconds=30)
+    assert saved == expected
+    assert save_takes <= loop.SAVE_FRACTION * 15 * (saved[1] - saved[0])
 
 
 def test_a_stop_says_that_it_saved_and_leaves(tmp_path, caplog):

@@ -26,11 +26,20 @@ class RolloutConfig:
     """Sampling steps per picture [10; flow 14]."""
     shift: float = 2.0
     """Timestep shift of the sampler [flow 3]."""
+    guidance: float = 1.0
+    """Classifier-free guidance of the pictures that `nft` learns from; 1 is none and halves the cost. See
+    `flow_grpo.guidance` for the other algorithm [1.0]."""
     microbatches: int = 1
-    """Microbatches of an optimizer step, for sampling, scoring and training: less memory, the same result."""
+    """Microbatches of an optimizer step, for sampling, scoring and training: less memory, the same result;
+    0 chooses the fewest that fit the GPU."""
 
     def __post_init__(self) -> None:
-        _expect_counts("rollout", self, "prompts", "step_prompts", "sample_steps", "microbatches")
+        _expect_counts("rollout", self, "prompts", "step_prompts", "sample_steps")
+        if self.microbatches < 0:
+            raise UserError(
+                f"GrpoConfig.rollout.microbatches is {self.microbatches}; expected 1 or more, or 0 for as "
+                "few as fit"
+            )
 
         # An advantage is a difference within a group; a single picture has none.
         if self.group < 2:
@@ -134,15 +143,19 @@ class ValidationConfig:
     """Prompts per validation."""
     group: int = 4
     """Pictures per prompt."""
+    sample_steps: int = 10
+    """Sampling steps per picture."""
     guidance: float = 2.0
-    """Classifier-free guidance of validation pictures, as in reports."""
+    """Classifier-free guidance of validation pictures; must be that of the report."""
+    shift: float = 2.0
+    """Timestep shift of validation pictures; must be that of the report."""
     max_identity_drop: float = 0.03
     """Training stops when the evaluator's identity falls by more than this below that of the SFT model."""
     keep: Literal["best", "last"] = "best"
     """Which adapters are saved: the best by the evaluator's score (the SFT model's included), or the last."""
 
     def __post_init__(self) -> None:
-        _expect_counts("validation", self, "every", "prompts", "group")
+        _expect_counts("validation", self, "every", "prompts", "group", "sample_steps")
         if self.keep not in ("best", "last"):
             raise UserError(f"GrpoConfig.validation.keep is {self.keep!r}; expected best or last")
 
@@ -204,12 +217,16 @@ class GrpoConfig:
     clip: float = 1.0
     """Largest gradient norm [1.0]."""
 
+    # Memory; changes the numbers by rounding only.
+    shard: bool = False
+    """Whether ranks split the weights between them (FSDP2) instead of each holding all [none]."""
+
     # Logs and checkpoints.
     tracker: str = "tensorboard"
     """Where the curve goes besides `curve.jsonl`: a tracker of accelerate (tensorboard, mlflow, ...) or
     ""."""
     save_seconds: float = 30.0
-    """Seconds between the checkpoints a killed run resumes from."""
+    """Least seconds between the checkpoints a killed run resumes from; more where saving takes long."""
 
     # Groups of settings: rollouts, the two algorithms, rewards, validation, text RL.
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
@@ -225,6 +242,13 @@ class GrpoConfig:
         _expect_counts("", self, "rounds", "epochs")
         if not 0 <= self.lr_decay <= 1:
             raise UserError(f"GrpoConfig.lr_decay is {self.lr_decay}; expected a fraction from 0 to 1")
+
+        # Replies are sampled token by token, which would gather all weights for every token.
+        if self.shard and self.text.rounds:
+            raise UserError(
+                f"GrpoConfig.shard is set and text.rounds is {self.text.rounds}; expected one of them off, "
+                "since replies are not reinforced with sharded weights"
+            )
 
         # The window of stochastic steps lies within the sampling steps.
         steps = self.rollout.sample_steps

@@ -17,6 +17,7 @@ from unichar.grpo.loss import flow_grpo_loss, step_kl
 from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.model.flow import Velocity, integrate_sde, sde_log_prob, sde_mean
 from unichar.model.protocol import PromptContext, UnifiedModel
+from unichar.training.scalars import add_scalar, device_of
 from unichar.training.seeds import python_rng
 
 
@@ -80,13 +81,13 @@ class FlowGrpo:
         context: PromptContext,
         index: int,
         backward: Callable[[Tensor], None],
-    ) -> dict[str, float]:
+    ) -> dict[str, Tensor]:
         """Run `backward` on the losses of one microbatch: each of the W stochastic steps of its pictures.
 
         See `Nft.accumulate_gradients` for the arguments; `index` is not needed.
         """
         window = self._config.flow_grpo.window
-        sums: dict[str, float] = {}
+        sums: dict[str, Tensor] = {}
 
         # One backward pass per step: the graph of one velocity at a time is kept.
         for w in range(window):
@@ -94,19 +95,19 @@ class FlowGrpo:
 
             # Weighted so that gradients sum to those of the mean over minibatch and window.
             backward(loss * minibatch.fraction(microbatch) / window)
-            for name, value in {"loss": loss.item(), **numbers}.items():
-                sums[name] = sums.get(name, 0.0) + value / window
+            for name, value in {"loss": loss, **numbers}.items():
+                add_scalar(sums, name, value.double() / window)
         return minibatch.weighted(sums, microbatch)
 
     def _step_loss(
         self, minibatch: Minibatch, microbatch: Tensor, w: int, context: PromptContext
-    ) -> tuple[Tensor, dict[str, float]]:
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and metrics of the w-th stochastic step of each of M pictures."""
-        config = self._config.flow_grpo
+        config, device = self._config.flow_grpo, device_of(self._model.gen)
         pictures = minibatch.indices[microbatch]  # [M]
 
         def recorded(name: str) -> Tensor:
-            return minibatch.rollout[name][pictures, w]
+            return minibatch.rollout[name][pictures, w].to(device)
 
         # The step as it was sampled; its time, length and noise are constants of the objective.
         x, following = recorded("x"), recorded("next")  # [M, C, h, w] before and after the step
@@ -126,13 +127,13 @@ class FlowGrpo:
         loss, numbers = flow_grpo_loss(
             log_prob,
             recorded("log_prob"),
-            minibatch.advantages[microbatch],
+            minibatch.advantages[microbatch].to(device),
             clip_range=config.clip_range,
         )
 
         if mean_ref is not None:
             divergence = step_kl(mean, mean_ref, s).mean()
-            loss, numbers = loss + config.kl * divergence, numbers | {"kl": divergence.item()}
+            loss, numbers = loss + config.kl * divergence, numbers | {"kl": divergence.detach()}
         return loss, numbers
 
     def finish_round(self, steps: int) -> None:
@@ -145,7 +146,8 @@ class FlowGrpo:
             return lambda x, t: self._model.velocity(x, t, context)
 
         # The unconditional branch reads an empty prompt; guidance extrapolates from it.
-        empty = self._model.prompt_context([""])
+        with torch.no_grad():
+            empty = self._model.prompt_context([""])
 
         def guided(x: Tensor, t: Tensor) -> Tensor:
             unconditional = self._model.velocity(x, t, empty)

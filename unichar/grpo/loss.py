@@ -21,7 +21,7 @@ def nft_loss(
     beta: float,
     kl: float,
     scale: float,
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Scalar DiffusionNFT loss: errors of x0 as predicted by a positive and a negative implicit policy.
 
     Method: arXiv:2509.16117, section 4.
@@ -39,7 +39,7 @@ def nft_loss(
         scale: The advantage clip, by which the policy term is multiplied.
 
     Returns:
-        `loss`, and `{"policy": ..., "kl": ...}`; without a reference no `kl`.
+        `loss`, and `{"policy": ..., "kl": ...}`, scalars without gradients; without a reference no `kl`.
     """
     # Implicit policies, mirrored at the sampling policy: the positive one beta of the way to the trained
     # policy, the negative one as far in the opposite direction.
@@ -53,19 +53,19 @@ def nft_loss(
 
     # Divided by beta, since gradients are proportional to it.
     policy = (r * positive_error + (1 - r) * negative_error) / beta  # [B]
-    loss, numbers = scale * policy.mean(), {"policy": policy.mean().item()}
+    loss, numbers = scale * policy.mean(), {"policy": policy.mean().detach()}
 
     # Distance of the velocities to the SFT model's, which keeps the policy from drifting.
     if v_ref is not None:
         distance = (v - v_ref.detach()).square().mean(dim=_DIMS).mean()
-        loss, numbers = loss + kl * distance, numbers | {"kl": distance.item()}
+        loss, numbers = loss + kl * distance, numbers | {"kl": distance.detach()}
 
     return loss, numbers
 
 
 def flow_grpo_loss(
     log_prob: Tensor, old_log_prob: Tensor, advantages: Tensor, *, clip_range: float
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Scalar clipped policy loss of one stochastic step of B pictures (Flow-GRPO, arXiv:2505.05470).
 
     Args:
@@ -75,7 +75,8 @@ def flow_grpo_loss(
         clip_range: Ratios further than this from 1, in the direction the advantage pushes, get no gradient.
 
     Returns:
-        `loss`, and `{"ratio_off": mean distance of ratios from 1, "clipped": fraction outside the range}`.
+        `loss`, and `{"ratio_off": mean distance of ratios from 1, "clipped": fraction outside the range}`,
+        scalars without gradients.
     """
     # Likelihood ratio of the recorded step; 1 until the first optimizer step of the round is taken.
     ratio = (log_prob - old_log_prob.detach()).exp()  # [B]
@@ -86,7 +87,7 @@ def flow_grpo_loss(
 
     # For the curve only, without gradients.
     off = (ratio.detach() - 1).abs()
-    return loss, {"ratio_off": off.mean().item(), "clipped": (off > clip_range).float().mean().item()}
+    return loss, {"ratio_off": off.mean(), "clipped": (off > clip_range).float().mean()}
 
 
 def step_kl(mean: Tensor, mean_ref: Tensor, s: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """DiffusionNFT: reinforcement on the forward process (arXiv:2509.16117, section 4).
 
-It takes any sampler, needs clean pictures only and no guidance. Pictures are sampled by an EMA of the trained
+It takes any sampler, needs clean pictures only and no guidance (`rollout.guidance` is an option: what is
+learned is the policy without guidance in any case). Pictures are sampled by an EMA of the trained
 policy, which is updated after each round.
 """
 
@@ -16,6 +17,7 @@ from unichar.grpo.loss import nft_loss
 from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.model.flow import add_noise, time_grid
 from unichar.model.protocol import PromptContext, UnifiedModel
+from unichar.training.scalars import add_scalar, device_of
 from unichar.training.seeds import torch_rng
 
 _MAX_EMA_DECAY = 0.5
@@ -50,11 +52,10 @@ class Nft:
         self, context: PromptContext, seeds: Sequence[int], groups: Sequence[int]
     ) -> dict[str, Tensor]:
         """`x0` [B, C, h, w] for B seeds; `groups` is not needed."""
-        # The clean latents are all that is trained on, so any sampler will do; without guidance, as in the
-        # paper.
+        # The clean latents are all that is trained on, so any sampler will do, with guidance or without.
         rollout = self._config.rollout
         x0 = self._model.sample_latents(
-            context, seeds, steps=rollout.sample_steps, guidance=1.0, shift=rollout.shift
+            context, seeds, steps=rollout.sample_steps, guidance=rollout.guidance, shift=rollout.shift
         )  # [B, C, h, w]
 
         return {"x0": x0}
@@ -70,7 +71,7 @@ class Nft:
         context: PromptContext,
         index: int,
         backward: Callable[[Tensor], None],
-    ) -> dict[str, float]:
+    ) -> dict[str, Tensor]:
         """Run `backward` on the losses of one microbatch: each picture at `nft.times` times.
 
         Args:
@@ -82,20 +83,20 @@ class Nft:
                 minibatch's mean.
 
         Returns:
-            Metrics, weighted in the same way.
+            Metrics, weighted in the same way: scalars that stay on the model's device.
         """
-        config = self._config.nft
+        config, device = self._config.nft, device_of(self._model.gen)
         scale = self._config.reward.advantage_clip
 
         # Clean latents, and how good each picture is among those of its prompt: 0 worst, 1 best.
-        x0 = minibatch.rollout["x0"][minibatch.indices[microbatch]]  # [M, C, h, w]
-        r = optimality(minibatch.advantages[microbatch], clip=scale)  # [M]
+        x0 = minibatch.rollout["x0"][minibatch.indices[microbatch]].to(device)  # [M, C, h, w]
+        r = optimality(minibatch.advantages[microbatch], clip=scale).to(device)  # [M]
 
         # Noise is drawn for the whole minibatch and indexed here, so microbatches do not change it.
-        sums = dict.fromkeys(self.metrics, 0.0)
+        sums: dict[str, Tensor] = {}
         for times, noise in self._times_and_noise(minibatch, index):
-            t = times[microbatch]  # [M]
-            x_t = add_noise(x0, noise[microbatch], t)  # [M, C, h, w]
+            t = times[microbatch].to(device)  # [M]
+            x_t = add_noise(x0, noise[microbatch].to(device), t)  # [M, C, h, w]
 
             # Swapped weights come first: they must not change between a forward pass and its gradients.
             with self.old.swapped():
@@ -116,8 +117,8 @@ class Nft:
 
             # One backward pass per time: the graph of one velocity at a time is kept.
             backward(loss * minibatch.fraction(microbatch) / config.times)
-            for name, value in minibatch.weighted({"loss": loss.item(), **numbers}, microbatch).items():
-                sums[name] += value / config.times
+            for name, value in minibatch.weighted({"loss": loss.detach(), **numbers}, microbatch).items():
+                add_scalar(sums, name, value / config.times)
         return sums
 
     def _times_and_noise(self, minibatch: Minibatch, index: int) -> Iterator[tuple[Tensor, Tensor]]:

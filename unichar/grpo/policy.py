@@ -30,9 +30,10 @@ class Minibatch:
         """M / N: the weight of a mean over the microbatch [M] in the mean over the minibatch."""
         return len(microbatch) / len(self.indices)
 
-    def weighted(self, means: dict[str, float], microbatch: Tensor) -> dict[str, float]:
-        """Means over the microbatch times its fraction, which sum to means over the minibatch."""
-        return {name: value * self.fraction(microbatch) for name, value in means.items()}
+    def weighted(self, means: dict[str, Tensor], microbatch: Tensor) -> dict[str, Tensor]:
+        """Means over the microbatch times its fraction, which sum to means over the minibatch; scalars in
+        double precision, still on their device."""
+        return {name: value.double() * self.fraction(microbatch) for name, value in means.items()}
 
 
 class Snapshot(nn.Module):
@@ -58,6 +59,12 @@ class Snapshot(nn.Module):
         for name, parameter in self._live.items():
             self.get_buffer(self._keys[name]).lerp_(parameter, 1 - decay)
 
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Copy this snapshot's values into the live parameters."""
+        for name, parameter in self._live.items():
+            parameter.copy_(self.get_buffer(self._keys[name]))
+
     @contextmanager
     def swapped(self) -> Iterator[None]:
         """Context in which the live parameters hold this snapshot's values and gradients are off.
@@ -70,8 +77,7 @@ class Snapshot(nn.Module):
         # Gradients are off: a graph through swapped values would be wrong after they are swapped back.
         with torch.no_grad():
             try:
-                for name, parameter in self._live.items():
-                    parameter.copy_(self.get_buffer(self._keys[name]))
+                self.restore()
                 yield
             finally:
                 for name, parameter in self._live.items():

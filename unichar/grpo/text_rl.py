@@ -3,11 +3,12 @@
 A round samples several replies to each of a few training questions, scores them (style, facts, length) and
 takes one policy-gradient step on group-relative advantages. Replies are sampled anew in every round, so
 likelihood ratios are 1 and nothing needs to be clipped. The SFT regularizer, the cross-entropy of SFT's own
-replies to the same questions, is added to the loss. Only the text adapters change; pictures read their
-prompts without them.
+replies to the same questions, is added to the loss. Only the text adapters change. Nano's pictures read their
+prompts without them; BAGEL's follow them, so the trainer looks at the pictures again afterwards.
 """
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -15,12 +16,16 @@ from torch import Tensor, nn
 
 from unichar.grpo.advantages import group_advantages, groups_with_variance
 from unichar.grpo.config import GrpoConfig
+from unichar.grpo.policy import Snapshot
+from unichar.grpo.validation import Validation
 from unichar.judges.replies import Length, StyleReward, consistency
 from unichar.model.protocol import Turn, UnifiedModel
 from unichar.training.loop import run_loop
 from unichar.training.seeds import derive, python_rng
 from unichar.training.state import TrainState, run_key
 from unichar.types import Interaction, Segment, StageJob, read_interactions
+
+_LOG = logging.getLogger(__name__)
 
 FOLDER = "text"
 """Subfolder of the scratch folder with the state and the curve of these rounds."""
@@ -49,6 +54,27 @@ def reinforce_replies(
         save_seconds=job.config.save_seconds,
         log_every=1,
     )
+
+
+def check_pictures(model: UnifiedModel, validation: Validation, before: Snapshot) -> dict[str, float]:
+    """What validation says of the pictures after the text adapters were reinforced.
+
+    Where pictures follow them and have lost more identity than `validation.max_identity_drop`, the text
+    adapters are those of `before` again: nothing has looked at pictures while replies were reinforced.
+
+    Returns:
+        `text_evaluator_likeness`, and whether the reinforced adapters are kept (`text_kept`, 0 or 1); nothing
+        where pictures do not follow the text adapters.
+    """
+    if not model.pictures_follow_text:
+        return {}
+
+    likeness = validation.measure()["evaluator_likeness"]
+    is_lost = validation.has_lost_identity(likeness)
+    if is_lost:
+        _LOG.warning("grpo text: the pictures lose the character, so the replies stay as SFT made them")
+        before.restore()
+    return {"text_evaluator_likeness": likeness, "text_kept": float(not is_lost)}
 
 
 class TextRlTrainer:

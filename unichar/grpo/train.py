@@ -12,6 +12,9 @@ validates (`validation.py`): it stops training that costs identity and selects t
 Pictures are sharded over ranks and sampled, scored and trained on in microbatches. Results are all-gathered
 and means are taken over whole minibatches, so neither changes the numbers.
 
+With `shard` the weights are split over ranks (FSDP2), which then run equally many passes, each over pictures
+of one prompt.
+
 Departs from the paper: DiffusionNFT by default, which needs clean samples only, any number of sampling steps
 and no guidance, so that two CPU cores suffice. Diversity is a leave-one-out distance per picture (the paper's
 group mean cancels in the advantages). Training, validation and test prompts have no scene in common (the
@@ -25,6 +28,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import cycle
 
 import torch
@@ -39,18 +43,34 @@ from unichar.grpo.multimodal import disjoint_turns, training_turns, with_turns
 from unichar.grpo.nft import Nft
 from unichar.grpo.policy import Minibatch, Snapshot
 from unichar.grpo.prompts import training_prompts, validation_prompts
-from unichar.grpo.rollout import group_context, sample_rollout
+from unichar.grpo.rollout import encode_everywhere, is_sharded, sample_rollout
 from unichar.grpo.rubric import Drawn, Rewards, all_gather_rewards, build_rubrics
-from unichar.grpo.text_rl import FOLDER, reinforce_replies
+from unichar.grpo.text_rl import FOLDER, check_pictures, reinforce_replies
 from unichar.grpo.validation import Validation
 from unichar.model.load import base_digest, load_model
-from unichar.model.lora import save_adapters, trainable
+from unichar.model.lora import blocks, save_adapters, trainable
 from unichar.model.protocol import UnifiedModel
+from unichar.store.files import HashMemory
 from unichar.training.curves import read_curve
 from unichar.training.loop import run_loop
 from unichar.training.meter import Meter
-from unichar.training.microbatches import SampleIndex, rank_microbatches
-from unichar.training.ranks import init_process_group, is_main, sum_gradients, total, wait_for_all
+from unichar.training.microbatches import (
+    SampleIndex,
+    context_rows,
+    pictures_per_pass,
+    rank_microbatches,
+    rank_passes,
+)
+from unichar.training.ranks import (
+    init_process_group,
+    is_main,
+    shard,
+    sum_gradients,
+    total,
+    wait_for_all,
+    whole,
+)
+from unichar.training.scalars import add_scalar, read_scalars
 from unichar.training.schedule import set_factor, trapezoid
 from unichar.training.seeds import torch_rng
 from unichar.training.state import TrainState, run_key
@@ -77,14 +97,12 @@ def run(job: StageJob) -> dict[str, float]:
     # Settings that do not fit the kind of pictures are refused before the model is loaded.
     kit = CuratedKit.read(job.inputs["curated_kit"])
     config: GrpoConfig = job.config.for_domain(domain_of(kit))
-    base_sha256 = base_digest(job.base)
+    hashes = HashMemory(job.checksums)
+    base_sha256 = base_digest(job.base, hashes)
 
     # Training continues on SFT's adapters; there are no new ones.
-    model = load_model(job.base, job.inputs["sft_checkpoint"] / "adapters", trainable=True)
-
-    # The text adapters are frozen while pictures are reinforced.
-    text_parameters = list(trainable(model.und).values())
-    model.und.requires_grad_(False)
+    adapters = job.inputs["sft_checkpoint"] / "adapters"
+    model = load_model(job.base, adapters, trainable=True, load=job.load, hashes=hashes)
 
     trainer = Trainer(model, job)
     began = time.monotonic()
@@ -101,17 +119,21 @@ def run(job: StageJob) -> dict[str, float]:
         report=trainer.report,
     )
 
-    # Replies come after the pictures, with adapters that the pictures do not depend on.
+    # Replies come after the pictures.
+    before = Snapshot(trainer.text) if config.text.rounds else None
     if config.text.rounds:
-        reinforce_replies(model, job, text_parameters, base_sha256)
+        reinforce_replies(model, job, list(trainer.text.values()), base_sha256)
     seconds = time.monotonic() - began
 
-    # The best round's weights are swapped in only for the save.
+    # The best round's weights are swapped in only for the last look at the pictures, and for the save.
+    numbers = {"training_seconds": round(seconds, 1)}
     with trainer.validation.best.swapped() if config.validation.keep == "best" else nullcontext():
-        save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
+        if before is not None:
+            numbers |= check_pictures(model, trainer.validation, before)
+        save_adapters(model, job.out / "adapters", base_sha256=base_sha256, quantize=job.load.quantize)
 
     # One rank writes the curves; the others wait, since a rank that leaves early breaks the group.
-    summary = _write_curves(trainer, job) | {"training_seconds": round(seconds, 1)} if is_main() else {}
+    summary = _write_curves(trainer, job) | numbers if is_main() else {}
     wait_for_all()
     return summary
 
@@ -123,6 +145,15 @@ class Trainer:
         self.model, self.job = model, job
         kit = CuratedKit.read(job.inputs["curated_kit"])
         self.config: GrpoConfig = job.config.for_domain(domain_of(kit))
+
+        # First of all, since sharding replaces the parameters that everything below refers to.
+        self.sharded = is_sharded(self.config)
+        if self.sharded:
+            shard(blocks(model))
+
+        # Frozen while pictures are reinforced: a velocity passes through the text expert of BAGEL, too.
+        self.text = trainable(model.und)
+        model.und.requires_grad_(False)
 
         # The policy: adapters of the generation expert. The reference is the SFT model.
         live = trainable(model.gen)
@@ -212,7 +243,13 @@ class Trainer:
         # DiffusionNFT samples with the EMA policy, Flow-GRPO with the trained one.
         with self.algorithm.sampling_policy():
             rollout = sample_rollout(
-                self.model, self.algorithm, prompts, config=config, index=index, seed=self.job.seed
+                self.model,
+                self.algorithm,
+                prompts,
+                config=config,
+                index=index,
+                seed=self.job.seed,
+                sharded=self.sharded,
             )
 
         # Gradients and optimizer steps come last; until then the policy of the round does not change.
@@ -293,19 +330,7 @@ class Trainer:
     def _optimizer_step(self, minibatch: Minibatch, texts: Sequence[str], step: int) -> dict[str, float]:
         """One optimizer step on N pictures with their prompts, sharded over ranks; returns its metrics."""
         config = self.config
-
-        # No padding: nothing is sharded, so a rank without pictures simply adds no gradients.
-        sums = dict.fromkeys(self.algorithm.metrics, 0.0)
-        for microbatch in rank_microbatches(len(texts), config.rollout.microbatches, pad=False):
-            if not microbatch:
-                continue
-            positions = torch.tensor([sample.index for sample in microbatch])
-            context = group_context(self.model, [texts[sample.index] for sample in microbatch])
-            metrics = self.algorithm.accumulate_gradients(
-                minibatch, positions, context, step, Tensor.backward
-            )
-            for name, value in metrics.items():
-                sums[name] += value
+        sums = self._accumulate_gradients(minibatch, texts, step)
         sum_gradients(self.parameters)
 
         # The schedule is over all optimizer steps that the run could take.
@@ -317,9 +342,42 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-        # Each rank has summed its part of the weighted means.
-        means = dict(zip(sums, total(list(sums.values())), strict=True))
-        return means | {"gradient": float(norm)}
+        # Each rank has summed its part of the weighted means; losses are read here, once a step.
+        metrics = self.algorithm.metrics
+        add_scalar(sums, "gradient", whole(norm))
+        *own, gradient = read_scalars(sums, [*metrics, "gradient"])
+        return dict(zip(metrics, total(own), strict=True)) | {"gradient": gradient}
+
+    def _accumulate_gradients(
+        self, minibatch: Minibatch, texts: Sequence[str], step: int
+    ) -> dict[str, Tensor]:
+        """Add this rank's part of the minibatch's gradients; returns its part of the metrics' means."""
+        rollout = self.config.rollout
+        together = 1
+        if self.sharded:
+            encode_everywhere(self.model, texts)
+            together = pictures_per_pass(len(texts) // rollout.group, rollout.group, rollout.microbatches)
+
+        # A rank without pictures adds no gradients; with sharded weights it runs padding, which has weight 0.
+        sums: dict[str, Tensor] = {}
+        for units in rank_passes(len(texts) // together, rollout.microbatches, singly=self.sharded):
+            positions = [unit.index * together + i for unit in units for i in range(together)]
+            with torch.no_grad():
+                context = self.model.prompt_context(context_rows([texts[i] for i in positions]))
+
+            # Padding comes in passes of its own, so a pass has one weight.
+            weight = units[0].weight
+            metrics = self.algorithm.accumulate_gradients(
+                minibatch, torch.tensor(positions), context, step, partial(_backward, weight=weight)
+            )
+            for name, value in metrics.items():
+                add_scalar(sums, name, value * weight)
+        return sums
+
+
+def _backward(loss: Tensor, *, weight: float) -> None:
+    """Add the gradients of `weight` times the loss."""
+    (loss * weight).backward()
 
 
 def _write_curves(trainer: Trainer, job: StageJob) -> dict[str, float]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from unichar.grpo.config import GrpoConfig
 from unichar.grpo.policy import Snapshot
+from unichar.grpo.rollout import encode_everywhere, is_sharded
 from unichar.grpo.rubric import Drawn, Rubric, all_gather_rewards
 from unichar.model.protocol import UnifiedModel
 from unichar.training.microbatches import all_gather_samples, rank_microbatches
@@ -77,11 +78,18 @@ class Validation:
         """Score the policy after `rounds` rounds; remember it if it is the best so far, stop if identity has
         fallen.
 
-        Prompts are sharded over ranks and results are all-gathered.
-
         Returns:
-            `held_out_<term>` by the reward's rubric and `evaluator_<term>` by the evaluator's.
-            `evaluator_likeness` may not fall, and `evaluator_score` selects the checkpoint.
+            See `measure`. `evaluator_likeness` may not fall, and `evaluator_score` selects the checkpoint.
+        """
+        numbers = self.measure()
+        self._update_best(rounds, numbers)
+        return numbers
+
+    def measure(self) -> dict[str, float]:
+        """Scores of the policy as it is: `held_out_<term>` by the reward's rubric and `evaluator_<term>` by
+        the evaluator's.
+
+        Prompts are sharded over ranks and results are all-gathered.
         """
         # Prompts of this rank, padded so that all ranks take part in every collective call.
         count = len(self._prompts)
@@ -106,9 +114,14 @@ class Validation:
         for name, values in (("likeness", likeness), ("copying", copying)):
             groups = values.view(len(samples), -1)  # [prompts of this rank, G]
             numbers[f"evaluator_{name}"] = all_gather_samples(samples, groups, count).mean().item()
-
-        self._update_best(rounds, numbers)
         return numbers
+
+    def has_lost_identity(self, likeness: float) -> bool:
+        """Whether the evaluator's likeness has fallen too far below that of the SFT model."""
+        drop = self.progress.start_identity.item() - likeness
+
+        # Negated, so that a NaN counts as lost.
+        return not drop <= self._config.validation.max_identity_drop
 
     def _update_best(self, rounds: int, numbers: dict[str, float]) -> None:
         progress = self.progress
@@ -118,10 +131,7 @@ class Validation:
             progress.start_identity.fill_(numbers["evaluator_likeness"])
             progress.start_reward.fill_(numbers["held_out_reward"])
 
-        drop = progress.start_identity.item() - numbers["evaluator_likeness"]
-
-        # Negated, so that a NaN stops training too.
-        if not drop <= self._config.validation.max_identity_drop:
+        if self.has_lost_identity(numbers["evaluator_likeness"]):
             progress.stopped.fill_(True)
         elif numbers["evaluator_score"] > progress.best_score.item():
             progress.best_score.fill_(numbers["evaluator_score"])
@@ -132,7 +142,9 @@ class Validation:
     @torch.no_grad()
     def _draw(self, prompts: Sequence[Prompt]) -> Drawn:
         """`validation.group` pictures of each prompt, those of a prompt together."""
-        config, rollout = self._config.validation, self._config.rollout
+        config = self._config.validation
+        if is_sharded(self._config):
+            encode_everywhere(self._model, [prompt.text for prompt in self._prompts])
         context = self._model.prompt_context([prompt.text for prompt in prompts])
 
         # The same noise in every round, so that scores differ by the training alone.
@@ -141,6 +153,6 @@ class Validation:
             seeds += [derive(self._seed, "watch", prompt.text, g) for g in range(config.group)]
 
         latents = self._model.sample_latents(
-            context, seeds, steps=rollout.sample_steps, guidance=config.guidance, shift=rollout.shift
+            context, seeds, steps=config.sample_steps, guidance=config.guidance, shift=config.shift
         )  # [B, C, h, w]
         return Drawn(latents=latents, pixels=self._model.decode_latents(latents))

@@ -140,6 +140,7 @@ def prior_pool(model: UnifiedModel, config: SftConfig, domain: Domain, seed: int
     return PicturePool(prompts=tuple(prompts), latents=_sampled(model, prompts, config, seed))
 
 
+@torch.no_grad()
 def _sampled(model: UnifiedModel, prompts: Sequence[str], config: SftConfig, seed: int) -> Tensor:
     """[N, C, h, w] latents of one picture per prompt, sampled by the model as it is."""
     latents = []

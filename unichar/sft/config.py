@@ -19,6 +19,10 @@ class SftValidationConfig:
     """Pictures on the sheet, sampled for training prompts from fixed noise; 0 for no sheet."""
     sample_steps: int = 8
     """Sampling steps per picture of the sheet."""
+    guidance: float = 2.0
+    """Classifier-free guidance of the sheet; must be that of the report."""
+    shift: float = 2.0
+    """Timestep shift of the sheet; must be that of the report."""
     patience: int = 0
     """Validations in a row without a lower held-out loss after which training ends (early stopping); 0 is
     never."""
@@ -90,7 +94,7 @@ class SftConfig:
 
     # Memory; none of these changes the numbers but for rounding.
     microbatches: int = 1
-    """Microbatches per step: less memory, the same step [1]."""
+    """Microbatches per step: less memory, the same step; 0 chooses the fewest that fit the GPU [1]."""
     checkpointing: bool = False
     """Activation checkpointing of the text backbone: less memory, half more time [on]."""
     shard: bool = False
@@ -102,11 +106,12 @@ class SftConfig:
     """Where the curve goes besides `curve.jsonl`: a tracker of accelerate (tensorboard, mlflow, ...) or
     ""."""
     save_seconds: float = 30.0
-    """Seconds between the checkpoints a killed run resumes from."""
+    """Least seconds between the checkpoints a killed run resumes from; more where saving takes long."""
 
     def __post_init__(self) -> None:
-        counts = ("steps", "prompts", "und_rank", "gen_rank", "microbatches", "prior_sample_steps")
+        counts = ("steps", "prompts", "und_rank", "gen_rank", "prior_sample_steps")
         _expect_at_least(1, "", self, *counts)
+        _expect_at_least(0, "", self, "microbatches")
         if self.prior not in ("rendered", "base"):
             raise UserError(f"SftConfig.prior is {self.prior!r}; expected rendered or base")
 

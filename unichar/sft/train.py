@@ -9,7 +9,8 @@ error on velocities). LoRA adapters on the text backbone (`und`) and on the gene
 trained; all other weights are frozen.
 
 A step may be read in microbatches and sharded over ranks: means are taken over the whole step, so neither
-changes the numbers.
+changes the numbers. Where the model reads prompts with the text adapters (BAGEL), the error on pictures
+trains these through the prompt, too, as the paper's joint objective does.
 
 Departs from the paper: LoRA instead of full tuning; one text batch and one picture batch per step instead of
 one text sample among hundreds of picture passes; prior-preservation images against forgetting.
@@ -31,10 +32,11 @@ from unichar.sft.batches import PicturePool, character_pool, mixed, prior_pool, 
 from unichar.sft.config import SftConfig
 from unichar.sft.loss import PICTURES, TEXT, LossAccumulator, unified_loss
 from unichar.sft.validation import Validation, hold_out
+from unichar.store.files import HashMemory
 from unichar.training.curves import read_curve
 from unichar.training.loop import run_loop
 from unichar.training.meter import Meter
-from unichar.training.microbatches import SampleIndex, rank_microbatches
+from unichar.training.microbatches import SampleIndex, context_rows, pictures_per_pass, rank_passes
 from unichar.training.ranks import (
     init_process_group,
     is_main,
@@ -44,6 +46,7 @@ from unichar.training.ranks import (
     wait_for_all,
     world_size,
 )
+from unichar.training.scalars import device_of, read_scalars
 from unichar.training.schedule import set_factor, trapezoid
 from unichar.training.seeds import torch_rng
 from unichar.training.state import TrainState, run_key
@@ -66,10 +69,10 @@ def run(job: StageJob) -> dict[str, float]:
     init_process_group()
 
     config: SftConfig = job.config
-    base_sha256 = base_digest(job.base)
+    base_sha256 = base_digest(job.base, HashMemory(job.checksums))
 
     # The base stays frozen; only the adapters that are attached here are trained and saved.
-    model = load_model(job.base)
+    model = load_model(job.base, load=job.load)
 
     # alpha = 2 rank for both: the adapters' output is scaled by 2 for any rank.
     und = LoraSettings(rank=config.und_rank, alpha=2 * config.und_rank, targets=config.und_targets)
@@ -93,7 +96,7 @@ def run(job: StageJob) -> dict[str, float]:
 
     # Before saving, so that `adapters/` holds what validation selected.
     trainer.validation.restore_best()
-    save_adapters(model, job.out / "adapters", base_sha256=base_sha256)
+    save_adapters(model, job.out / "adapters", base_sha256=base_sha256, quantize=job.load.quantize)
 
     # One rank writes the curves; the others wait, since a rank that leaves early breaks the group.
     summary = _write_curves(trainer, job) | {"training_seconds": round(seconds, 1)} if is_main() else {}
@@ -216,9 +219,7 @@ class Trainer:
 
         # Losses are those of the whole step, so every rank reports the same numbers.
         self.counter.tokens += int(tokens)
-        losses = unified_loss(
-            self._summed_over_ranks(accumulator), ce_weight=config.ce_weight, mse_weight=config.mse_weight
-        )
+        losses = self._losses(accumulator)
         und, gen = self.optimizer.param_groups
         rates = {"lr_und": und["lr"], "lr_gen": gen["lr"]}
         return losses | rates | self.validation.validate(index)
@@ -229,17 +230,9 @@ class Trainer:
         order = self.order[index * count : (index + 1) * count]
         items = [self.conversations[i] for i in order]
 
-        # Each microbatch leaves the gradients of its sum; padding keeps sharded ranks at equal numbers of
-        # passes.
-        for microbatch in rank_microbatches(len(items), self.config.microbatches, pad=self.sharded):
-            # Sharded weights are gathered once per pass, so all ranks must run equally many: one per
-            # conversation.
-            passes = [[sample] for sample in microbatch] if self.sharded else [microbatch]
-            for samples in passes:
-                if samples:
-                    self._backward_conversations(
-                        [items[sample.index] for sample in samples], samples, accumulator
-                    )
+        # Each pass leaves the gradients of its sum.
+        for samples in rank_passes(len(items), self.config.microbatches, singly=self.sharded):
+            self._backward_conversations([items[sample.index] for sample in samples], samples, accumulator)
 
     def _backward_conversations(
         self, items: list[Interaction], samples: list[SampleIndex], accumulator: LossAccumulator
@@ -257,7 +250,7 @@ class Trainer:
         # Padding is not counted, it belongs to another sample.
         for item, loss, sample in zip(items, losses, samples, strict=True):
             if sample.weight:
-                accumulator.add(f"{TEXT}_{item.kind}", loss.detach().sum().item(), len(loss))
+                accumulator.add(f"{TEXT}_{item.kind}", loss.detach().sum(), len(loss))
 
     def _backward_pictures(self, index: int, accumulator: LossAccumulator) -> None:
         """Add the gradients of the weighted mean velocity error of this step's pictures."""
@@ -293,39 +286,46 @@ class Trainer:
         x0 = pool.latents[torch.tensor(entries)].repeat_interleave(each, dim=0)  # [B, C, h, w]
         noise = torch.randn(x0.shape, generator=generator)  # [B, C, h, w]
         t = sample_times(len(x0), self.config.shift, generator)  # [B]
-        if self.sharded:
+        of_picture = [number for number in range(len(entries)) for _ in range(each)]  # entry of each picture
+        prompts = [pool.prompts[entry] for entry in entries]
+        if self.sharded and not self.model.pictures_follow_text:
             # Encode the prompts of all ranks here: new ones cost a pass, and ranks must run equally many.
-            self.model.prompt_context([pool.prompts[i] for i in entries])
+            self.model.prompt_context(prompts)
 
         # The weight of one picture in the mean over all pictures of the step, known before any pass.
         scale = self.config.mse_weight / (self.config.pictures + self.config.prior_pictures)
-        for microbatch in rank_microbatches(len(entries), self.config.microbatches, pad=self.sharded):
-            if not microbatch:
-                continue
-            # Samples are prompts; each stands for `each` pictures in a row.
-            positions = torch.tensor([sample.index * each + i for sample in microbatch for i in range(each)])
-            weights = torch.tensor([sample.weight for sample in microbatch for _ in range(each)])
-            context = self.model.prompt_context(
-                [pool.prompts[entries[sample.index]] for sample in microbatch]
-            )
 
-            # Everything below is of this microbatch; its graph ends with the backward pass.
-            x, eps, times = x0[positions], noise[positions], t[positions]
+        # Pictures of a prompt stay together, so that few prompts are encoded twice. Sharded, a pass reads one
+        # prompt: all ranks then encode equally many.
+        microbatches = self.config.microbatches
+        together = pictures_per_pass(len(entries), each, microbatches) if self.sharded else 1
+        for samples in rank_passes(len(x0) // together, microbatches, singly=self.sharded):
+            positions = [sample.index * together + i for sample in samples for i in range(together)]
+            weights = torch.tensor([sample.weight for sample in samples for _ in range(together)])
+            rows = context_rows([of_picture[position] for position in positions])
+            context = self.model.prompt_context([prompts[row] for row in rows])
+
+            # Everything below is of this pass; its graph, the prompts' included, ends with the backward pass.
+            device = device_of(self.model.gen)
+            x, eps, times = (all_of[positions].to(device) for all_of in (x0, noise, t))
             velocity = self.model.velocity(add_noise(x, eps, times), times, context)
-            errors = flow_loss(velocity, x, eps) * weights  # [pictures of this microbatch]
+            errors = flow_loss(velocity, x, eps) * weights.to(device)  # [pictures of this pass]
             (errors.sum() * scale).backward()
-            accumulator.add(f"{PICTURES}_{name}", errors.detach().sum().item(), int(weights.sum()))
+            accumulator.add(f"{PICTURES}_{name}", errors.detach().sum(), int(weights.sum()))
 
-    def _summed_over_ranks(self, accumulator: LossAccumulator) -> LossAccumulator:
-        """Sums and counts over all ranks, under all names that any rank may have."""
+    def _losses(self, accumulator: LossAccumulator) -> dict[str, float]:
+        """The objective and its parts over all ranks; the only read of losses in a step."""
         # The same list on every rank, since sums are exchanged by position; a rank may lack some tasks.
         names = [f"{TEXT}_{kind}" for kind in sorted({item.kind for item in self.conversations})]
         names += [f"{PICTURES}_portraits", f"{PICTURES}_prior"]
 
-        sums = total([accumulator.sums.get(name, 0.0) for name in names])
+        sums = total(read_scalars(accumulator.sums, names))
         counts = total([accumulator.counts.get(name, 0.0) for name in names])
-        return LossAccumulator(
-            sums=dict(zip(names, sums, strict=True)), counts=dict(zip(names, counts, strict=True))
+        return unified_loss(
+            dict(zip(names, sums, strict=True)),
+            dict(zip(names, counts, strict=True)),
+            ce_weight=self.config.ce_weight,
+            mse_weight=self.config.mse_weight,
         )
 
 

@@ -32,8 +32,6 @@ _MOST_TOPICS = 5
 """At most one topic in this many is held out."""
 _SHEETS = "validation"
 """Folder of the sheets, in the scratch folder and in the output."""
-GUIDANCE, SHIFT = 2.0, 2.0
-"""Sampling of the sheet; the defaults of `unichar.model.character.GenerationConfig`."""
 
 
 def hold_out(
@@ -163,8 +161,10 @@ class Validation:
         context = self.model.prompt_context(self.prompts)
         seeds = [derive(self.seed, "watch", prompt) for prompt in self.prompts]
 
+        # As the report draws, so that the sheet shows what will be measured.
+        config = self.config
         latents = self.model.sample_latents(
-            context, seeds, steps=self.config.sample_steps, guidance=GUIDANCE, shift=SHIFT
+            context, seeds, steps=config.sample_steps, guidance=config.guidance, shift=config.shift
         )  # [prompts, C, h, w]
 
         if is_main():

@@ -126,32 +126,69 @@ def sha256_file(path: Path) -> str:
 
 
 class HashMemory:
-    """Checksums remembered by (path, size, modification time), so that large files are read once.
+    """Checksums remembered by (path, size, modification time, inode), so that large files are read once.
 
-    A change that keeps size and modification time goes unnoticed; `unichar doctor` reads every file again.
+    Processes share them: of several that need the checksum of one file, one reads it and the others wait. A
+    change that keeps size, modification time and inode goes unnoticed; `unichar doctor` reads every file
+    again.
+
+    Args:
+        path: File that remembers; None remembers nothing and reads a file each time.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
 
     def sha256(self, path: Path) -> str:
         """64 hex digits of a file's content."""
+        if self.path is None:
+            return sha256_file(path)
+        known = self._known(self.path, path)
+        if known:
+            return known
+
+        # Ranks and stages that start together want the same 29 GB: one of them reads.
+        with locked(self._lock(self.path, path), waiting=f"another process reads {path}: waiting"):
+            known = self._known(self.path, path)
+            if known:
+                return known
+
+            before = _identity(path)
+            digest = sha256_file(path)
+
+            # A file that changed meanwhile has no checksum worth keeping.
+            if _identity(path) == before:
+                self._remember(self.path, path, [*before, digest])
+            return digest
+
+    @staticmethod
+    def _lock(memory: Path, path: Path) -> Path:
+        """Locked by the process that reads a file, or with the memory itself that writes it."""
+        name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+        return memory.with_name(f".lock-{name}")
+
+    def _known(self, memory: Path, path: Path) -> str | None:
+        """The remembered checksum of a file, if it is still the same file."""
         # The full path, since several stores may be reached by relative ones.
-        stat, key = path.stat(), str(path.resolve())
-        known = self._read().get(key)
-        if known and known[:2] == [stat.st_size, stat.st_mtime_ns]:
-            return known[2]
+        *identity, digest = self._read(memory).get(str(path.resolve()), [None])
+        return digest if identity == _identity(path) else None
 
-        digest = sha256_file(path)
+    def _remember(self, memory: Path, path: Path, entry: list[Any]) -> None:
+        """Add an entry, and drop those of files that are gone."""
+        # Read again under the lock: other processes add entries, too.
+        with locked(self._lock(memory, memory), waiting=f"another process writes {memory}: waiting"):
+            entries = {name: kept for name, kept in self._read(memory).items() if Path(name).exists()}
+            write_atomic(memory, json_bytes(entries | {str(path.resolve()): entry}))
 
-        # Read again: another process may have added entries meanwhile. An entry lost in a race is only
-        # computed again.
-        remembered = {name: entry for name, entry in self._read().items() if Path(name).exists()}
-        write_atomic(self.path, json_bytes(remembered | {key: [stat.st_size, stat.st_mtime_ns, digest]}))
-        return digest
+    @staticmethod
+    def _read(memory: Path) -> dict[str, list[Any]]:
+        return json.loads(memory.read_bytes()) if memory.exists() else {}
 
-    def _read(self) -> dict[str, list[Any]]:
-        return json.loads(self.path.read_bytes()) if self.path.exists() else {}
+
+def _identity(path: Path) -> list[int]:
+    """What a file is told apart by without reading it: size, modification time in nanoseconds, inode."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 from tqdm import tqdm
@@ -26,6 +27,8 @@ _PATIENCE_SECONDS = 10.0
 
 Dagster kills after 20 seconds, and the save has to fit in as well.
 """
+SAVE_FRACTION = 0.05
+"""A save may take at most this part of the training time since the one before it."""
 _MISSING = "/missing"
 """Suffix in the running sums: how many steps since the last line of the curve lacked this number."""
 
@@ -53,7 +56,8 @@ def run_loop(
         step: Takes the index of the step from 0; returns plain numbers.
         total: Number of steps of the whole run.
         state: What is saved and restored; its folder also holds the curve.
-        save_seconds: Least time between two saves.
+        save_seconds: Least time between two saves; they are further apart where a save takes long, see
+            `SAVE_FRACTION`. 0 saves after every step, whatever that costs.
         log_every: Steps per line of the curve.
         finished: Asked after each step, for early stopping.
         report: May add numbers that depend on the clock, such as speed.
@@ -67,7 +71,7 @@ def run_loop(
     # Resume: weights, optimizers and step from the state, the curve up to that step.
     start = state.load()
     curve = Curve(state.path.parent / "curve.jsonl", resume_from=start) if is_main() else None
-    saved_at = time.monotonic()
+    pace = _SavePace(save_seconds)
     progress = _Progress(title, start, total)
 
     with progress, _StopFlag() as stop_flag:
@@ -88,12 +92,12 @@ def run_loop(
                 if curve is not None:
                     curve.log(index, report(index, means))
 
-            # Decided together, since all processes take part in a save.
-            stop, due = any_of(stop_flag.raised, time.monotonic() - saved_at > save_seconds)
+            # Decided together, since all take part in a save; process 0 writes, so its clock counts.
+            stop, due = any_of(stop_flag.raised, is_main() and pace.is_due())
             stop_flag.lift_deadline()
             if stop or due or last:
-                state.save(index + 1)
-                saved_at = time.monotonic()
+                with pace.measured():
+                    state.save(index + 1)
 
             # Right after the save: the process that asked may kill this one soon.
             if stop:
@@ -103,6 +107,34 @@ def run_loop(
     # A signal during the last save: everything is saved, and whoever sent it waits for the process to end.
     if any(any_of(stop_flag.raised)):
         raise SystemExit(STOPPED)
+
+
+class _SavePace:
+    """When the next save is due: after `save_seconds`, and not before the last save has paid off.
+
+    BAGEL's state is 2.4 GB and takes a disk longer than a step takes a GPU.
+    """
+
+    def __init__(self, save_seconds: float) -> None:
+        self._least = save_seconds
+
+        # Unknown before the first save, and after a resumption.
+        self._cost = 0.0
+        self._saved_at = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether enough time has passed since the last save, or since the start."""
+        if self._least == 0:
+            return True
+        return time.monotonic() - self._saved_at > max(self._least, self._cost / SAVE_FRACTION)
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Context of a save, whose duration decides when the next one is due."""
+        began = time.monotonic()
+        yield
+        self._saved_at = time.monotonic()
+        self._cost = self._saved_at - began
 
 
 def _add(sums: dict[str, float], numbers: dict[str, float]) -> None:

@@ -1,11 +1,16 @@
 """Splits the samples of a step into microbatches and over ranks; each sample is read exactly once."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeVar
 
 from torch import Tensor
 
 from unichar.training.ranks import rank, sum_tensor, world_size
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,24 +27,66 @@ class SampleIndex:
 def rank_microbatches(count: int, microbatches: int, *, pad: bool) -> list[list[SampleIndex]]:
     """The samples of `count` that this rank reads, one list per microbatch.
 
-    Samples are dealt out in turn: 0 to rank 0 of the first microbatch, 1 to rank 1, and so on over all
-    microbatches. With `pad` all ranks have equally many samples in each microbatch, padding included.
+    Samples that lie side by side stay together, as the pictures of a prompt do: the first microbatch of rank
+    0 gets the first ones, that of rank 1 the next, and so on over all microbatches. Lists differ by one
+    sample at most. With `pad` all ranks have equally many in each microbatch, padding included.
     """
-    # From one sample of a rank and microbatch to its next one.
-    stride = microbatches * world_size()
+    assert microbatches > 0, "the pipeline chooses microbatches that settings leave open"
+    parts = microbatches * world_size()
+    least, more = divmod(count, parts)
     padding = SampleIndex(0, 0.0)
 
     lists: list[list[SampleIndex]] = []
     for microbatch in range(microbatches):
         # A function of the index alone: any number of ranks and microbatches reads each sample once.
-        first = microbatch * world_size()
-        samples = [SampleIndex(index, 1.0) for index in range(first + rank(), count, stride)]
+        part = microbatch * world_size() + rank()
+        start = part * least + min(part, more)
+        samples = [SampleIndex(index, 1.0) for index in range(start, start + least + (part < more))]
 
-        # Rank 0 comes first, so no rank has more samples than it.
-        most = len(range(first, count, stride))
+        # The first parts have one sample more, so no rank has more than rank 0.
+        most = least + (part - rank() < more)
         missing = most - len(samples) if pad else 0
         lists.append(samples + [padding] * missing)
     return lists
+
+
+def rank_passes(count: int, microbatches: int, *, singly: bool, pad: bool = False) -> list[list[SampleIndex]]:
+    """The samples that this rank reads, one list per pass through the model; none is empty.
+
+    A pass is a microbatch, or with `singly` one sample: sharded weights are gathered once per pass, so all
+    ranks must run equally many, padding included. `pad` adds padding in any case.
+    """
+    passes = []
+    for samples in rank_microbatches(count, microbatches, pad=pad or singly):
+        passes += [[sample] for sample in samples] if singly else [samples]
+    return [samples for samples in passes if samples]
+
+
+def pictures_per_pass(prompts: int, group: int, microbatches: int) -> int:
+    """How many of the `group` pictures of a prompt are read together where a pass reads one prompt.
+
+    All of them; fewer if whole prompts would leave microbatches of some ranks without any.
+    """
+    # The largest divisor of the group that gives every microbatch of every rank a pass.
+    divisors = [size for size in range(group, 0, -1) if group % size == 0]
+    parts = microbatches * world_size()
+    return next((size for size in divisors if prompts * group // size >= parts), 1)
+
+
+def context_rows(prompts: Sequence[T]) -> list[T]:
+    """The rows of a prompt context for pictures with these prompts, equal ones side by side.
+
+    A context may have fewer rows than there are pictures if each row serves equally many of them in turn, so
+    a prompt of n pictures gets n / gcd rows.
+    """
+    # Example: 4 pictures of A and 6 of B have the divisor 2, so the rows are A A B B B with 2 pictures each.
+    runs = [(prompt, len(list(same))) for prompt, same in groupby(prompts)]
+    divisor = math.gcd(*(count for _, count in runs))
+
+    rows = []
+    for prompt, count in runs:
+        rows += [prompt] * (count // divisor)
+    return rows
 
 
 def all_gather_samples(samples: Sequence[SampleIndex], values: Tensor, count: int) -> Tensor:
