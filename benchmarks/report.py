@@ -18,6 +18,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
+NOT_RUN = ("report.py", "bagel_gpu.py")
+"""This script, and what needs a GPU (docs/gpu.md)."""
 KEYS = ("benchmark", "metric", "value", "unit", "goal", "better", "n")
 
 
@@ -81,7 +83,7 @@ def page(rows: list[dict[str, Any]], machine: str) -> str:
         "",
         "Made by `make bench`, which overwrites this page. Ratios compare two ways to the same result",
         "within one run: same model, data and seeds, results checked to be equal. Each script in",
-        "`benchmarks/` says at its top what it does.",
+        "`benchmarks/` says at its top what it does. What needs a GPU: [BAGEL on a GPU](gpu.md).",
         "",
         machine,
         "",
@@ -142,9 +144,7 @@ def run(script: Path) -> list[dict[str, Any]]:
 
 def main() -> int:
     """Run all; 0, or 1 with one line on stderr and the page as it was."""
-    scripts = [
-        path for path in sorted(Path(__file__).parent.glob("*.py")) if path.name != Path(__file__).name
-    ]
+    scripts = [path for path in sorted(Path(__file__).parent.glob("*.py")) if path.name not in NOT_RUN]
     try:
         rows = [row for script in scripts for row in run(script)]
     except ValueError as error:
