@@ -16,9 +16,11 @@ from unichar.cost.flops import (
     vision_forward,
 )
 from unichar.cost.sizes import BAGEL_7B, bagel_sizes, nano_sizes
+from unichar.model.bagel.attention import after, within
 from unichar.model.bagel.autoencoder import Autoencoder
 from unichar.model.bagel.decoder import TextExpert, run_experts
 from unichar.model.bagel.generation import GenerationExpert
+from unichar.model.bagel.packing import Span
 from unichar.model.bagel.vision import ImageEncoder
 from unichar.model.lora import LoraSettings, add_adapters, trainable
 from unichar.model.nano.backbone import _padded
@@ -114,7 +116,9 @@ def test_bagel_costs_what_pytorch_counts():
     with torch.device("meta"):
         und, gen, vision = TextExpert(text), GenerationExpert(BAGEL_7B), ImageEncoder(BAGEL_7B)
         vae = Autoencoder(128)
-        past = [(torch.empty(1, 4, 100, 128),) * 2] * text.num_hidden_layers
+        past = ((torch.empty(1, 100, 4, 128),) * 2,) * text.num_hidden_layers
+        whole = slice(0, 100)
+        span = Span(queries=whole, keys=(whole,), is_causal=False)
         markers, tokens, t = torch.empty(1, 2, 3584), torch.empty(1, 1024, 64), torch.empty(1)
         positions = torch.empty(1, 1026, dtype=torch.long)
         prompt, prompt_positions = torch.empty(1, 100, 3584), torch.empty(1, 100, dtype=torch.long)
@@ -122,13 +126,12 @@ def test_bagel_costs_what_pytorch_counts():
     with torch.no_grad():
 
         def draw():
-            hidden, _ = run_experts(
-                [und, gen], [markers, gen.embed(tokens, t, (32, 32))], positions, past=past
-            )
+            embedded = [markers, gen.embed(tokens, t, (32, 32))]
+            hidden, _ = run_experts([und, gen], embedded, positions, after([(past, 1)]))
             gen.llm2vae(hidden[1])
 
         def read():
-            (hidden,), _ = run_experts([und], [prompt], prompt_positions)
+            (hidden,), _ = run_experts([und], [prompt], prompt_positions, within([span]))
             und.lm_head(hidden[:, :7])
 
         expected = image_forward(sizes, pictures=1, prompts=1, context=100).forward

@@ -4,13 +4,17 @@ import math
 
 import pytest
 import torch
-from factories_bagel import make_bagel
+from factories_bagel import NoTokenizer, make_bagel, make_config
 from factories_model import disturb
 from PIL import Image
 
+from unichar.model.bagel.context import Context, join_contexts
 from unichar.model.bagel.model import BagelModel
+from unichar.model.bagel.packing import Element
+from unichar.model.bagel.sampling import Guidance
+from unichar.model.bagel.saving import merge_bagel
 from unichar.model.bagel.weights import load_bagel
-from unichar.model.lora import LoraSettings, add_adapters, trainable
+from unichar.model.lora import LoraSettings, add_adapters, save_adapters, trainable
 from unichar.model.protocol import Turn
 from unichar.types import Segment
 
@@ -44,6 +48,11 @@ def velocity(model: BagelModel, prompts: list[str], each: int = 1) -> torch.Tens
     return model.velocity(noise, torch.linspace(0.3, 0.9, len(noise)), model.prompt_context(prompts))
 
 
+def tensors(context: Context) -> list[torch.Tensor]:
+    """All cached keys and values."""
+    return [tensor for past in context.pasts for layer in past for tensor in layer]
+
+
 def talk(*turns: tuple[str, bool], picture: str = "") -> list[Segment]:
     segments = [
         Segment(type="text", value=text, role="assistant" if loss else "user", loss=loss)
@@ -64,14 +73,21 @@ def test_contexts_are_batch_invariant(bagel):
     alone = [bagel.prompt_context([prompt]) for prompt in PROMPTS]
     together = bagel.prompt_context([*PROMPTS, ""])
     for row, context in enumerate(alone):
-        mine = together.select(row)
-        assert all(
-            torch.equal(a, b)
-            for one, two in zip(mine.past, context.past, strict=True)
-            for a, b in zip(one, two, strict=True)
-        )
+        mine = together.select(slice(row, row + 1))
+        assert all(torch.equal(*pair) for pair in zip(tensors(mine), tensors(context), strict=True))
         assert torch.equal(mine.position, context.position)
-    assert together.mask[3].sum() == 0 and together.position[3] == 0
+    assert together.pasts[3][0][0].shape[1] == 0 and together.position[3] == 0
+
+
+def test_contexts_read_for_training_are_the_same(bagel):
+    """With gradients all prompts go through the decoder in one pass."""
+    together = bagel.prompt_context([*PROMPTS, "", PROMPTS[0]])
+    with torch.no_grad():
+        alone = bagel.prompt_context([*PROMPTS, "", PROMPTS[0]])
+    assert torch.equal(together.position, alone.position)
+    assert together.pasts[0] is together.pasts[4]
+    for one, other in zip(tensors(together), tensors(alone), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
 
 
 @torch.no_grad()
@@ -100,8 +116,64 @@ def test_a_picture_depends_on_its_seed_alone(bagel):
     drawn = bagel.sample_latents(context, [5, 6, 7, 8], **options)
     assert drawn.shape == (4, 16, 8, 8)
     again = bagel.sample_latents(bagel.prompt_context(PROMPTS[1:2]), [8], **options)
-    assert torch.equal(drawn[3:], again)
+    assert torch.allclose(drawn[3:], again, atol=1e-4)
     assert not torch.allclose(drawn[2:3], again, atol=0.1)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_pictures_drawn_together_are_those_drawn_alone(bagel, guidance, monkeypatch):
+    """For every number of pictures at a time, across prompts of unequal length."""
+    settings = {"steps": 3, "guidance": guidance, "shift": 3.0}
+    context, seeds = bagel.prompt_context([*PROMPTS, ""]), list(range(8))
+    drawn = []
+    for batch in (1, 3, 8):
+        monkeypatch.setattr(bagel, "batch", batch)
+        drawn.append(bagel.sample_latents(context, seeds, **settings))
+    assert all(torch.allclose(drawn[0], each, atol=1e-4) for each in drawn[1:])
+    for row, prompt in enumerate([*PROMPTS, ""]):
+        mine = slice(2 * row, 2 * row + 2)
+        alone = bagel.sample_latents(bagel.prompt_context([prompt]), seeds[mine], **settings)
+        assert torch.allclose(drawn[2][mine], alone, atol=1e-4)
+
+
+def test_both_guidances_have_contexts_of_their_own_prompt(bagel, monkeypatch):
+    """Two edits of two pictures each, drawn together and one edit after the other."""
+    given = [torch.randn(16, 8, 8, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    contexts = []
+    for latents, prompt in zip(given, PROMPTS, strict=False):
+        clean, text = Element(kind="clean", tokens=16), bagel.tokenizer.text(prompt)
+        contexts.append(
+            (
+                bagel.read_context([clean, text], latents=[latents]),
+                bagel.read_context([clean], latents=[latents]),
+                bagel.read_context([text]),
+            )
+        )
+
+    def drawn(noise, full, without_text, without_image):
+        return bagel.draw(
+            noise,
+            full,
+            without_text=without_text,
+            without_image=without_image,
+            guidance=Guidance(text=4.0, image=2.0),
+            steps=3,
+            shift=3.0,
+        )
+
+    noise = bagel.start_noise(range(4))
+    monkeypatch.setattr(bagel, "batch", 3)
+    together = drawn(noise, *(join_contexts(each) for each in zip(*contexts, strict=True)))
+    alone = torch.cat([drawn(noise[2 * i : 2 * i + 2], *contexts[i]) for i in range(2)])
+    assert torch.allclose(together, alone, atol=1e-4)
+    swapped = drawn(noise, *(join_contexts(each[::-1]) for each in zip(*contexts, strict=True)))
+    assert not torch.allclose(together, swapped, atol=0.1)
+
+
+@pytest.mark.parametrize(("size", "pictures"), [(512, 16), (1024, 4)])
+def test_as_many_pictures_are_drawn_together_as_memory_was_planned_for(size, pictures):
+    with torch.device("meta"):
+        assert BagelModel(make_config(), NoTokenizer(), image_size=size).batch == pictures
 
 
 def test_pictures_become_latents_and_back(bagel):
@@ -143,11 +215,13 @@ def test_losses_agree_with_greedy_replies(bagel, folder):
     assert greedy[:2].max() < other[:2].min()
 
 
-def test_replies_are_batch_invariant(bagel):
+def test_replies_are_batch_invariant(bagel, monkeypatch):
     turns = [[WHO, Turn(role="user", text=text)] for text in ("Hi", "What do you like to eat?")]
     options = {"max_tokens": 5, "temperature": 0.8, "seed": 3}
     both = bagel.reply(turns, **options)
     assert both == [bagel.reply([each], **options)[0] for each in turns]
+    monkeypatch.setattr(bagel, "replies", 2)
+    assert bagel.reply([*turns, *turns[:1]], **options) == [*both, both[0]]
     assert bagel.reply(turns[:1], **{**options, "seed": 4}) != both[:1]
     shown = [WHO, Turn(role="user", image=Image.new("RGBA", (30, 50))), Turn(role="user", text="Hi")]
     assert bagel.reply([shown], **options) != both[:1]
@@ -176,15 +250,52 @@ def test_checkpointed_layers_have_the_same_gradients(tuned):
         tuned._experts()[0].checkpointing = checkpointing
         tuned.zero_grad()
         velocity(tuned, PROMPTS[:2], each=2).square().mean().backward()
-        gradients.append([p.grad for p in tuned.gen.parameters() if p.requires_grad])
-        assert all(p.grad is None for p in tuned.und.parameters())
+        both = [*trainable(tuned.und).values(), *trainable(tuned.gen).values()]
+        gradients.append([p.grad for p in both if p.grad is not None])
+    # Nothing of a picture reads what the text expert's last layer makes of the values it attended to.
+    assert len(gradients[0]) == len(both) - 2 * len(("o_proj", "gate_proj", "up_proj", "down_proj"))
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*gradients, strict=True))
 
 
-def test_pictures_do_not_depend_on_text_adapters(tuned, bagel):
+def test_gradients_reach_the_text_adapters_through_the_prompt(tuned):
+    """By finite differences along the gradient, in fp64; every layer is checkpointed."""
+    tuned.double()
+    noise, t = tuned.start_noise([1, 2]).double(), torch.tensor([0.3, 0.8], dtype=torch.float64)
+    wanted = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    last = ("layers.2.self_attn.o_proj", "layers.2.mlp")  # nothing of a picture reads their results
+    adapters = [p for name, p in trainable(tuned.und).items() if not any(part in name for part in last)]
+
+    def loss() -> torch.Tensor:
+        return (tuned.velocity(noise, t, tuned.prompt_context(PROMPTS[:2])) * wanted).mean()
+
+    gradients = torch.autograd.grad(loss(), adapters)
+    norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
+    values, step = [], 1e-4
+    with torch.no_grad():
+        for sign in (1, -2):
+            for adapter, gradient in zip(adapters, gradients, strict=True):
+                adapter += sign * step * gradient / norm
+            values.append(loss())
+    assert norm > 1e-3
+    # Velocities are cast to fp32, which leaves about five digits of a difference.
+    assert (values[0] - values[1]).item() / (2 * step) == pytest.approx(norm.item(), rel=1e-2)
+
+
+def test_contexts_without_gradients_leave_the_markers_alone_to_the_text_adapters(tuned):
+    with torch.no_grad():
+        context = tuned.prompt_context(PROMPTS[:1])
+    assert not any(tensor.requires_grad for tensor in tensors(context))
+    assert any(tensor.requires_grad for tensor in tensors(tuned.prompt_context(PROMPTS[:1])))
+
+
+def test_text_adapters_move_pictures_and_each_switch_takes_its_own_away(tuned, bagel):
+    adapted, plain = velocity(tuned, PROMPTS), velocity(bagel, PROMPTS)
     with tuned.base_pictures():
-        assert torch.allclose(velocity(tuned, PROMPTS), velocity(bagel, PROMPTS), atol=1e-6)
-    assert not torch.allclose(velocity(tuned, PROMPTS), velocity(bagel, PROMPTS), atol=1e-2)
+        text_alone = velocity(tuned, PROMPTS)
+        with tuned.base_text():
+            assert torch.allclose(velocity(tuned, PROMPTS), plain, atol=1e-5)
+    assert not torch.allclose(text_alone, plain, atol=1e-2)
+    assert not torch.allclose(text_alone, adapted, atol=1e-2)
     question = [[WHO, Turn(role="user", text="Hi")]]
     options = {"max_tokens": 5, "temperature": 0.0, "seed": 0}
     with tuned.base_text():
@@ -199,8 +310,30 @@ def test_what_is_too_long_is_named(tmp_path):
         ValueError, match=r"starting 'Once upon a time.*' has \d+ tokens, BAGEL reads at most 40: shorten it"
     ):
         small.prompt_context(["Once upon a time, " * 20])
-    with pytest.raises(ValueError, match=r"has 4 tokens and its reply up to 50 more, BAGEL holds 40"):
-        small.reply([[Turn(role="user", text="Hi there")]], max_tokens=50, temperature=0.0, seed=0)
+    short, long = [Turn(role="user", text="Hi")], [Turn(role="user", text="Hi there, how are you today?")]
+    with pytest.raises(
+        ValueError, match=r"conversation 2 .* has 10 tokens and its reply up to 31 more, BAGEL holds 40"
+    ):
+        small.reply([short, short, long], max_tokens=31, temperature=0.0, seed=0)
+
+
+def test_the_limit_is_one_conversations_not_that_of_all_read_together(tmp_path, folder):
+    small = load_bagel(make_bagel(tmp_path / "small", max_position_embeddings=40))
+    assert len(small.text_losses([TALKS[0]] * 5, folder)) == 5
+    assert len(small.prompt_context([f"Picture number {i} of a fox." for i in range(6)])) == 6
+
+
+def test_a_merged_folder_draws_and_talks_as_the_adapters_do(tuned, folder, tmp_path):
+    """Prompts and markers are read with the text adapters, which is all that merged weights can do."""
+    save_adapters(tuned, tmp_path / "adapters", base_sha256="")
+    merge_bagel(folder, tmp_path / "adapters", tmp_path / "merged")
+    merged = load_bagel(tmp_path / "merged")
+    difference = (velocity(merged, PROMPTS, each=2) - velocity(tuned, PROMPTS, each=2)).abs().max()
+    settings = {"steps": 4, "guidance": 4.0, "shift": 3.0}
+    drawn = [
+        model.sample_latents(model.prompt_context(PROMPTS), range(6), **settings) for model in (merged, tuned)
+    ]
+    assert difference < 2e-3 and (drawn[0] - drawn[1]).abs().max() < 2e-3
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_guidance_acts_inside_its_interval_only():
     asked = []
 
     def without_text(x, t):
-        asked.append(float(t[0]))
+        asked.append(t)
         return x
 
     sample(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from unichar.errors import UserError
 from unichar.kit.images import load_picture
 from unichar.model.bagel.packing import Element
 from unichar.model.bagel.pictures import Sizing
@@ -49,6 +50,36 @@ def as_elements(
             seen.append(sizing.pixels(turn.image, pictures=pictures))
             elements.append(Element(kind="seen", tokens=seen[-1][0].numel() // sizing.stride**2))
     return elements, seen
+
+
+def check_length(elements: Sequence[Element], tokenizer: BagelTokenizer, limit: int) -> None:
+    """Check that a conversation fits the decoder's context of `limit` tokens.
+
+    Raises:
+        UserError: It does not.
+    """
+    length = sum(element.length for element in elements)
+    if length <= limit:
+        return
+
+    ids = [id for element in elements for id in element.ids]
+    raise UserError(
+        f"the text starting {tokenizer.decode(ids[:20])[:60]!r} has {length} tokens, BAGEL reads at most "
+        f"{limit}: shorten it"
+    )
+
+
+def check_reply(number: int, length: int, max_tokens: int, limit: int) -> None:
+    """Check that conversation `number` of `length` tokens and its reply fit the decoder's context.
+
+    Raises:
+        UserError: They do not.
+    """
+    if length + max_tokens > limit:
+        raise UserError(
+            f"conversation {number} (counted from 0) has {length} tokens and its reply up to {max_tokens} "
+            f"more, BAGEL holds {limit}: shorten the history or the texts in it"
+        )
 
 
 def group_by_length(lengths: Sequence[int]) -> list[list[int]]:

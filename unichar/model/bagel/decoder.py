@@ -1,22 +1,16 @@
 """The decoder: two complete transformers, one for understanding and one for generation, that share attention
 (BAGEL).
 
-Shape letters: B sequences, N tokens, D width, H query heads, K key/value heads, E head size, S positions
-attended to.
+Shape letters: B sequences, N tokens, D width, H query heads, K key/value heads, E head size.
 
 A token is routed to an expert by its kind, routing is not learned: text, image markers and patches of seen
 pictures go through the text expert, latent tokens through the generation expert. Attention depends on
-positions and mask only, not on the order of tokens, so tokens are grouped by expert and nothing is scattered:
-`run_experts([und, gen], [text, latents], ...)`. With one expert it is a plain Qwen2 with norms on queries and
-keys.
-
-Attention is PyTorch's `scaled_dot_product_attention`, which uses its fused kernels on a GPU; every query head
-gets a copy of its key/value head, because the kernel that supports masks does not support grouped heads. A
-prompt's keys and values are stored once and repeated for its pictures one layer at a time.
+positions and on who may attend to whom, not on the order of tokens, so tokens are grouped by expert and
+nothing is scattered: `run_experts([und, gen], [text, latents], ...)`. With one expert it is a plain Qwen2
+with norms on queries and keys. The caller says who attends to whom: see `attention.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,10 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from unichar.model.bagel.attention import Attend, KeysValues, joined
 from unichar.model.bagel.config import TextConfig
-
-KeysValues = tuple[Tensor, Tensor]
-"""(keys, already rotated; values) of one layer, each [B, K, N, E]."""
 
 
 class RmsNorm(nn.Module):
@@ -39,9 +31,7 @@ class RmsNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x.float()
-        normed = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * normed.to(x.dtype)
+        return self.weight * F.rms_norm(x, x.shape[-1:], eps=self.eps)
 
 
 class Attention(nn.Module):
@@ -59,11 +49,11 @@ class Attention(nn.Module):
         self.k_norm = RmsNorm(self.size, config.rms_norm_eps)
 
     def project(self, x_bnd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries [B, H, N, E], keys and values [B, K, N, E], before rotation."""
+        """Queries [B, N, H, E], keys and values [B, N, K, E], before rotation."""
         q = self.q_proj(x_bnd).unflatten(-1, (-1, self.size))  # [B, N, H, E]
         k = self.k_proj(x_bnd).unflatten(-1, (-1, self.size))  # [B, N, K, E]
         v = self.v_proj(x_bnd).unflatten(-1, (-1, self.size))  # [B, N, K, E]
-        return self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2), v.transpose(1, 2)
+        return self.q_norm(q), self.k_norm(k), v
 
 
 class Mlp(nn.Module):
@@ -132,25 +122,20 @@ def run_experts(
     experts: Sequence[Expert],
     inputs: Sequence[Tensor],
     positions_bn: Tensor,
+    attend: Attend,
     *,
-    mask: Tensor | None = None,
-    past: Sequence[KeysValues] | None = None,
     keep: bool = False,
-    recompute: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[list[Tensor], list[KeysValues]]:
     """Run tokens through the layers.
 
-    With gradients enabled, each layer is checkpointed and recomputed in the backward pass inside `recompute`,
-    unless the first expert has `checkpointing` off.
+    With gradients enabled, each layer is checkpointed and recomputed in the backward pass, unless the first
+    expert has `checkpointing` off.
 
     Args:
         experts: One or two.
         inputs: Embedded tokens of each expert, [B, its tokens, D]; N in total.
-        positions_bn: Rotary positions of all tokens, in the same order.
-        mask: True where a token may attend, [B or 1, 1, N, S], S the positions of `past` followed by the N
-            tokens; None for no mask.
-        past: Cached keys and values of every layer, [B, ...], or fewer rows, each shared by several adjacent
-            sequences.
+        positions_bn: Rotary positions of all tokens, in the same order; [B, 1] where a sequence has one.
+        attend: Who attends to whom, see `attention.py`. It is called again when a layer is recomputed.
         keep: Return the keys and values of the N tokens.
 
     Returns:
@@ -158,70 +143,62 @@ def run_experts(
         layer.
     """
     config = experts[0].config
-    rotation = _rotation(positions_bn, config, inputs[0].dtype)
+    rotations = _rotations(positions_bn, [x.shape[1] for x in inputs], config, inputs[0].dtype)
     hidden = list(inputs)
     kept: list[KeysValues] = []
 
     def run(index: int, *xs: Tensor) -> tuple[Tensor, ...]:
-        """One layer: (keys, values, the output of each expert)."""
+        """One layer: the output of each expert and, with `keep`, keys and values."""
         layers = [expert.layers[index] for expert in experts]
-        projected = [layer(x) for layer, x in zip(layers, xs, strict=True)]
+        q, k, v = [], [], []
+        for layer, x, rotation in zip(layers, xs, rotations, strict=True):
+            queries, keys, values = layer(x)
+            q.append(_rotated(queries, rotation))
+            k.append(_rotated(keys, rotation))
+            v.append(values)
 
-        # Concatenated over experts, so that all tokens share one attention.
-        q, k, v = (torch.cat(each, dim=2) for each in zip(*projected, strict=True))
-        q, k = _rotated(q, rotation), _rotated(k, rotation)
-        mixed = _attend(q, k, v, mask, past[index] if past is not None else None)  # [B, N, H * E]
+        # Queries of all experts share one attention.
+        mixed = attend(index, joined(q, dim=1), k, v).flatten(2)  # [B, N, H * E]
 
         outputs = []
         for layer, x, own in zip(layers, xs, mixed.split([x.shape[1] for x in xs], dim=1), strict=True):
             outputs.append(layer(x, own)[0])
-        return k, v, *outputs
-
-    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), recompute()
+        return (*outputs, joined(k, dim=1), joined(v, dim=1)) if keep else tuple(outputs)
 
     for index in range(config.num_hidden_layers):
         if torch.is_grad_enabled() and experts[0].checkpointing:
-            k, v, *hidden = checkpoint(
-                run, index, *hidden, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
-            )
+            made = checkpoint(run, index, *hidden, use_reentrant=False, preserve_rng_state=False)
         else:
-            k, v, *hidden = run(index, *hidden)
+            made = run(index, *hidden)
+
+        hidden = list(made[: len(experts)])
         if keep:
-            kept.append((k, v))
+            kept.append((made[-2], made[-1]))
 
     return [expert.norm(x) for expert, x in zip(experts, hidden, strict=True)], kept
 
 
-def _attend(
-    q_bhne: Tensor, k_bkne: Tensor, v_bkne: Tensor, mask: Tensor | None, past: KeysValues | None
-) -> Tensor:
-    """[B, N, H * E]; `past` has B rows, or fewer that are each shared by several adjacent sequences."""
-    if past is not None:
-        repeats = len(q_bhne) // len(past[0])
-        cached = [tensor.repeat_interleave(repeats, dim=0) if repeats > 1 else tensor for tensor in past]
-        k_bkne = torch.cat([cached[0], k_bkne], dim=2)  # [B, K, S, E]
-        v_bkne = torch.cat([cached[1], v_bkne], dim=2)  # [B, K, S, E]
+def _rotations(
+    positions_bn: Tensor, counts: Sequence[int], config: TextConfig, dtype: torch.dtype
+) -> list[tuple[Tensor, Tensor]]:
+    """(cosines, sines) of the rotary positions of each expert's tokens, [B, its tokens or 1, 1, E] each.
 
-    per_kv = q_bhne.shape[1] // k_bkne.shape[1]
-    k_bhse = k_bkne.repeat_interleave(per_kv, dim=1)
-    v_bhse = v_bkne.repeat_interleave(per_kv, dim=1)
-
-    mixed = F.scaled_dot_product_attention(q_bhne, k_bhse, v_bhse, attn_mask=mask)  # [B, H, N, E]
-    return mixed.transpose(1, 2).flatten(2)
-
-
-def _rotation(positions_bn: Tensor, config: TextConfig, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """(cosines, sines) [B, 1, N, E] of rotary positions, half-rotation layout; computed in fp32."""
+    Half-rotation layout; computed in fp32. The first half of the sines is negated, see `_rotated`.
+    """
     size = config.head_size
     steps = torch.arange(0, size, 2, dtype=torch.float32, device=positions_bn.device)
-    angles = positions_bn[:, None, :, None].float() * (1.0 / config.rope_theta ** (steps / size))
-    angles = torch.cat([angles, angles], dim=-1)  # [B, 1, N, E]
-    return angles.cos().to(dtype), angles.sin().to(dtype)
+    angles = positions_bn[:, :, None, None].float() * (1.0 / config.rope_theta ** (steps / size))
+    cos, sin = angles.cos(), angles.sin()  # [B, N, 1, E / 2]
+
+    both = (torch.cat([cos, cos], dim=-1).to(dtype), torch.cat([-sin, sin], dim=-1).to(dtype))
+    if positions_bn.shape[1] == 1:
+        return [both] * len(counts)
+    cosines, sines = (each.split(list(counts), dim=1) for each in both)
+    return list(zip(cosines, sines, strict=True))
 
 
-def _rotated(x_bhne: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Apply rotary positions, half-rotation layout."""
+def _rotated(x_bnhe: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Apply rotary positions, half-rotation layout: x cos + [-second half, first half] sin."""
     cos, sin = rotation
-    first, second = x_bhne.chunk(2, dim=-1)
-    return x_bhne * cos + torch.cat([-second, first], dim=-1) * sin
+    swapped = x_bnhe.roll(x_bnhe.shape[-1] // 2, dims=-1)  # [second half, first half]
+    return torch.addcmul(x_bnhe * cos, swapped, sin)

@@ -28,7 +28,8 @@ class PositionTable(nn.Module):
 
     def forward(self, rows: int, columns: int) -> Tensor:
         """[rows * columns, D] of the upper left corner of the grid: positions are not interpolated."""
-        return self.pos_embed[grid_indices(rows, columns, self.side, self.pos_embed.device)]
+        table = self.pos_embed.unflatten(0, (self.side, self.side))  # [side, side, D]
+        return table[:rows, :columns].flatten(0, 1)
 
 
 def grid_indices(rows: int, columns: int, side: int, device: torch.device | None = None) -> Tensor:
@@ -77,7 +78,10 @@ class GenerationExpert(Expert):
         self.latent_pos_embed = PositionTable(config.latent_side, width)
 
     def embed(self, tokens_bnc: Tensor, t_b: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Embeddings [B, N, D] of latent tokens [B, N, 64] at times t [B]; `grid` is (rows, columns)."""
+        """Embeddings [B, N, D] of latent tokens [B, N, 64]; `grid` is (rows, columns).
+
+        Times t are [B], or [1] where all pictures have the same.
+        """
         embedded = self.vae2llm(tokens_bnc.to(self.vae2llm.weight.dtype))
         return embedded + self.time_embedder(t_b)[:, None] + self.latent_pos_embed(*grid)
 

@@ -1,13 +1,12 @@
 """BAGEL-7B-MoT as a unified model; `unichar.model.load.load_model` loads one from a published folder.
 
-Departs from the paper's code where the `UnifiedModel` protocol asks for it: image prompts are encoded, and
-pictures generated, with the text adapters disabled, so that a character's appearance does not change while
-its text adapters train (the paper tunes the text weights that encode prompts); latents of a picture are the
-posterior mean; a generated picture depends on its own seed alone. An empty prompt is no text at all, which is
-what BAGEL was trained to generate from without a prompt.
+As in the paper, the tuned text expert also encodes image prompts, so text adapters move what is drawn.
+Departs from the paper's code where the `UnifiedModel` protocol asks for it: latents of a picture are the
+posterior mean; a generated picture depends on its own seed alone, but for rounding. An empty prompt is no
+text at all, which is what BAGEL was trained to generate from without a prompt.
 
-Inputs and outputs of the public methods are fp32 on the CPU; inside, the model's own device and type are
-used.
+Inputs and outputs of the public methods are fp32; inside, the model's own device and type are used. Outputs
+are on the CPU, but velocities and drawn latents are where the latents or the noise came from.
 
 Shape letters: P prompts, B pictures, C = 16 latent channels, h/w latent cells, H/W pixels, N latent tokens, D
 width, U text tokens, V vocabulary.
@@ -27,20 +26,27 @@ from unichar.errors import UserError
 from unichar.model.bagel.autoencoder import Autoencoder
 from unichar.model.bagel.config import LATENT_CHANNELS, PIXELS, BagelConfig
 from unichar.model.bagel.context import Context, empty_context, join_contexts
-from unichar.model.bagel.conversations import as_elements, from_segments, group_by_length
-from unichar.model.bagel.decoder import Expert, KeysValues, TextExpert, run_experts
-from unichar.model.bagel.decoding import NAN_LOGITS, finite, next_token_logits
+from unichar.model.bagel.conversations import (
+    as_elements,
+    check_length,
+    check_reply,
+    from_segments,
+    group_by_length,
+)
+from unichar.model.bagel.decoder import TextExpert
+from unichar.model.bagel.decoding import NAN_LOGITS, REPLIES, ReplyCache, decode, finite
+from unichar.model.bagel.drawing import DRAWN_TOKENS, NAN_VELOCITY, chunks, draw_tokens, token_velocity
 from unichar.model.bagel.generation import GenerationExpert, to_latents, to_tokens
-from unichar.model.bagel.packing import IGNORED, PATCH, Element, Packed, pack
+from unichar.model.bagel.packing import IGNORED, Element, Packed, pack
 from unichar.model.bagel.pictures import seen_in_replies, seen_in_training
-from unichar.model.bagel.sampling import Guidance, Velocity, sample
+from unichar.model.bagel.reading import read_packed
+from unichar.model.bagel.sampling import Guidance
 from unichar.model.bagel.saving import save_bagel
 from unichar.model.bagel.tokenizer import BagelTokenizer
 from unichar.model.bagel.vision import ImageEncoder
 from unichar.model.components import unwrapped, without_adapters
 from unichar.model.pixels import check_image_size, to_pixels
 from unichar.model.protocol import Turn
-from unichar.model.sampling import sample_token
 from unichar.training.seeds import torch_rng
 from unichar.types import Segment
 
@@ -67,8 +73,13 @@ class BagelModel(nn.Module):
         self.config, self.tokenizer, self.image_size = config, tokenizer, image_size
         self.lora_targets: Mapping[str, tuple[str, ...]] = {"und": _LAYER, "gen": _LAYER}
         self.adapter_bases: Mapping[str, str] = {"und": NAME, "gen": NAME}
+        self.pictures_follow_text = True
         self.guidance = Guidance()
         """Of `sample_latents`, which replaces its text scale."""
+        self.batch = max(1, DRAWN_TOKENS // (image_size // PIXELS) ** 2)
+        """Pictures that `sample_latents` and `draw` make together; fewer take less memory."""
+        self.replies = REPLIES
+        """Conversations that `reply` decodes together; fewer take less memory."""
 
         self.und: nn.Module = TextExpert(config.text)
         self.gen: nn.Module = GenerationExpert(config)
@@ -143,17 +154,25 @@ class BagelModel(nn.Module):
         resized = F.interpolate(pixels, size=side, mode="bicubic", antialias=True).clamp(-1, 1)
         return [torch.stack([self.vision.map(picture).float().cpu() for picture in resized])]
 
-    @torch.no_grad()
     def prompt_context(self, prompts: Sequence[str]) -> Context:
-        """Context of P prompts. Each is encoded alone, so contexts are batch-invariant.
+        """Context of P prompts, read with the text adapters, if there are any.
+
+        Gradients reach these adapters unless the caller disables gradients. Without gradients each prompt is
+        encoded alone, so contexts are batch-invariant; with them, all are encoded in one pass, which differs
+        in rounding.
 
         Raises:
             UserError: A prompt is longer than the decoder's context.
         """
-        contexts: dict[str, Context] = {}
-        with self.base_text():
-            for prompt in dict.fromkeys(prompts):
-                contexts[prompt] = self.read_context([self.tokenizer.text(prompt)] if prompt else [])
+        texts = [prompt for prompt in dict.fromkeys(prompts) if prompt]
+        elements = [[self.tokenizer.text(text)] for text in texts]
+        lengths = [each[0].length for each in elements]
+        groups = group_by_length(lengths) if torch.is_grad_enabled() else [[i] for i in range(len(texts))]
+
+        contexts = {"": self._empty()}
+        for group in groups:
+            read = self._read([elements[index] for index in group])
+            contexts |= {texts[index]: read.select(slice(i, i + 1)) for i, index in enumerate(group)}
         return join_contexts([contexts[prompt] for prompt in prompts])
 
     @torch.no_grad()
@@ -171,81 +190,62 @@ class BagelModel(nn.Module):
             UserError: It is longer than the decoder's context.
         """
         if not elements:
-            return empty_context(self.config.text, self._experts()[0].embed_tokens.weight)
+            return self._empty()
+        return self._read([elements], seen, latents)
 
-        packed = pack([elements], self.tokenizer.special)
-        _, kept = self._run(packed, seen, latents, keep=True)
-        mask = torch.ones((1, len(packed.positions)), dtype=torch.bool, device=self.device)
-        return Context(tuple(kept), mask, torch.tensor(packed.next, device=self.device))
+    def _empty(self) -> Context:
+        return empty_context(self.config.text, self._experts()[0].embed_tokens.weight)
 
-    def _run(
-        self, packed: Packed, seen: Sequence[Tensor], latents: Sequence[Tensor] = (), *, keep: bool = False
-    ) -> tuple[list[Tensor], list[KeysValues]]:
-        """Hidden states [1, tokens, D] per expert of a packed sequence, and its keys and values."""
-        limit = self.config.text.max_position_embeddings
-        if len(packed.positions) > limit:
-            start = self.tokenizer.decode(packed.ids[packed.ids != PATCH][:20].tolist())[:60]
-            raise UserError(
-                f"the text starting {start!r} has {len(packed.positions)} tokens, BAGEL reads at most "
-                f"{limit}: shorten it"
-            )
+    def _read(
+        self,
+        conversations: Sequence[Sequence[Element]],
+        seen: Sequence[Tensor] = (),
+        latents: Sequence[Tensor] = (),
+    ) -> Context:
+        """Context of conversations read in one pass; several of them must be without clean pictures, whose
+        latents stand apart from the conversation's other tokens.
+        """
+        packed = self._pack(conversations)
+        _, kept = read_packed(self._experts(), self.vision, packed, seen, latents, keep=True)
 
-        und, gen = self._experts()
-        embedded = und.embed_tokens(packed.ids.clamp(min=0).to(self.device))  # [U, D]
-        if seen:
-            patches = torch.cat([self.vision(pixels.to(self.device)) for pixels in seen])  # [patches, D]
-            finite(patches, "the vision tower (vit_model, connector) makes NaN of a picture")
-            is_patch = (packed.ids == PATCH)[:, None].to(self.device)
-            embedded = embedded.masked_scatter(is_patch, patches.to(embedded.dtype))
+        lengths = [sum(element.length for element in elements) for elements in conversations]
+        split = [(k.split(lengths, dim=1), v.split(lengths, dim=1)) for k, v in kept]
+        pasts = [tuple((k[i], v[i]) for k, v in split) for i in range(len(lengths))]
+        return Context(tuple(pasts), torch.tensor(packed.next, device=self.device))
 
-        experts: list[Expert] = [und]
-        inputs = [embedded[None]]
-        if latents:
-            t = torch.zeros(1, device=self.device)  # clean latents are at time 0
-            clean = [gen.embed(to_tokens(each[None].to(self.device)), t, _grid(each)) for each in latents]
-            experts.append(gen)
-            inputs.append(torch.cat(clean, dim=1))
-
-        positions, mask = packed.positions[None].to(self.device), packed.mask[None, None].to(self.device)
-        return run_experts(experts, inputs, positions, mask=mask, keep=keep)
+    def _pack(self, conversations: Sequence[Sequence[Element]]) -> Packed:
+        """Conversations as one sequence; none may be longer than the decoder's context."""
+        for elements in conversations:
+            check_length(elements, self.tokenizer, self.config.text.max_position_embeddings)
+        return pack(conversations, self.tokenizer.special)
 
     def velocity(self, latents: Tensor, t: Tensor, context: Context) -> Tensor:
-        """v = eps - x0 [B, 16, h, w] at times t [B]; the pictures of a prompt are adjacent.
+        """v = eps - x0 [B, 16, h, w], on the device of the latents, at times t [B]; the pictures of a prompt
+        are adjacent.
 
         Raises:
             ValueError: Pictures exceed the position table, or their number is no multiple of the prompts'.
         """
+        self._check(latents, context)
+        grid, rows = _grid(latents), context.per_picture(len(latents))
+        tokens = to_tokens(latents.to(self.device))
+        return to_latents(self.token_velocity(tokens, t.to(self.device), rows, grid), grid).to(latents.device)
+
+    def _check(self, latents: Tensor, context: Context) -> None:
         grid = _grid(latents)
         if max(grid) > self.config.latent_side or len(latents) % len(context):
             raise ValueError(
                 f"{len(latents)} pictures of {grid[0]} x {grid[1]} tokens for {len(context)} prompts: "
                 f"expected as many for each prompt, of at most {self.config.latent_side} tokens on a side"
             )
-        return to_latents(self.token_velocity(to_tokens(latents), t, context, grid), grid)
 
     def token_velocity(self, tokens: Tensor, t: Tensor, context: Context, grid: tuple[int, int]) -> Tensor:
-        """`velocity` of latent tokens [B, N, 64]; `grid` is (rows, columns) of tokens."""
-        und, gen = self._experts()
-        batch, count = tokens.shape[:2]
-        special = self.tokenizer.special
-        markers = torch.tensor([special.vision_start, special.vision_end], device=self.device)
+        """`velocity` of latent tokens [B, N, 64] on the model's device; `grid` is (rows, columns) of tokens.
 
-        # All tokens of a picture have one position, the one after its prompt.
-        positions = context.position.repeat_interleave(batch // len(context))[:, None]  # [B, 1]
-        positions = positions.expand(-1, count + 2)  # [B, N + 2]
-
-        with self.base_text():
-            text = und.embed_tokens(markers).expand(batch, -1, -1)  # [B, 2, D]
-            latent = gen.embed(tokens.to(self.device), t.to(self.device), grid)  # [B, N, D]
-            hidden, _ = run_experts(
-                [und, gen],
-                [text, latent],
-                positions,
-                mask=context.mask_for(batch, count + 2),
-                past=context.past,
-                recompute=self.base_text,
-            )
-        return gen.llm2vae(hidden[1]).float().to(tokens.device)
+        The context has a row per picture; times t are [B], or [1] where all pictures have the same. Nothing
+        here waits for the device.
+        """
+        return token_velocity(self._experts(), self.tokenizer.special, tokens, t, context, grid)
 
     def start_noise(self, seeds: Sequence[int]) -> Tensor:
         """x_1 of sampling, [B, 16, h, w]; each picture's noise depends on its seed alone."""
@@ -256,24 +256,19 @@ class BagelModel(nn.Module):
     def sample_latents(
         self, context: Context, seeds: Sequence[int], *, steps: int, guidance: float, shift: float
     ) -> Tensor:
-        """Latents [B, 16, h, w], one picture at a time; `guidance` is the text scale, 1 is none.
+        """Latents [B, 16, h, w], `batch` pictures at a time; `guidance` is the text scale, 1 is none.
 
         Raises:
             UserError: The generation expert predicts NaN.
         """
-        empty, per_prompt = self.prompt_context([""]), len(seeds) // len(context)
-        latents = []
-        for number, noise in enumerate(self.start_noise(seeds)):
-            one = self.draw(
-                noise[None],
-                context.select(number // per_prompt),
-                without_text=empty,
-                guidance=replace(self.guidance, text=guidance),
-                steps=steps,
-                shift=shift,
-            )
-            latents.append(one)
-        return torch.cat(latents)
+        return self.draw(
+            self.start_noise(seeds),
+            context,
+            without_text=self.prompt_context([""]),
+            guidance=replace(self.guidance, text=guidance),
+            steps=steps,
+            shift=shift,
+        )
 
     @torch.no_grad()
     def draw(
@@ -287,31 +282,33 @@ class BagelModel(nn.Module):
         steps: int,
         shift: float,
     ) -> Tensor:
-        """Latents of noise [B, 16, h, w], guided away from contexts without the last text or without the
-        pictures.
+        """Latents of noise [B, 16, h, w], `batch` pictures at a time, guided away from contexts without the
+        last text or without the pictures.
+
+        Each context has one row for all pictures, or as many rows as there are prompts; the pictures of a
+        prompt are adjacent.
 
         Raises:
             UserError: The generation expert predicts NaN.
+            ValueError: Pictures exceed the position table, or their number is no multiple of the prompts'.
         """
+        for given in (context, without_text, without_image):
+            if given is not None:
+                self._check(noise, given)
+
         grid = _grid(noise)
-
-        def velocity_given(given: Context) -> Velocity:
-            return lambda x, t: self.token_velocity(x, t, given, grid)
-
-        tokens = sample(
-            to_tokens(noise),
-            velocity_given(context),
+        tokens = draw_tokens(
+            lambda x, t, given: self.token_velocity(x, t, given, grid),
+            to_tokens(noise.to(self.device)),
+            context,
+            without_text=without_text,
+            without_image=without_image,
+            guidance=guidance,
             steps=steps,
             shift=shift,
-            guidance=guidance,
-            without_text=velocity_given(without_text),
-            without_image=velocity_given(without_image) if without_image is not None else None,
+            batch=self.batch,
         )
-        problem = (
-            "the generation expert (gen) draws NaN: its adapters diverged or are damaged; "
-            "train them with a lower learning rate"
-        )
-        return to_latents(finite(tokens, problem), grid)
+        return finite(to_latents(tokens, grid).to(noise.device), NAN_VELOCITY)
 
     def save_merged(self, folder: Path, *, base: Path) -> None:
         """Write the model, adapters merged, into an empty folder; `base` is what it was loaded from."""
@@ -331,17 +328,17 @@ class BagelModel(nn.Module):
             prepared.append(as_elements(turns, self.tokenizer, sizing, has_loss=has_loss))
 
         losses: list[Tensor] = []
-        lengths = [sum(len(e.ids) + e.tokens for e in elements) for elements, _ in prepared]
+        lengths = [sum(element.length for element in elements) for elements, _ in prepared]
         for group in group_by_length(lengths):
             elements = [prepared[index][0] for index in group]
             seen = [pixels for index in group for pixels in prepared[index][1]]
-            joined = self._token_losses(pack(elements, self.tokenizer.special), seen)
+            joined = self._token_losses(self._pack(elements), seen)
             losses += joined.split([sum(len(e.ids) - 1 for e in each if e.has_loss) for each in elements])
         return losses
 
     def _token_losses(self, packed: Packed, seen: Sequence[Tensor]) -> Tensor:
         """Cross-entropy of every label of a packed sequence, in order."""
-        hidden, _ = self._run(packed, seen)
+        hidden, _ = read_packed(self._experts(), self.vision, packed, seen)
         has_loss = packed.labels != IGNORED
         logits = self._experts()[0].lm_head(hidden[0][0][has_loss.to(self.device)]).float()  # [labels, V]
         labels = packed.labels[has_loss].to(self.device)
@@ -356,39 +353,46 @@ class BagelModel(nn.Module):
         temperature: float = 0.0,
         seed: int = 0,
     ) -> list[str]:
-        """The next message of each conversation, one at a time; greedy at temperature 0.
+        """The next message of each conversation; greedy at temperature 0.
+
+        Each is read alone; then `replies` of them are decoded together, which changes nothing but rounding.
 
         Raises:
             UserError: A conversation with its reply exceeds the decoder's context, or the decoder predicts
                 NaN.
         """
-        replies = []
-        for turns in conversations:
-            generator = torch_rng(seed, "reply", *(turn.text for turn in turns))
-            replies.append(self._generate(turns, max_tokens, temperature, generator))
-        return replies
+        answers = []
+        for rows in chunks(len(conversations), self.replies):
+            cache = self._prefill(conversations[rows], max_tokens, rows.start)
+            draws = []
+            for turns in conversations[rows]:
+                generator = torch_rng(seed, "reply", *(turn.text for turn in turns))
+                draws.append(torch.rand(max_tokens, generator=generator, dtype=torch.float64))
 
-    def _generate(
-        self, turns: Sequence[Turn], max_tokens: int, temperature: float, generator: torch.Generator
-    ) -> str:
-        """The next message of one conversation."""
-        sizing = seen_in_replies(self.config.vision.patch_size, self.config.vision.image_size)
-        elements, seen = as_elements(turns, self.tokenizer, sizing)
-        context, limit = self.read_context(elements, seen=seen), self.config.text.max_position_embeddings
-        if context.mask.shape[1] + max_tokens > limit:
-            raise UserError(
-                f"a conversation has {context.mask.shape[1]} tokens and its reply up to {max_tokens} more, "
-                f"BAGEL holds {limit}: shorten the history or the texts in it"
+            ids = decode(
+                self._experts()[0],
+                cache,
+                self.tokenizer.special,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                uniform=torch.stack(draws),
             )
+            answers += [self.tokenizer.decode(each) for each in ids]
+        return answers
 
-        und, special = self._experts()[0], self.tokenizer.special
-        generated: list[int] = []
-        for logits in next_token_logits(und, context, generated, special.begin, max_tokens):
-            token = sample_token(logits, temperature, generator)
-            if token == special.end:
-                break
-            generated.append(token)
-        return self.tokenizer.decode(generated)
+    def _prefill(self, conversations: Sequence[Sequence[Turn]], max_tokens: int, first: int) -> ReplyCache:
+        """The cache of conversations to reply to, the first of which is number `first` of all."""
+        sizing = seen_in_replies(self.config.vision.patch_size, self.config.vision.image_size)
+        prepared = [as_elements(turns, self.tokenizer, sizing) for turns in conversations]
+        lengths = [sum(element.length for element in elements) for elements, _ in prepared]
+
+        for number, length in enumerate(lengths, first):
+            check_reply(number, length, max_tokens, self.config.text.max_position_embeddings)
+
+        cache = ReplyCache(self._experts()[0], len(lengths), longest=max(lengths), max_tokens=max_tokens)
+        for row, (elements, seen) in enumerate(prepared):
+            cache.put(row, self.read_context(elements, seen=seen))
+        return cache
 
 
 def _grid(latents: Tensor) -> tuple[int, int]:

@@ -1,4 +1,5 @@
-"""Lays out the elements of conversations as one sequence: expert, position and attention mask of every token.
+"""Lays out the elements of conversations as one sequence: expert and position of every token, and who attends
+to whom.
 
 Shape letters: U tokens of the text expert, G of the generation expert, N = U + G, in this order (see
 `decoder.py`).
@@ -47,6 +48,25 @@ class Element:
     has_loss: bool = False
     """Whether the ids of a text, after the first, are targets."""
 
+    @property
+    def length(self) -> int:
+        """Tokens in the sequence, the two markers of a picture included."""
+        return len(self.ids) if self.kind == "text" else self.tokens + 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Tokens that attend in one call: one picture, or adjacent texts of a conversation.
+
+    Slices count all tokens in reading order.
+    """
+
+    queries: slice
+    keys: tuple[slice, ...]
+    """What they attend to, in order, themselves last."""
+    is_causal: bool
+    """Whether each query attends to no later token, as in texts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
@@ -58,8 +78,10 @@ class Packed:
     """[U] the next id where it is a target, else `IGNORED`."""
     positions: Tensor
     """[N] rotary positions."""
-    mask: Tensor
-    """[N, N], True where the row's token attends to the column's."""
+    order: Tensor | None
+    """[N] place in reading order of each token; None where all tokens are the text expert's."""
+    spans: tuple[Span, ...]
+    """They cover all tokens in reading order."""
     next: tuple[int, ...]
     """The next position of each conversation."""
 
@@ -69,9 +91,6 @@ class _Token:
     id: int
     label: int
     position: int
-    conversation: int
-    element: int
-    kind: str
     is_latent: bool
 
 
@@ -79,13 +98,13 @@ def pack(conversations: Sequence[Sequence[Element]], special: SpecialTokens) -> 
     """Lay out conversations one after the other; tokens attend to their own conversation only."""
     tokens: list[_Token] = []
     next_positions = []
-    count = 0
+    spans: list[Span] = []
 
-    for number, elements in enumerate(conversations):
+    for elements in conversations:
+        spans += _spans(elements, len(tokens))
         position = 0
         for element in elements:
-            tokens += _tokens(element, special, position, number, count)
-            count += 1
+            tokens += _tokens(element, special, position)
             position += len(element.ids) if element.kind == "text" else int(element.kind != "noisy")
         next_positions.append(position)
 
@@ -98,38 +117,48 @@ def pack(conversations: Sequence[Sequence[Element]], special: SpecialTokens) -> 
         ids=torch.tensor([token.id for token in text], dtype=torch.long),
         labels=torch.tensor([token.label for token in text], dtype=torch.long),
         positions=torch.tensor([token.position for token in grouped], dtype=torch.long),
-        mask=_mask(grouped, torch.tensor(order, dtype=torch.long)),
+        order=torch.tensor(order, dtype=torch.long) if len(text) < len(tokens) else None,
+        spans=tuple(spans),
         next=tuple(next_positions),
     )
 
 
-def _tokens(
-    element: Element, special: SpecialTokens, position: int, conversation: int, number: int
-) -> list[_Token]:
+def _spans(elements: Sequence[Element], first: int) -> list[Span]:
+    """Spans of one conversation whose first token is number `first`."""
+    spans: list[Span] = []
+    visible: list[slice] = []  # earlier elements that later ones attend to; adjacent ones are one slice
+
+    for element in elements:
+        own = slice(first, first + element.length)
+        first = own.stop
+        keys = _extended(visible, own)
+        is_text = element.kind == "text"
+
+        # Adjacent texts are one causal call: the earlier text's queries do not see the later one's keys.
+        if is_text and spans and spans[-1].is_causal:
+            own = slice(spans.pop().queries.start, own.stop)
+        spans.append(Span(queries=own, keys=tuple(keys), is_causal=is_text))
+        if element.kind != "noisy":
+            visible = keys
+    return spans
+
+
+def _extended(slices: Sequence[slice], new: slice) -> list[slice]:
+    """The slices with one more; it is merged into the last if it follows at once."""
+    if slices and slices[-1].stop == new.start:
+        return [*slices[:-1], slice(slices[-1].start, new.stop)]
+    return [*slices, new]
+
+
+def _tokens(element: Element, special: SpecialTokens, position: int) -> list[_Token]:
     """The tokens of one element, in reading order."""
-
-    def token(id: int, label: int = IGNORED, at: int = position, latent: bool = False) -> _Token:
-        return _Token(id, label, at, conversation, number, element.kind, latent)
-
     if element.kind == "text":
         labels = (*element.ids[1:], IGNORED) if element.has_loss else (IGNORED,) * len(element.ids)
         made = []
         for i, (id, label) in enumerate(zip(element.ids, labels, strict=True)):
-            made.append(token(id, label, position + i))
+            made.append(_Token(id, label, position + i, is_latent=False))
         return made
 
-    inside = [token(PATCH, latent=element.kind != "seen") for _ in range(element.tokens)]
-    return [token(special.vision_start), *inside, token(special.vision_end)]
-
-
-def _mask(tokens: Sequence[_Token], order: Tensor) -> Tensor:
-    """[N, N] attention mask; `order` [N] is the index of each token in reading order."""
-    conversation = torch.tensor([token.conversation for token in tokens])
-    element = torch.tensor([token.element for token in tokens])
-    is_text = torch.tensor([token.kind == "text" for token in tokens], dtype=torch.bool)
-    is_noisy = torch.tensor([token.kind == "noisy" for token in tokens], dtype=torch.bool)
-
-    same_conversation = conversation[:, None] == conversation  # [N, N]
-    same_element = element[:, None] == element  # [N, N]
-    causal_or_full = (order[:, None] >= order) | (same_element & ~is_text)
-    return same_conversation & causal_or_full & (same_element | ~is_noisy)
+    start, end = (_Token(id, IGNORED, position, False) for id in (special.vision_start, special.vision_end))
+    inside = _Token(PATCH, IGNORED, position, is_latent=element.kind != "seen")
+    return [start, *[inside] * element.tokens, end]

@@ -17,8 +17,8 @@ from torch import Tensor
 from unichar.errors import UserError
 from unichar.model.flow import time_grid
 
-Velocity = Callable[[Tensor, Tensor], Tensor]
-"""(tokens [B, N, C], t [B]) -> velocities [B, N, C]."""
+Velocity = Callable[[Tensor, float], Tensor]
+"""(tokens [B, N, C], time of all of them) -> velocities [B, N, C]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,9 @@ def sample(
     without_text: Velocity,
     without_image: Velocity | None = None,
 ) -> Tensor:
-    """Sample tokens [B, N, C] from noise [B, N, C].
+    """Sample tokens [B, N, C] from noise [B, N, C], on its device.
+
+    Times are plain numbers, so nothing here waits for a GPU.
 
     Args:
         noise: x_1.
@@ -94,10 +96,9 @@ def sample(
     guides_image = without_image is not None and guidance.image > 1
 
     for t, after in pairwise(grid):
-        times = torch.full((len(x),), t)
-        v = velocity(x, times)
+        v = velocity(x, t)
         if guidance.acts(t):
-            v_without_image = without_image(x, times) if without_image and guides_image else None
-            v = guided(v, without_text(x, times), v_without_image, guidance)
+            v_without_image = without_image(x, t) if without_image and guides_image else None
+            v = guided(v, without_text(x, t), v_without_image, guidance)
         x = x - v * (t - after)
     return x
