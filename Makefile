@@ -59,12 +59,13 @@ export PATH := $(CURDIR)/$(BIN):$(value PATH)
 
 setup: .venv/.editable
 
-.venv/.installed: requirements/lock.txt requirements/torch.txt requirements/backbones.txt
+.venv/.installed: requirements/lock.txt requirements/torch.txt requirements/backbones.txt requirements/base.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
 		|| { echo "Python 3.11 or 3.12 is needed: make setup PYTHON=python3.11"; exit 1; }
 	@echo "Installing the environment into .venv (a few minutes)"
 	@"$(PYTHON)" -m venv .venv
-	@$(BIN)/python $(INSTALL) --no-deps -r requirements/lock.txt -r requirements/backbones.txt
+	@$(BIN)/python $(INSTALL) --no-deps -r requirements/lock.txt -r requirements/backbones.txt \
+		-r requirements/base.txt
 	@$(BIN)/python $(INSTALL) --no-index --no-deps -r requirements/torch.txt 2>/dev/null \
 		|| $(BIN)/python $(INSTALL) --index-url $(TORCH_INDEX) -r requirements/torch.txt
 	@touch $@

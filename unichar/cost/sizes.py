@@ -76,9 +76,9 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
 
     # Convolutions of many shapes, so PyTorch counts them.
     encode, decode = _autoencoder_flops(
-        lambda: vae.Vae(config.vae_widths, config.decoder_blocks),
+        lambda: vae.Vae(config.vae_widths, config.decoder_blocks, config.latent_channels),
         pixels=(1, 3, config.image_size, config.image_size),
-        latents=(1, vae.LATENT_CHANNELS, config.latent_side, config.latent_side),
+        latents=(1, config.latent_channels, config.latent_side, config.latent_side),
     )
 
     return Sizes(
@@ -127,7 +127,7 @@ def _nano_gen_matrices(config: NanoConfig) -> tuple[Matrix, ...]:
     """Latent tokens in and out, the time embedding and its modulation, and the prompt's keys and values."""
     # A latent token is a patch of latent cells; layers of the expert attach to some of the backbone's.
     kv, width = config.kv_heads * config.head_dim, config.expert_width
-    values, layers = vae.LATENT_CHANNELS * PATCH**2, len(config.attached)
+    values, layers = config.latent_channels * PATCH**2, len(config.attached)
     return (
         Matrix(inputs=values, outputs=width, per="token", adapted=True),
         Matrix(inputs=width, outputs=values, per="token", adapted=True),
@@ -222,7 +222,7 @@ def nano_parameters(config: NanoConfig) -> dict[str, int]:
             "generation expert": lambda: NanoExpert(config),
             "vision tower": lambda: vision.VisionTower(config),
             "connector": lambda: vision.Connector(config),
-            "autoencoder": lambda: vae.Vae(config.vae_widths, config.decoder_blocks),
+            "autoencoder": lambda: vae.Vae(config.vae_widths, config.decoder_blocks, config.latent_channels),
         }
     )
 

@@ -24,3 +24,10 @@ def test_shapes_that_can_not_be_built_are_refused(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f"{name} is {wrong[name]}, expected"):
         NanoConfig(**wrong)
+
+
+def test_a_base_that_does_not_say_how_many_channels_its_latents_have_has_eight():
+    raw = json.loads(NanoConfig(latent_channels=16).to_json())
+    assert NanoConfig.from_json(json.dumps(raw)).latent_channels == 16
+    del raw["latent_channels"]
+    assert NanoConfig.from_json(json.dumps(raw)).latent_channels == 8

@@ -17,6 +17,8 @@ class NanoConfig:
     """Channels of the VAE at 1/2, 1/4 and 1/8 of the picture's resolution."""
     decoder_blocks: tuple[int, int, int] = (2, 3, 4)
     """Residual blocks of the VAE's decoder at 1/2, 1/4 and 1/8 of the picture's resolution."""
+    latent_channels: int = 8
+    """Channels of the VAE's latents. Bases before decision 37 have 8 and do not say so."""
     every: int = 3
     """The generation expert attends to every `every`-th backbone layer, the last one included."""
     backbone_layers: int = 30

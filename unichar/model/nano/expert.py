@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from unichar.errors import UserError
 from unichar.model.nano.config import NanoConfig
-from unichar.model.nano.vae import LATENT_CHANNELS
 
 PATCH = 2
 
@@ -195,14 +194,14 @@ class GenerationExpert(nn.Module):
         super().__init__()
         width = config.expert_width
         self.side = config.latent_side // PATCH
-        self.latent_in = nn.Linear(LATENT_CHANNELS * PATCH**2, width)
+        self.latent_in = nn.Linear(config.latent_channels * PATCH**2, width)
         self.time_in = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
         modulate = nn.Linear(width, 6 * width)
         self.time_out = nn.Sequential(nn.SiLU(), modulate)
         self.position = nn.Parameter(_sincos_table(self.side, width))
         self.layers = nn.ModuleList(ExpertLayer(config) for _ in config.attached)
         self.norm = RmsNorm(width)
-        self.latent_out = nn.Linear(width, LATENT_CHANNELS * PATCH**2)
+        self.latent_out = nn.Linear(width, config.latent_channels * PATCH**2)
 
         # A fresh expert predicts zero, and its layers are not modulated yet.
         for linear in (modulate, self.latent_out):

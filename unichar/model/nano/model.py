@@ -31,7 +31,7 @@ from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.decoding import Sampler, decode
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
 from unichar.model.nano.merge import BACKBONE, BASE, save_backbone, save_base
-from unichar.model.nano.vae import LATENT_CHANNELS, Vae
+from unichar.model.nano.vae import Vae
 from unichar.model.nano.vision import NUM_TOKENS, Connector, VisionTower
 from unichar.model.packing import PackedSequence, PackingStats, pack, stats_of
 from unichar.model.pixels import check_image_size, to_pixels
@@ -82,7 +82,7 @@ class NanoModel(nn.Module):
         self.und: LlamaForCausalLM | PeftModel = und
         self.prompt_encoder = prompt_encoder
         self.gen: GenerationExpert | PeftModel = GenerationExpert(config)
-        self.vae = Vae(config.vae_widths, config.decoder_blocks)
+        self.vae = Vae(config.vae_widths, config.decoder_blocks, config.latent_channels)
         self.vision = VisionTower(config)
         self.connector = Connector(config)
 
@@ -161,7 +161,7 @@ class NanoModel(nn.Module):
     def start_noise(self, seeds: Sequence[int]) -> Tensor:
         """x_1 of sampling, [B, C, h, w]; each picture's noise depends on its seed alone."""
         side = self.config.latent_side
-        shape = (LATENT_CHANNELS, side, side)
+        shape = (self.config.latent_channels, side, side)
         return torch.stack([torch.randn(shape, generator=torch_rng(seed, "noise")) for seed in seeds])
 
     @torch.no_grad()

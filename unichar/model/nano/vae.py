@@ -1,4 +1,4 @@
-"""The nano VAE: 128 px pictures <-> 8-channel latents of 1/8 the resolution.
+"""The nano VAE: 128 px pictures <-> latents of 1/8 the resolution with 8 or 16 channels.
 
 Shape letters: B batch, H/W pixels, h/w = H/8, W/8 latent cells, C latent channels. Both ends fold 2 x 2
 pixels into channels first, so that no convolution runs at full resolution: most of the quality of a wide VAE
@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LATENT_CHANNELS = 8
 DOWNSAMPLE = 8
 
 
@@ -39,7 +38,10 @@ class Vae(nn.Module):
     scale: Tensor
 
     def __init__(
-        self, widths: tuple[int, int, int] = (48, 96, 160), decoder_blocks: tuple[int, int, int] = (2, 3, 4)
+        self,
+        widths: tuple[int, int, int] = (48, 96, 160),
+        decoder_blocks: tuple[int, int, int] = (2, 3, 4),
+        channels: int = 8,
     ) -> None:
         super().__init__()
         a, b, c = widths
@@ -55,11 +57,11 @@ class Vae(nn.Module):
             _blocks(c, 2),
             nn.GroupNorm(8, c),
             nn.SiLU(),
-            nn.Conv2d(c, 2 * LATENT_CHANNELS, 3, padding=1),
+            nn.Conv2d(c, 2 * channels, 3, padding=1),
         )
 
         self.decoder = nn.Sequential(
-            nn.Conv2d(LATENT_CHANNELS, c, 3, padding=1),
+            nn.Conv2d(channels, c, 3, padding=1),
             _blocks(c, at_eighth),
             nn.Conv2d(c, 4 * b, 3, padding=1),
             nn.PixelShuffle(2),
@@ -73,8 +75,8 @@ class Vae(nn.Module):
         )
 
         # Measured after training, see `unichar.pretrain.vae.measure_scale`.
-        self.register_buffer("shift", torch.zeros(LATENT_CHANNELS))
-        self.register_buffer("scale", torch.ones(LATENT_CHANNELS))
+        self.register_buffer("shift", torch.zeros(channels))
+        self.register_buffer("scale", torch.ones(channels))
 
     def posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance, each [B, C, h, w], of raw (unscaled) latents of pixels [B, 3, H, W]."""
@@ -99,10 +101,9 @@ class Vae(nn.Module):
 def vae_loss(
     pixels: Tensor, decoded: Tensor, mean: Tensor, logvar: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
-    """L1 + 2 x L2 + edge loss + a small KL to the unit Gaussian.
+    """`sharp_loss` + a small KL to the unit Gaussian.
 
-    The edge loss compares horizontal and vertical differences, which keeps ink lines sharp; the KL (1e-3 of
-    its mean over latent cells) keeps the latents smooth enough for a flow model to learn.
+    The KL (1e-3 of its mean over latent cells) keeps the latents smooth enough for a flow model to learn.
 
     Args:
         pixels, decoded: [B, 3, H, W] in [-1, 1].
@@ -113,14 +114,14 @@ def vae_loss(
     """
     kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
 
-    error = decoded - pixels
-    mse = error.square().mean()
-    loss = error.abs().mean() + 2 * mse + _edges(error) + 1e-3 * kl
-    return loss, {"mse": mse.item()}
+    loss, numbers = sharp_loss(pixels, decoded)
+    return loss + 1e-3 * kl, numbers
 
 
 def sharp_loss(pixels: Tensor, decoded: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """10 x L2 + half the L1 and edge losses, for training a decoder alone: dominated by what PSNR measures.
+    """10 x L2 + half the L1 and edge losses: dominated by what PSNR measures.
+
+    The edge loss compares horizontal and vertical differences, which keeps ink lines sharp.
 
     Arguments and result as in `vae_loss`.
     """
