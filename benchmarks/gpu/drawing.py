@@ -10,7 +10,7 @@ import torch
 from peft.tuners.lora import Linear
 from PIL import Image
 
-from gpu.expected import drawing
+from gpu.expected import drawing, number_of
 from gpu.job import text_of
 from gpu.lab import Lab
 from gpu.models import num_bytes, random_bagel
@@ -88,12 +88,12 @@ def _velocity(lab: Lab, name: str) -> None:
         x = model.start_noise(range(pictures)).to(lab.device)
         t = torch.full((pictures,), 0.5, device=lab.device)
         timing = lab.time(lambda x=x, t=t, context=context: model.velocity(x, t, context), runs=3)
-        lab.add_time(f"{pictures} pictures, {name}", timing)
+        lab.add_time(f"{number_of(pictures)}, {name}", timing)
 
 
 def pictures(lab: Lab) -> None:
-    """Encode, decode, draw one picture with guidance and one without, and a batch, all with merged adapters
-    as reports and rollouts draw."""
+    """Encode, decode, draw one picture with guidance and one without, and a batch, with the adapters merged
+    as rollouts merge them."""
     scale, model = lab.scale, lab.bagel
     noise = np.random.default_rng(0).integers(0, 256, (scale.image_size, scale.image_size, 3), dtype=np.uint8)
     image = Image.fromarray(noise)
@@ -102,7 +102,7 @@ def pictures(lab: Lab) -> None:
     lab.add_time("decode a picture", lab.time(lambda: model.decode_latents(latents)))
 
     evaluation, rollout = scale.preset.evaluation, scale.preset.grpo.rollout
-    with merged_adapters(model.und), merged_adapters(model.gen):
+    with model.merged_pictures():
         _draw(lab, 1, scale.guided_steps, evaluation.guidance, evaluation.shift)
         for count in (1, scale.batch):
             _draw(lab, count, scale.plain_steps, 1.0, rollout.shift)

@@ -73,9 +73,9 @@ class Expectations:
         for pictures in (1, self.scale.batch):
             flops = pictures * self.sizes.gen.attention(queries, keys) / self.sizes.gen.layers
             for name in VARIANTS:
-                self._seconds(f"attention/{name}, {pictures} pictures, forward", flops)
+                self._seconds(f"attention/{name}, {number_of(pictures)}, forward", flops)
                 # Flash attention computes the scores again: five products instead of two.
-                self._seconds(f"attention/{name}, {pictures} pictures, forward and backward", 3.5 * flops)
+                self._seconds(f"attention/{name}, {number_of(pictures)}, forward and backward", 3.5 * flops)
 
     def _velocities(self) -> None:
         rank = self.scale.preset.sft.gen_rank
@@ -88,7 +88,7 @@ class Expectations:
                     context=self.scale.texts.prompt,
                     rank=rank if name.startswith("adapters") else 0,
                 )
-                self._seconds(f"velocity/{pictures} pictures, {name}", cost.forward)
+                self._seconds(f"velocity/{number_of(pictures)}, {name}", cost.forward)
 
     def _pictures(self) -> None:
         scale, evaluation, rollout = self.scale, self.scale.preset.evaluation, self.scale.preset.grpo.rollout
@@ -127,7 +127,7 @@ class Expectations:
             cost += text_forward(self.sizes, [scale.texts.prompt] * prompts, rank=preset.sft.und_rank)
             flops = cost.training(full=False, recompute=True)
             peak_gb = memory.pass_gb(scale, count, prompts)
-            self._seconds(f"passes/{count} pictures", flops, peak_gb=peak_gb)
+            self._seconds(f"passes/{number_of(count)}", flops, peak_gb=peak_gb)
 
         self._seconds("sft/step", mean_step(scale, preset.sft), peak_gb=memory.training_gb(scale, preset.sft))
         part = quarter(preset.grpo)
@@ -154,9 +154,14 @@ class Expectations:
             cost = image_forward(
                 small.sizes, pictures=pictures, prompts=1, context=small.texts.prompt, rank=0
             )
-            self._seconds(f"nf4/{pictures} pictures, no adapters", cost.forward)
+            self._seconds(f"nf4/{number_of(pictures)}, no adapters", cost.forward)
         flops = mean_step(small, small.preset.sft)
         self._seconds("nf4/step", flops, peak_gb=memory.training_gb(small, small.preset.sft))
+
+
+def number_of(pictures: int) -> str:
+    """As `1 picture` or `12 pictures`."""
+    return f"{pictures} picture{'s' * (pictures != 1)}"
 
 
 def drawing(count: int, steps: int, guidance: float) -> str:

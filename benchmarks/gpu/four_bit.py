@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from gpu.drawing import attach, prompts_of
-from gpu.expected import short
+from gpu.expected import number_of, short
 from gpu.job import write_job
 from gpu.lab import Lab, Unavailable
 from gpu.models import num_bytes, random_bagel
@@ -59,7 +59,7 @@ def _measure(lab: Lab) -> None:
         t = torch.full((pictures,), 0.5, device=lab.device)
         with torch.no_grad():
             timing = lab.time(lambda x=x, t=t: model.velocity(x, t, context))
-        lab.add_time(f"{pictures} pictures, no adapters", timing)
+        lab.add_time(f"{number_of(pictures)}, no adapters", timing)
 
     attach(model, lab.scale.preset.sft)
     config = short(lab.scale.preset.sft)

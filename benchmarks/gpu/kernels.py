@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from gpu.expected import VARIANTS
+from gpu.expected import VARIANTS, number_of
 from gpu.lab import Lab
 
 _WORDS = ("flash", "fmha", "attention", "sdpa", "cudnn")
@@ -57,11 +57,11 @@ def attention_kernels(lab: Lab) -> None:
         for name in VARIANTS:
             run = _attention(lab, name, pictures)
             for suffix, backward in (("forward", False), ("forward and backward", True)):
-                row = f"{name}, {pictures} pictures, {suffix}"
+                row = f"{name}, {number_of(pictures)}, {suffix}"
                 # A variant without a fused kernel writes all scores, 12 GB for twelve pictures.
                 lab.add_time_or_oom(row, lambda run=run, backward=backward: run(backward))
             try:
-                lab.facts.setdefault("kernels", {})[f"{name}, {pictures} pictures"] = kernels_of(
+                lab.facts.setdefault("kernels", {})[f"{name}, {number_of(pictures)}"] = kernels_of(
                     lab.device, lambda run=run: run(True)
                 )
             except torch.OutOfMemoryError:

@@ -138,7 +138,10 @@ def predictions(scale: Scale, plan: Plan) -> dict[str, Any]:
 
 def markdown(found: dict[str, Any]) -> str:
     """Tables of the rows, of the checks and of the hours."""
-    return "\n".join([*_heading(found), *_checks(found), *_rows(found), *_totals(found)]) + "\n"
+    return (
+        "\n".join([*_heading(found), *_checks(found), *_rows(found), *_kernels(found), *_totals(found)])
+        + "\n"
+    )
 
 
 def _heading(found: dict[str, Any]) -> list[str]:
@@ -185,6 +188,16 @@ def _rows(found: dict[str, Any]) -> list[str]:
             "" if row["peak_gb"] is None else f"{row['peak_gb']:.1f}",
         )
         lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _kernels(found: dict[str, Any]) -> list[str]:
+    """The attention kernel that took longest, of every way to call it."""
+    if not found.get("kernels"):
+        return []
+    lines = ["| attention | kernel |", "|---|---|"]
+    for name, kernels in found["kernels"].items():
+        lines.append(f"| {name} | {f'`{kernels[0]}`' if kernels else 'none by its name'} |")
     return [*lines, ""]
 
 

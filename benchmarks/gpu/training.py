@@ -3,6 +3,7 @@ code."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gpu.drawing import prompts_of
-from gpu.expected import quarter, short
+from gpu.expected import number_of, quarter, short
 from gpu.job import write_job
 from gpu.lab import Lab
 from unichar.grpo import rubric
@@ -34,7 +35,7 @@ def passes(lab: Lab) -> None:
             velocity = model.velocity(add_noise(x0, noise, t), t, model.prompt_context(prompts))
             flow_loss(velocity, x0, noise).mean().backward()
 
-        lab.add_time_or_oom(f"{count} pictures", work, runs=2, warm=count == lab.scale.passes[0])
+        lab.add_time_or_oom(number_of(count), work, runs=2, warm=count == lab.scale.passes[0])
         model.zero_grad()
         lab.free()
 
@@ -72,7 +73,31 @@ def sft_step(lab: Lab) -> None:
     """Whole steps of the trainer, and their parts."""
     config = short(lab.scale.preset.sft)
     job = write_job(lab.scale, lab.folder / "sft", config=config)
-    measure_steps(lab, sft.Trainer(lab.bagel, job))
+
+    def measure(microbatches: int) -> None:
+        some = replace(job, config=replace(config, microbatches=microbatches))
+        measure_steps(lab, sft.Trainer(lab.bagel, some))
+
+    in_more_parts(lab, measure, config.microbatches)
+
+
+def in_more_parts(lab: Lab, measure: Callable[[int], None], microbatches: int) -> None:
+    """Measure with the planned number of microbatches, and with more where the card's memory does not do.
+
+    Raises:
+        OutOfMemoryError: Three more do not do either.
+    """
+    for more in range(microbatches, microbatches + 4):
+        try:
+            measure(more)
+        except torch.OutOfMemoryError as error:
+            lab.add(f"{more} microbatches", None, "s", note=f"out of memory: {error}"[:120])
+            if more == microbatches + 3:
+                raise
+        else:
+            return
+        lab.bagel.zero_grad()
+        lab.free()
 
 
 def measure_steps(lab: Lab, trainer: sft.Trainer) -> None:
@@ -101,9 +126,16 @@ def grpo_round(lab: Lab) -> None:
     """A quarter of a round: rollout, rewards and the optimizer steps, without validation."""
     config = quarter(lab.scale.preset.grpo)
     job = write_job(lab.scale, lab.folder / "grpo", config=config)
-    trainer = _grpo_trainer(lab.bagel, job)
 
-    parts = Parts(lab)
+    def measure(microbatches: int) -> None:
+        rollout = replace(config.rollout, microbatches=microbatches)
+        _measure_round(lab, replace(job, config=replace(config, rollout=rollout)))
+
+    in_more_parts(lab, measure, config.rollout.microbatches)
+
+
+def _measure_round(lab: Lab, job: StageJob) -> None:
+    trainer, parts = _grpo_trainer(lab.bagel, job), Parts(lab)
     targets = (
         (grpo, "sample_rollout", "rollout"),
         (trainer, "score", "rewards"),

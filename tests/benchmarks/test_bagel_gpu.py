@@ -14,6 +14,7 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "bagel_gpu.py"
+pytestmark = pytest.mark.slow
 ABSENT = ("pydantic", "great_expectations", "dagster", "dvc", "boto3", "bitsandbytes", "pandas", "typer")
 """Packages that are not on a bare GPU box, or need not be."""
 
@@ -115,7 +116,6 @@ def test_the_table_has_every_row_and_the_hours(bare: dict[str, Any], gpu: Simple
     assert all(0 < bare["summary"]["mfu"][kind] < 1 for kind in ("sft", "drawing"))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs bitsandbytes")
 def test_the_quantised_model_is_measured_where_its_library_is(tmp_path: Path, gpu: SimpleNamespace) -> None:
     lab = make_lab(tmp_path, gpu)
@@ -185,6 +185,29 @@ def test_a_section_that_fails_leaves_the_others_alone(tmp_path: Path, gpu: Simpl
     assert len(seen[0]["sections"]) == 2
 
 
+def test_a_card_that_is_too_small_gets_more_microbatches(tmp_path: Path, gpu: SimpleNamespace) -> None:
+    import gpu.training as training
+
+    lab, tried = make_lab(tmp_path, gpu), []
+    lab.model = torch.nn.Linear(1, 1)
+
+    def measure(microbatches: int) -> None:
+        tried.append(microbatches)
+        if microbatches < fits:
+            raise torch.OutOfMemoryError("too much")
+        lab.add("step", 1.0, "s")
+
+    fits = 4
+    training.in_more_parts(lab, measure, 2)
+    assert tried == [2, 3, 4]
+    assert [row.name for row in lab.rows] == ["2 microbatches", "3 microbatches", "step"]
+
+    fits = 100
+    with pytest.raises(torch.OutOfMemoryError):
+        training.in_more_parts(lab, measure, 2)
+    assert tried[3:] == [2, 3, 4, 5]
+
+
 def test_a_median_takes_as_many_runs_as_there_is_time_for(
     tmp_path: Path, gpu: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +241,6 @@ def test_what_it_repeats_of_other_modules_is_theirs(gpu: SimpleNamespace) -> Non
     assert all(ours[card.name] == (card.peak, card.memory) for card in CARDS)
 
 
-@pytest.mark.slow
 def test_adapters_in_fp32_are_another_computation(gpu: SimpleNamespace) -> None:
     import gpu.drawing as drawing
     import gpu.models as models
