@@ -8,6 +8,7 @@ from unichar.errors import UserError
 from unichar.judges.config import JudgesConfig
 from unichar.presets import PRESETS, cpu, few_pictures, get_preset
 from unichar.stages import STAGES
+from unichar.types import LoadConfig
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -19,7 +20,8 @@ def test_a_preset_is_found_by_its_name_and_has_settings_for_every_stage(name: st
 
 def test_a_wrong_name_is_answered_with_the_names() -> None:
     with pytest.raises(
-        UserError, match="no preset 'huge'; the presets are smoke, cpu, cpu-1, cpu-3, cpu-5, bagel"
+        UserError,
+        match="no preset 'huge'; the presets are smoke, cpu, cpu-1, cpu-3, cpu-5, bagel, bagel-24gb",
     ):
         get_preset("huge")
 
@@ -43,3 +45,35 @@ def test_a_network_that_gives_rewards_may_not_judge_the_report() -> None:
             grpo=replace(preset.grpo, reward=reward),
             evaluation=replace(preset.evaluation, judges=judges),
         )
+
+
+def test_one_card_of_24_gb_changes_how_the_model_is_loaded_and_how_large_pictures_are() -> None:
+    preset = get_preset("bagel-24gb")
+    assert (preset.load, preset.kit.size) == (LoadConfig(quantize="nf4", image_size=512), 512)
+    assert get_preset("bagel").load == LoadConfig()
+
+
+def test_pictures_are_prepared_in_the_size_that_the_model_is_loaded_for() -> None:
+    with pytest.raises(UserError, match=r"pictures of 512 pixels .* model of 256 .*expected the same"):
+        replace(get_preset("bagel-24gb"), load=LoadConfig(image_size=256))
+
+
+def test_nano_is_loaded_in_one_way() -> None:
+    with pytest.raises(UserError, match="the preset cpu sets `load` for nano"):
+        replace(cpu(), load=LoadConfig(quantize="nf4"))
+
+
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+def test_validation_draws_as_the_report_does(stage: str) -> None:
+    preset = cpu()
+    config = getattr(preset, stage)
+    other = replace(config, validation=replace(config.validation, guidance=4.0))
+    with pytest.raises(UserError, match=rf"validates {stage} with .* expected {stage}.validation to have"):
+        replace(preset, **{stage: other})
+
+
+def test_bagel_leaves_its_microbatches_to_the_card() -> None:
+    for name in ("bagel", "bagel-24gb"):
+        preset = get_preset(name)
+        assert preset.sft.microbatches == preset.grpo.rollout.microbatches == 0
+    assert cpu().sft.microbatches == cpu().grpo.rollout.microbatches == 1

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from factories_interactions import make_curated_kit
 
-from unichar.types import CuratedKit, Interaction, Segment, read_interactions
+from unichar.errors import UserError
+from unichar.types import CuratedKit, Interaction, LoadConfig, Segment, read_interactions
 
 PICTURE = Segment(type="image", value="images/03.png", role="assistant", loss=True)
 TALK = Interaction(
@@ -74,3 +75,12 @@ def test_the_prompt_is_the_last_user_text_and_the_target_the_last_segment_with_a
 def test_records_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         TALK.split = "test"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"quantize": "int8"}, "quantize is 'int8'; expected one of"), ({"image_size": -1}, "image_size is -1")],
+)
+def test_a_model_is_not_loaded_in_ways_that_there_are_not(wrong: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        LoadConfig(**wrong)

@@ -4,12 +4,13 @@
     cpu     the default: nano on 2 cores, 10 to 16 minutes a character
     cpu-1, cpu-3, cpu-5   the same with one, three or five of the kit's pictures
     bagel   BAGEL-7B-MoT on GPUs, the paper's settings
+    bagel-24gb   the same on one card of 24 GB: frozen weights in 4 bits, pictures of 512 pixels
 
 `python -m unichar customize --character mochi --preset smoke`
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -20,8 +21,12 @@ from unichar.interactions.config import InteractionsConfig
 from unichar.judges.config import report_judges, reward_judges
 from unichar.kit.config import KitConfig
 from unichar.release.config import ReleaseConfig
-from unichar.sft.config import SftConfig
+from unichar.sft.config import SftConfig, SftValidationConfig
 from unichar.stages import Stage
+from unichar.types import LoadConfig
+
+_GUIDANCE, _SHIFT = 4.0, 3.0
+"""Sampling of BAGEL's pictures, as published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,8 @@ class Preset:
     """The value of `--preset`."""
     model: Literal["nano", "bagel"]
     """The model family: decides the base and the package under `unichar/model/`."""
+    load: LoadConfig = field(default_factory=LoadConfig)
+    """How its base is loaded, by every stage that loads it."""
 
     # One group of settings per stage, in the order of the stages.
     kit: KitConfig
@@ -57,6 +64,25 @@ class Preset:
                 "expected different networks"
             )
 
+        # A checkpoint is selected, and a sheet looked at, for what the report will measure.
+        for name, validation in (("sft", self.sft.validation), ("grpo", self.grpo.validation)):
+            drawn = (validation.guidance, validation.shift)
+            wanted = (self.evaluation.guidance, self.evaluation.shift)
+            if drawn != wanted:
+                raise UserError(
+                    f"the preset {self.name} validates {name} with (guidance, shift) {drawn}, but its report "
+                    f"draws with {wanted}; expected {name}.validation to have the same"
+                )
+
+        # Pictures are prepared once, for the model as it is loaded.
+        if self.load.image_size not in (0, self.kit.size):
+            raise UserError(
+                f"the preset {self.name} prepares pictures of {self.kit.size} pixels (kit.size) for a model "
+                f"of {self.load.image_size} (load.image_size); expected the same"
+            )
+        if self.model == "nano" and self.load != LoadConfig():
+            raise UserError(f"the preset {self.name} sets `load` for nano, which is loaded in one way only")
+
     def config_of(self, stage: Stage) -> Any:
         """The settings of one stage."""
         return getattr(self, stage.config)
@@ -78,7 +104,7 @@ def smoke() -> Preset:
             epochs=1,
             rollout=RolloutConfig(prompts=2, group=2, sample_steps=2),
             nft=NftConfig(times=1),
-            validation=ValidationConfig(every=2, prompts=2, group=2),
+            validation=ValidationConfig(every=2, prompts=2, group=2, sample_steps=2),
         ),
         # A few pictures and replies of each kind: enough to fill every part of the report.
         evaluation=EvaluationConfig(
@@ -142,10 +168,12 @@ def bagel() -> Preset:
             prior_pool=16,
             prior="base",
             prior_sample_steps=28,
+            # As many pictures at a time as the GPU has memory for.
+            microbatches=0,
             # The paper trains SFT without a timestep shift.
             shift=1.0,
+            validation=SftValidationConfig(guidance=_GUIDANCE, shift=_SHIFT),
         ),
-        # On one GPU four microbatches of 12 pictures fit beside the model; all 48 at once would take 90 GB.
         grpo=GrpoConfig(
             rounds=101,
             epochs=2,
@@ -153,19 +181,22 @@ def bagel() -> Preset:
             lr_decay=0.0,
             # 6 x 8 = 48 pictures a round, all in one optimizer step per epoch.
             rollout=RolloutConfig(
-                prompts=6, step_prompts=6, group=8, sample_steps=14, shift=3.0, microbatches=4
+                prompts=6, step_prompts=6, group=8, sample_steps=14, shift=_SHIFT, microbatches=0
             ),
             # Beta, decay and KL as in DiffusionNFT; `domain_beta` is emptied, since it was measured on nano.
             nft=NftConfig(beta=1.0, domain_beta={}, times=1, ema_decay_per_step=0.001, kl=1e-4),
             # The value of both papers.
             reward=RewardConfig(advantage_clip=5.0, judges=reward_judges()),
-            validation=ValidationConfig(every=4, prompts=8, group=2),
+            # Guided as the report is, so that what is selected is what will be measured.
+            validation=ValidationConfig(
+                every=4, prompts=8, group=2, sample_steps=14, guidance=_GUIDANCE, shift=_SHIFT
+            ),
         ),
         # Sampling as in the paper, and replies that end by themselves instead of being cut.
         evaluation=EvaluationConfig(
             sample_steps=49,
-            guidance=4.0,
-            shift=3.0,
+            guidance=_GUIDANCE,
+            shift=_SHIFT,
             max_reply_tokens=200,
             max_reasoning_tokens=400,
             # Other networks than those that give rewards.
@@ -175,11 +206,23 @@ def bagel() -> Preset:
     )
 
 
+def bagel_24gb() -> Preset:
+    """`bagel` on one card of 24 GB: its frozen layers in 4 bits (NF4), pictures of 512 pixels."""
+    preset = bagel()
+    return replace(
+        preset,
+        name="bagel-24gb",
+        load=LoadConfig(quantize="nf4", image_size=512),
+        kit=replace(preset.kit, size=512),
+    )
+
+
 PRESETS: dict[str, Callable[[], Preset]] = {
     "smoke": smoke,
     "cpu": cpu,
     **{f"cpu-{count}": partial(few_pictures, count) for count in (1, 3, 5)},
     "bagel": bagel,
+    "bagel-24gb": bagel_24gb,
 }
 
 

@@ -9,14 +9,39 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from unichar.errors import UserError
 
 # Values that stand in files: kit.json, train.jsonl and test.jsonl.
 Split = Literal["train", "test"]
 Role = Literal["system", "user", "assistant"]
 
+# How frozen weights are stored; empty: as the base is loaded.
+Quantization = Literal["", "nf4", "nf4-double"]
+
 # "thinking": reasoning before a picture. "portrait": a text-to-image sample.
 Kind = Literal["role_play", "thinking", "portrait", "visual_qa", "knowledge_qa"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadConfig:
+    """How a base model is loaded; the same for every stage that loads it."""
+
+    quantize: Quantization = ""
+    """BAGEL only: `nf4` stores the frozen layers of both experts in 4 bits, and `nf4-double` their scales in
+    8."""
+    image_size: int = 0
+    """BAGEL only: side of the pictures it is trained on and draws, in pixels; 0 is what the base says."""
+
+    def __post_init__(self) -> None:
+        if self.quantize not in get_args(Quantization):
+            raise UserError(
+                f"LoadConfig.quantize is {self.quantize!r}; expected one of "
+                f"{', '.join(map(repr, get_args(Quantization)))}"
+            )
+        if self.image_size < 0:
+            raise UserError(f"LoadConfig.image_size is {self.image_size}; expected pixels, or 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +61,8 @@ class StageJob:
     """Noun of each upstream output -> its folder; `raw_kit` -> the user's kit folder."""
     base: Path
     """The base model: one safetensors file (nano) or a folder (BAGEL)."""
+    load: LoadConfig = LoadConfig()
+    """How it is loaded."""
 
     # Where to write. Neither folder is visible to readers while the stage runs.
     scratch: Path
@@ -44,6 +71,8 @@ class StageJob:
     """Empty temporary folder; it becomes visible under its final name only after `run` has returned."""
     preset: str = ""
     """Name of the preset that the settings come from, for display."""
+    checksums: Path | None = None
+    """File that remembers the checksums of large files; without it they are read each time."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,10 @@ from unichar.pipeline.lineage import (
     upstream,
     why,
 )
-from unichar.presets import smoke
+from unichar.presets import Preset, bagel, bagel_24gb, smoke
 from unichar.stages import stage_of
 from unichar.store.store import MissingOutput, Store
+from unichar.types import LoadConfig
 
 
 def spec_of(store: Store, verb: str, *, seed: int = 0) -> StageSpec:
@@ -109,6 +110,29 @@ def test_the_reasons_to_run_again_are_named(store: Store) -> None:
     assert why(replace(spec, recipe=recipe), store) == (
         "interactions changed, its code changed, another base model, steps 3 -> 9"
     )
+
+
+def test_how_the_base_is_loaded_is_part_of_what_an_output_was_made_from(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bagel").mkdir()
+    monkeypatch.setenv("UNICHAR_BAGEL", str(tmp_path / "bagel"))
+
+    def spec(verb: str, preset: Preset) -> StageSpec:
+        stage = stage_of(verb)
+        inputs = current_inputs(stage, "pip", store)
+        return stage_spec(stage, "pip", preset=preset, seed=0, store=store, inputs=inputs)
+
+    quantised = bagel_24gb()
+    plain = replace(quantised, load=LoadConfig(image_size=512))
+    assert spec("sft", quantised).recipe["load"] == {"quantize": "nf4", "image_size": 512}
+    assert spec("sft", quantised).key != spec("sft", plain).key
+    assert changes(spec("sft", plain).recipe, spec("sft", quantised).recipe) == ["load.quantize  -> nf4"]
+    assert "load.quantize None -> nf4" in why(spec("sft", quantised), store)
+
+    # Stages that load no model, and presets that load the base as it is, keep their recipes.
+    assert spec("curate", quantised).key == spec("curate", plain).key
+    assert "load" not in spec("curate", quantised).recipe and "load" not in spec("sft", bagel()).recipe
 
 
 def test_changed_settings_are_named_by_their_path() -> None:

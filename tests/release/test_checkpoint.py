@@ -10,6 +10,7 @@ from factories_store import make_manifest, make_output, make_store
 from unichar.release.checkpoint import find_checkpoint
 from unichar.store.fingerprint import fingerprint
 from unichar.store.store import MissingOutput, Output, Store
+from unichar.types import LoadConfig
 
 
 def promote(store: Store, checkpoint: Output) -> None:
@@ -84,6 +85,18 @@ def test_the_model_family_comes_from_the_manifest_or_for_old_ones_from_the_prese
 
     found = find_checkpoint(store, "pip", "current")
     assert (found.family, found.base) == (family, store.base(family))
+
+
+def test_a_checkpoint_is_loaded_as_it_was_trained(tmp_path: Path) -> None:
+    store, about = make_store(tmp_path), make_manifest("sft_checkpoint") | {"model": "bagel"}
+    about["recipe"]["load"] = {"quantize": "nf4", "image_size": 512}
+    with store.staging("pip", "sft_checkpoint", fingerprint(about["recipe"])) as staged:
+        (staged / "summary.json").write_text("{}")
+        store.publish(staged, about)
+    assert find_checkpoint(store, "pip", "current").load == LoadConfig(quantize="nf4", image_size=512)
+
+    make_output(store, "sft_checkpoint", seed=1)  # a manifest that says nothing
+    assert find_checkpoint(store, "pip", "current").load == LoadConfig()
 
 
 def test_a_checkpoint_speaks_with_the_kit_that_it_was_trained_on(tmp_path: Path) -> None:

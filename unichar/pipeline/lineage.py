@@ -1,9 +1,9 @@
 """What an output is made from: its current inputs, and the recipe whose fingerprint names the output. No
 torch.
 
-A recipe is `{"verb", "code_version", "config", "seed", "inputs": {noun: version}, "base_sha256"}`. The
-verdict on a kit (`validated_kit`) is no part of later recipes: it permits or stops a stage and changes
-nothing in its output.
+A recipe is `{"verb", "code_version", "config", "seed", "inputs": {noun: version}, "base_sha256"}`, and
+`"load"` where the base is not loaded as it is. The verdict on a kit (`validated_kit`) is no part of later
+recipes: it permits or stops a stage and changes nothing in its output.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from unichar.presets import Preset
 from unichar.stages import STAGES, Stage, stage_of
 from unichar.store.fingerprint import code_version, fingerprint
 from unichar.store.store import MissingOutput, Output, Store
+from unichar.types import LoadConfig
 
 
 class StaleInput(UserError):
@@ -96,6 +97,10 @@ def stage_spec(
         # Stages that load no model do not depend on its weights.
         "base_sha256": hash_base(base, store) if stage.own_process else "",
     }
+    if stage.own_process and preset.load != LoadConfig():
+        # Only then, so that the recipes of all other presets stay what they were.
+        recipe["load"] = dataclasses.asdict(preset.load)
+
     return StageSpec(
         stage=stage,
         character=character,
@@ -217,6 +222,7 @@ def why(spec: StageSpec, store: Store) -> str:
 
     # Settings by name, since "its settings changed" would not help.
     reasons += changes(old["config"], new["config"])
+    reasons += changes(old.get("load", {}), new.get("load", {}), "load.")
     return ", ".join(reasons) or "its recipe changed"
 
 

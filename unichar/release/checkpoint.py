@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from unichar.store.store import MissingOutput, Output, Store
+from unichar.types import LoadConfig
 
 Which = Literal["promoted", "current"]
 
@@ -30,6 +31,11 @@ class Checkpoint:
     def adapters(self) -> Path:
         """The folder that `unichar.model.load.load_model` takes."""
         return self.output.folder / "adapters"
+
+    @property
+    def load(self) -> LoadConfig:
+        """How the base was loaded when the adapters were trained."""
+        return LoadConfig(**self.output.manifest["recipe"].get("load", {}))
 
     def kit(self, store: Store) -> Output:
         """The curated kit that it was trained on; the current one when that is gone.

@@ -11,12 +11,10 @@ pictures (else the largest size that has positions, up to 1024).
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from itertools import groupby
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
@@ -24,15 +22,12 @@ from unichar.errors import UserError
 from unichar.model.bagel.config import BagelConfig, read_config, read_json
 from unichar.model.bagel.generation import sincos_table
 from unichar.model.bagel.model import BagelModel
-from unichar.model.bagel.names import AUTOENCODER, INDEX, SINGLE, TABLES, published
+from unichar.model.bagel.names import TABLES, published
+from unichar.model.bagel.quantization import set_weight, use_4bit
+from unichar.model.bagel.stored import StoredTensor, find_tensors, read_tensors
 from unichar.model.bagel.tokenizer import BagelTokenizer
 from unichar.training.ranks import local_device
-
-AT_ONCE = 64 << 20
-"""Bytes of a file that are mapped into memory at once while it is read."""
-
-StoredTensor = tuple[Path, tuple[int, ...], int]
-"""(file, shape, bytes) of a stored tensor."""
+from unichar.types import Quantization
 
 
 def load_bagel(
@@ -41,18 +36,24 @@ def load_bagel(
     dtype: torch.dtype | None = None,
     device: torch.device | None = None,
     image_size: int | None = None,
+    quantize: Quantization = "",
 ) -> BagelModel:
     """Load the BAGEL of a folder, all frozen. Host memory holds little more than what stays on the host.
+
+    With `quantize` each tensor is quantised as soon as it is read, so that the whole model is never held
+    in another type than it stays in.
 
     Args:
         folder: As published.
         dtype: By default bf16 on a GPU and fp32 on the CPU.
         device: By default this process's GPU, else the CPU.
         image_size: Side of generated pictures in pixels; by default from `config.json`, else up to 1024.
+        quantize: Stores the projections of both experts' layers in 4 bits, see `quantization.py`; they
+            compute in `dtype`, and everything else is of `dtype`.
 
     Raises:
         UserError: A file is missing, damaged or another model's, or tensors are missing, unknown or of
-            another shape; the first eight are named.
+            another shape; the first eight are named. Or bitsandbytes is missing.
     """
     device = device or local_device()
     dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
@@ -62,12 +63,16 @@ def load_bagel(
 
     with torch.device("meta"):
         model = BagelModel(config, tokenizer, image_size=image_size or default_size)
+    in_4_bits = use_4bit(model, quantize, dtype) if quantize else {}
     own = {published(name): name for name in model.state_dict()}
     expected = {name: tuple(model.get_parameter(own[name]).shape) for name in own}
     _check_same_tensors(expected, stored, folder)
 
-    for name, tensor in _read(stored):
-        _set(model, own[name], tensor.to(device, dtype, copy=True))
+    for name, tensor in read_tensors(stored):
+        if own[name] in in_4_bits:
+            set_weight(in_4_bits[own[name]], tensor.to(device, dtype))
+        else:
+            _set(model, own[name], tensor.to(device, dtype, copy=True))
     for name in set(TABLES) - stored.keys():
         positions, width = expected[name]
         _set(model, own[name], sincos_table(math.isqrt(positions), width).to(device, dtype))
@@ -106,52 +111,6 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise UserError(f"{path} is damaged ({error}): download it again") from error
 
 
-def find_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """File, shape and size of each stored tensor; only the headers of the files are read.
-
-    Raises:
-        UserError: A file is missing or damaged.
-    """
-    if (folder / INDEX).exists():
-        index = read_json(folder / INDEX).get("weight_map")
-        if not isinstance(index, dict) or not index:
-            raise UserError(f"{folder / INDEX} has no weight_map: download it again")
-        files = sorted({*index.values(), AUTOENCODER})
-    else:
-        files = [SINGLE, AUTOENCODER]
-
-    found: dict[str, StoredTensor] = {}
-    for file in files:
-        found |= _header(folder / file)
-
-    if "encoder.conv_in.weight" not in found:
-        raise UserError(
-            f"{folder / AUTOENCODER} has no encoder.conv_in.weight, so it is no FLUX autoencoder: "
-            "download it again"
-        )
-    return found
-
-
-def _header(path: Path) -> dict[str, StoredTensor]:
-    """The tensors of one file."""
-    if not path.exists():
-        raise UserError(
-            f"{path} is missing: expected a folder as published for BAGEL-7B-MoT, download it again"
-        )
-
-    found: dict[str, StoredTensor] = {}
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118
-                tensor = file.get_slice(name)
-                shape = tuple(tensor.get_shape())
-                width = 8 if tensor.get_dtype() in ("F64", "I64") else 4  # an upper bound is enough
-                found[name] = (path, shape, math.prod(shape) * width)
-    except SafetensorError as error:
-        raise UserError(f"{path} is damaged or no safetensors file ({error}): download it again") from error
-    return found
-
-
 def _check_same_tensors(
     expected: Mapping[str, tuple[int, ...]], stored: Mapping[str, StoredTensor], folder: Path
 ) -> None:
@@ -167,33 +126,6 @@ def _check_same_tensors(
             f"{folder} is no whole BAGEL of the sizes its llm_config.json and vit_config.json say, "
             f"{len(wrong)} tensors differ: {', '.join(wrong[:8])}"
         )
-
-
-def _read(stored: Mapping[str, StoredTensor]) -> Iterator[tuple[str, Tensor]]:
-    """All tensors.
-
-    A file is reopened every `AT_ONCE` bytes, because what was read stays mapped while it is open.
-    """
-    by_file = sorted(stored, key=lambda name: str(stored[name][0]))
-    for path, names in groupby(by_file, key=lambda name: stored[name][0]):
-        for chunk in _chunks(list(names), stored):
-            with safe_open(str(path), framework="pt") as file:
-                for name in chunk:
-                    yield name, file.get_tensor(name)
-
-
-def _chunks(names: list[str], stored: Mapping[str, StoredTensor]) -> list[list[str]]:
-    """Names in order, cut into chunks of at most `AT_ONCE` bytes; a larger tensor is a chunk of its own."""
-    chunks: list[list[str]] = []
-    remaining = 0
-    for name in names:
-        size = stored[name][2]
-        if size > remaining:
-            chunks.append([])
-            remaining = AT_ONCE
-        chunks[-1].append(name)
-        remaining -= size
-    return chunks
 
 
 def _set(model: nn.Module, name: str, tensor: Tensor) -> None:
