@@ -109,7 +109,7 @@ def _open(path: Path) -> np.ndarray:
     return mapped
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _lines(path: Path) -> list[str]:
     return path.read_text("utf-8").splitlines()
 

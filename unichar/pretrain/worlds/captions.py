@@ -57,7 +57,6 @@ _EYES = {
     "glasses": "glasses",
     "eyepatch": "an eyepatch",
     "odd": "odd eyes",
-    "many": "many eyes",
     "sick": "sick eyes",
 }
 _MOUTHS = {

@@ -20,7 +20,7 @@ from unichar.pretrain.worlds.colors import pick
 from unichar.pretrain.worlds.styles import FigureStyle, load_styles
 
 MOODS: dict[str, dict[str, tuple[str, ...]]] = {
-    "smiling": {"eyes": ("open", "many"), "mouth": ("smile", "cat"), "brows": ("neutral", "raised")},
+    "smiling": {"eyes": ("open",), "mouth": ("smile", "cat"), "brows": ("neutral", "raised")},
     "laughing": {"eyes": ("happy", "closed", "open"), "mouth": ("laugh",), "brows": ("neutral", "raised")},
     "sad": {"eyes": ("open", "sad", "closed"), "mouth": ("sad",), "brows": ("sad", "neutral")},
     "crying": {"eyes": ("tears",), "mouth": ("sad", "open"), "brows": ("sad",)},

@@ -10,7 +10,7 @@ import yaml
 from PIL import Image, ImageDraw, ImageFilter
 
 from unichar.pretrain.worlds.art import Art
-from unichar.pretrain.worlds.colors import pick, rgb
+from unichar.pretrain.worlds.colors import pick, rgb, shade
 
 WEATHER = ("rain", "snow", "sunshine", "fog", "a rainbow")
 OUTDOORS = (
@@ -65,9 +65,9 @@ def gradient(top: str, bottom: str, size: int) -> Image.Image:
     return Image.fromarray(np.broadcast_to(rows, (size, size, 3)).astype(np.uint8))
 
 
-def wall(rng: random.Random, size: int) -> tuple[Image.Image, str]:
+def wall(rng: random.Random, size: int, color: str = "any") -> tuple[Image.Image, str]:
     """A plain wall, or one that brightens downward, and its colour's name."""
-    name, digits = pick("wall", rng)
+    name, digits = pick("wall", rng) if color == "any" else (color, shade("wall", color, rng))
     if rng.random() < 0.7:
         return Image.new("RGB", (size, size), rgb(digits)), name
 

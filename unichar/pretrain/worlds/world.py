@@ -59,8 +59,8 @@ class Drawn:
 class Scene:
     """Where a figure is, and how."""
 
-    wall: str = ""
-    """Colour of a plain wall; empty in a place."""
+    wall: str = "any"
+    """Colour of a plain wall, a name of the palette "wall" or "any"; empty in a place."""
     place: str = ""
     """A key of `scenery.places()`; empty in front of a wall."""
     weather: str = ""
@@ -144,7 +144,7 @@ def draw_scene(
         picture = scenery.soften(scenery.place(scene.place, rng, size, art), rng)
         wall = ""
     else:
-        picture, wall = scenery.wall(rng, size)
+        picture, wall = scenery.wall(rng, size, scene.wall)
     if scene.weather in ("sunshine", "a rainbow"):
         picture = scenery.add_weather(picture, scene.weather, rng)
 
