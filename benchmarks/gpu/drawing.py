@@ -7,6 +7,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from peft import PeftModel
 from peft.tuners.lora import Linear
 from PIL import Image
 
@@ -54,6 +55,13 @@ def attach(model: BagelModel, sft: SftConfig) -> None:
                 parameter.normal_(0.0, 0.002, generator=generator)
 
 
+def tuned(lab: Lab) -> BagelModel:
+    """The model with adapters, whichever section asks first."""
+    if not isinstance(lab.bagel.gen, PeftModel):
+        attach(lab.bagel, lab.scale.preset.sft)
+    return lab.bagel
+
+
 @contextmanager
 def as_peft_computes() -> Iterator[None]:
     """Adapters in fp32, by peft's own layer: activations are cast to fp32 and sums back."""
@@ -71,12 +79,12 @@ def as_peft_computes() -> Iterator[None]:
 def velocities(lab: Lab) -> None:
     """One velocity of one picture and of a batch: without adapters, with them, and with merged weights."""
     _velocity(lab, "no adapters")
-    attach(lab.bagel, lab.scale.preset.sft)
+    model = tuned(lab)
 
     with as_peft_computes():
         _velocity(lab, "adapters in fp32")
     _velocity(lab, "adapters")
-    with merged_adapters(lab.bagel.und), merged_adapters(lab.bagel.gen):
+    with merged_adapters(model.und), merged_adapters(model.gen):
         _velocity(lab, "merged")
 
 
@@ -94,7 +102,7 @@ def _velocity(lab: Lab, name: str) -> None:
 def pictures(lab: Lab) -> None:
     """Encode, decode, draw one picture with guidance and one without, and a batch, with the adapters merged
     as rollouts merge them."""
-    scale, model = lab.scale, lab.bagel
+    scale, model = lab.scale, tuned(lab)
     noise = np.random.default_rng(0).integers(0, 256, (scale.image_size, scale.image_size, 3), dtype=np.uint8)
     image = Image.fromarray(noise)
     lab.add_time("encode a picture", lab.time(lambda: model.encode_images([image])))

@@ -35,10 +35,10 @@ def loaded(scale: Scale) -> Loaded:
 
 def planned(scale: Scale, config: SftConfig | GrpoConfig, microbatches: int) -> Memory:
     """Memory of training on one GPU."""
-    count = sft_memory if isinstance(config, SftConfig) else grpo_memory
-    return count(  # type: ignore[operator]
-        loaded(scale), scale.texts, config, ranks=1, shards=1, microbatches=microbatches
-    )
+    about = {"ranks": 1, "shards": 1, "microbatches": microbatches}
+    if isinstance(config, SftConfig):
+        return sft_memory(loaded(scale), scale.texts, config, **about)
+    return grpo_memory(loaded(scale), scale.texts, config, **about)
 
 
 def fitted(scale: Scale, card: float) -> Scale:

@@ -4,6 +4,7 @@ import random
 
 import torch
 
+from gpu.drawing import tuned
 from gpu.job import text_of
 from gpu.lab import Lab
 from unichar.model.components import merged_adapters
@@ -12,7 +13,7 @@ from unichar.model.protocol import Turn
 
 def texts(lab: Lab) -> None:
     """Read, write, look; with merged adapters, as reports talk."""
-    with merged_adapters(lab.bagel.und):
+    with merged_adapters(tuned(lab).und):
         _read_and_write(lab)
 
     side = lab.scale.config.vision.image_size

@@ -10,7 +10,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from gpu.drawing import prompts_of
+from gpu.drawing import prompts_of, tuned
 from gpu.expected import number_of, quarter, short
 from gpu.job import write_job
 from gpu.lab import Lab
@@ -25,7 +25,7 @@ from unichar.types import StageJob
 
 def passes(lab: Lab) -> None:
     """Prompts read, velocities and backward of pictures in one pass; the largest number may not fit."""
-    model = lab.bagel
+    model = tuned(lab)
     for count in lab.scale.passes:
         prompts = prompts_of(lab, max(1, count // 4))
         x0, noise = (model.start_noise(range(first, first + count)).to(lab.device) for first in (0, 1000))
@@ -76,7 +76,7 @@ def sft_step(lab: Lab) -> None:
 
     def measure(microbatches: int) -> None:
         some = replace(job, config=replace(config, microbatches=microbatches))
-        measure_steps(lab, sft.Trainer(lab.bagel, some))
+        measure_steps(lab, sft.Trainer(tuned(lab), some))
 
     in_more_parts(lab, measure, config.microbatches)
 
@@ -135,7 +135,7 @@ def grpo_round(lab: Lab) -> None:
 
 
 def _measure_round(lab: Lab, job: StageJob) -> None:
-    trainer, parts = _grpo_trainer(lab.bagel, job), Parts(lab)
+    trainer, parts = _grpo_trainer(tuned(lab), job), Parts(lab)
     targets = (
         (grpo, "sample_rollout", "rollout"),
         (trainer, "score", "rewards"),
