@@ -339,10 +339,10 @@ class BagelModel(nn.Module):
     def _token_losses(self, packed: Packed, seen: Sequence[Tensor]) -> Tensor:
         """Cross-entropy of every label of a packed sequence, in order."""
         hidden, _ = read_packed(self._experts(), self.vision, packed, seen)
-        has_loss = packed.labels != IGNORED
-        logits = self._experts()[0].lm_head(hidden[0][0][has_loss.to(self.device)]).float()  # [labels, V]
-        labels = packed.labels[has_loss].to(self.device)
-        return F.cross_entropy(finite(logits, NAN_LOGITS), labels, reduction="none").cpu()
+        places = (packed.labels != IGNORED).nonzero()[:, 0]  # found on the CPU, so that no GPU is waited for
+        logits = self._experts()[0].lm_head(hidden[0][0][places.to(self.device)]).float()  # [labels, V]
+        labels = packed.labels[places].to(self.device)
+        return finite(F.cross_entropy(logits, labels, reduction="none").cpu(), NAN_LOGITS)
 
     @torch.no_grad()
     def reply(
