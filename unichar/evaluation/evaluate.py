@@ -46,7 +46,7 @@ from unichar.model.character import Character, GenerationConfig
 from unichar.model.load import base_digest, load_model
 from unichar.model.pixels import to_images
 from unichar.model.protocol import UnifiedModel
-from unichar.store.files import sha256_file
+from unichar.store.files import HashMemory
 from unichar.training.curves import read_curve
 from unichar.types import CuratedKit, Interaction, StageJob, read_interactions
 
@@ -107,6 +107,7 @@ class Evaluation:
     def __init__(self, job: StageJob) -> None:
         self.job = job
         self.config: EvaluationConfig = job.config
+        self.hashes = HashMemory(job.checksums)
         self.folder = job.inputs["curated_kit"]
         self.kit = CuratedKit.read(self.folder)
 
@@ -138,19 +139,30 @@ class Evaluation:
         # The base has no adapters and no components.
         noun, components = ARMS[arm]
         adapters = self.job.inputs[noun] / "adapters" if noun else None
-        model = load_model(self.job.base, adapters, components=components)
+        model = load_model(
+            self.job.base,
+            adapters,
+            components=components,
+            merge=True,
+            load=self.job.load,
+            hashes=self.hashes,
+        )
         scorers = ReportScorers(
             self.kit, self.folder, self.job.base, size=model.image_size, judges=self.judges
         )
 
+        # Whose prompts are read with text adapters (BAGEL) draws differently with others.
         _LOG.info("evaluate %s: pictures", arm)
-        pictures = self._measure_pictures(model, scorers, arm, _adapter_sha256(adapters, components, "gen"))
+        drawing = self._adapter_sha256(adapters, components, "gen")
+        if model.pictures_follow_text:
+            drawing += self._adapter_sha256(adapters, components, "und")
+        pictures = self._measure_pictures(model, scorers, arm, drawing)
         if domain_of(self.kit).renders and not self.oracle:
             self.oracle = self._measure_oracle(scorers, model.image_size)
 
         _LOG.info("evaluate %s: texts", arm)
         character = Character(model, self.kit, self._generation())
-        texts = self._measure_texts(character, _adapter_sha256(adapters, components, "und"))
+        texts = self._measure_texts(character, self._adapter_sha256(adapters, components, "und"))
 
         # Text and picture adapters act together here, so no other arm has the same results.
         _LOG.info("evaluate %s: role play", arm)
@@ -172,7 +184,7 @@ class Evaluation:
             description=self.kit.description,
             preset=self.job.preset,
             base_name=self.job.base.stem,
-            base_sha256=base_digest(self.job.base),
+            base_sha256=base_digest(self.job.base, self.hashes),
             arms=metrics | oracle,
             cost=_cost(self.job.inputs),
             data=self._data(),
@@ -197,9 +209,9 @@ class Evaluation:
     def _measure_pictures(
         self, model: UnifiedModel, scorers: ReportScorers, arm: str, adapter: str
     ) -> PictureResults:
-        """Pictures of one adapter and their metrics, measured once."""
+        """Pictures of one adapter (or pair of them) and their metrics, measured once."""
 
-        # `text_only` draws as the base does, since its picture component is the base's.
+        # `text_only` draws as the base does where text adapters do not reach pictures.
         if adapter not in self._pictures:
             self._pictures[adapter] = measure_pictures(
                 model, scorers, self.prompts, config=self.config, seed=self.job.seed, arm=arm
@@ -284,6 +296,12 @@ class Evaluation:
             samples.append(ChatSample(user=user, replies=replies, reference=references[user]))
         return samples
 
+    def _adapter_sha256(self, adapters: Path | None, components: Sequence[str], component: str) -> str:
+        """Of one component's adapter; empty where the arm leaves the component as it is in the base."""
+        if adapters is None or component not in components:
+            return ""
+        return self.hashes.sha256(adapters / component / "adapter_model.safetensors")
+
     def _data(self) -> dict[str, object]:
         """How much the character was trained and tested on, as in report.json."""
         train = read_interactions(self.job.inputs["interactions"] / "train.jsonl")
@@ -292,13 +310,6 @@ class Evaluation:
             "interactions": _count_by_kind(train),
             "held_out": {"images": len(self.kit.split("test")), **_count_by_kind(self.test)},
         }
-
-
-def _adapter_sha256(adapters: Path | None, components: Sequence[str], component: str) -> str:
-    """Of one component's adapter; empty where the arm leaves the component as it is in the base."""
-    if adapters is None or component not in components:
-        return ""
-    return sha256_file(adapters / component / "adapter_model.safetensors")
 
 
 def _role_play_samples(results: Mapping[str, ArmResult]) -> list[RolePlaySample]:

@@ -54,9 +54,12 @@ class Nft:
         """`x0` [B, C, h, w] for B seeds; `groups` is not needed."""
         # The clean latents are all that is trained on, so any sampler will do, with guidance or without.
         rollout = self._config.rollout
-        x0 = self._model.sample_latents(
-            context, seeds, steps=rollout.sample_steps, guidance=rollout.guidance, shift=rollout.shift
-        )  # [B, C, h, w]
+
+        # Merging changes rounding alone; Flow-GRPO can not, since its ratios compare two passes to 1e-5.
+        with self._model.merged_pictures():
+            x0 = self._model.sample_latents(
+                context, seeds, steps=rollout.sample_steps, guidance=rollout.guidance, shift=rollout.shift
+            )  # [B, C, h, w]
 
         return {"x0": x0}
 

@@ -1,7 +1,8 @@
 """LoRA adapters through peft on the text backbone and on the generation expert, saved in peft's own format.
 
 A checkpoint's `adapters/` folder holds `und/` and `gen/`, each readable by `peft.PeftModel.from_pretrained`,
-and `base.json` with the hash of the base they belong to.
+and `base.json` with the hash of the base they belong to, and with `quantize` where its frozen weights were
+in 4 bits.
 """
 
 import json
@@ -16,9 +17,12 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
 from unichar.errors import UserError
+from unichar.model.adapter_layer import AdapterLinear
+from unichar.model.components import share_switch
 from unichar.model.protocol import UnifiedModel
 from unichar.store.files import write_atomic
 from unichar.training.ranks import is_main, whole
+from unichar.types import Quantization
 
 COMPONENTS = ("und", "gen")
 """Attributes of a `UnifiedModel` that adapters attach to: text backbone and generation expert."""
@@ -50,12 +54,21 @@ def add_adapters(model: UnifiedModel, *, und: LoraSettings, gen: LoraSettings, s
 
         # peft initializes from the global generator.
         torch.manual_seed(seed)
+        _use_own_layer(config)
         with _ignore_peft_warning():
-            setattr(model, name, get_peft_model(getattr(model, name), config))
+            component = get_peft_model(getattr(model, name), config)
+        share_switch(component)
+        setattr(model, name, component)
 
 
-def save_adapters(model: UnifiedModel, folder: Path, *, base_sha256: str) -> None:
-    """Write the adapters of both components into `folder`. Collective: every rank calls it, rank 0 writes."""
+def save_adapters(
+    model: UnifiedModel, folder: Path, *, base_sha256: str, quantize: Quantization = ""
+) -> None:
+    """Write the adapters of both components into `folder`. Collective: every rank calls it, rank 0 writes.
+
+    `quantize` is noted in `base.json`: the base's type while the adapters were trained. They load on the same
+    base in any type.
+    """
     for name in COMPONENTS:
         module: PeftModel = getattr(model, name)
         tensors = {key: whole(tensor) for key, tensor in module.state_dict().items() if "lora_" in key}
@@ -69,7 +82,9 @@ def save_adapters(model: UnifiedModel, folder: Path, *, base_sha256: str) -> Non
         (folder / name / "README.md").unlink()  # peft's blank model card
 
     if is_main():
-        write_atomic(folder / "base.json", json.dumps({"sha256": base_sha256}).encode())
+        about = {"sha256": base_sha256} | ({"quantize": quantize} if quantize else {})
+        write_atomic(folder / "base.json", json.dumps(about).encode())
+        model.export_adapters(folder)
 
 
 def load_adapters(
@@ -85,6 +100,24 @@ def load_adapters(
     Raises:
         UserError: The adapters were trained on another base.
     """
+    check_base(folder, base_sha256=base_sha256)
+    for name in components:
+        config = LoraConfig.from_pretrained(str(folder / name))
+        _use_own_layer(config)
+        with _ignore_peft_warning():
+            component = PeftModel.from_pretrained(
+                getattr(model, name), folder / name, is_trainable=trainable, config=config
+            )
+        share_switch(component)
+        setattr(model, name, component)
+
+
+def check_base(folder: Path, *, base_sha256: str) -> None:
+    """Check that saved adapters belong to a base.
+
+    Raises:
+        UserError: They were trained on another base.
+    """
     expected = json.loads((folder / "base.json").read_text())["sha256"]
     if expected != base_sha256:
         raise UserError(
@@ -92,15 +125,16 @@ def load_adapters(
             "fetch the base it belongs to (`make data`), or train the character again"
         )
 
-    for name in components:
-        with _ignore_peft_warning():
-            loaded = PeftModel.from_pretrained(getattr(model, name), folder / name, is_trainable=trainable)
-        setattr(model, name, loaded)
-
 
 def saved_rank(folder: Path) -> int:
     """The LoRA rank of one component's saved adapters, `adapters/gen` or `adapters/und`."""
     return int(json.loads((folder / "adapter_config.json").read_text())["r"])
+
+
+def _use_own_layer(config: LoraConfig) -> None:
+    """Make peft attach `AdapterLinear`; it is not written into the saved settings."""
+    # A bitsandbytes layer is an `nn.Linear`, too.
+    config._register_custom_module({nn.Linear: AdapterLinear})
 
 
 @contextmanager
@@ -117,11 +151,17 @@ def blocks(model: UnifiedModel) -> list[nn.Module]:
     They are every layer with adapters, and a component that also has adapters outside its layers.
 
     Raises:
-        UserError: The text backbone has adapters outside its layers, whose weights would never be gathered.
+        UserError: The frozen weights are in 4 bits, or the text backbone has adapters outside its layers,
+            whose weights would never be gathered.
     """
     found: list[nn.Module] = []
     for name in COMPONENTS:
         component = getattr(model, name)
+        if not all(weight.is_floating_point() for weight in component.parameters()):
+            raise UserError(
+                "weights in 4 bits can not be sharded over GPUs, and a model of them fits one: set `shard` "
+                "of SftConfig and GrpoConfig to False, or LoadConfig.quantize to ''"
+            )
 
         layers = []
         for module in component.modules():

@@ -47,6 +47,8 @@ class UnifiedModel(Protocol):
     """`und` and `gen` -> suffixes of the names of the linear layers that adapters attach to."""
     adapter_bases: Mapping[str, str]
     """`und` and `gen` -> public name of the base model their adapters belong to."""
+    pictures_follow_text: bool
+    """Whether image prompts are read with the text adapters, so that pictures change as these train."""
 
     @property
     def und(self) -> nn.Module:
@@ -75,7 +77,8 @@ class UnifiedModel(Protocol):
         ...
 
     def prompt_context(self, prompts: Sequence[str]) -> PromptContext:
-        """Context of P prompts, without gradients."""
+        """Context of P prompts; with gradients of the text adapters where pictures follow text and the caller
+        does not disable gradients."""
         ...
 
     def velocity(self, latents: Tensor, t: Tensor, context: PromptContext) -> Tensor:
@@ -112,10 +115,15 @@ class UnifiedModel(Protocol):
         """Disables the adapters of the text backbone within the context."""
         ...
 
-    def save_merged(self, folder: Path, *, base: Path) -> None:
-        """Write the model, adapters merged into its weights, into an empty folder that `load_model` reads.
+    def export_adapters(self, folder: Path) -> None:
+        """Write the adapters saved in `folder` once more, by names that other programs bind, if there are
+        such programs.
+        """
+        ...
 
-        `base` is what the model was loaded from; the model itself is not changed.
+    def merged_pictures(self) -> AbstractContextManager[None]:
+        """Context for drawing: the generation expert's adapters may be part of its weights, which is faster
+        and changes rounding. Nothing may be trained inside.
         """
         ...
 

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from unichar.errors import UserError
-from unichar.model.load import load_model
+from unichar.model.merging import save_merged
 from unichar.release.checkpoint import Which, find_checkpoint
 from unichar.store.files import sync_tree, write_atomic
 from unichar.store.store import Store
@@ -47,21 +47,21 @@ def merge(character: str, out: Path, *, which: Which = "promoted") -> Path:
         MissingOutput: The character was never trained, or never promoted.
         UserError: `out` exists already.
     """
-    # Refused before the model is loaded, which takes longer.
+    # Refused before the base is read, which takes longer.
     if out.exists():
         raise UserError(f"{out} is there already: name a folder that is not, or remove it first")
 
-    # The whole model in memory, adapters attached.
-    checkpoint = find_checkpoint(Store.from_env(), character, which)
+    store = Store.from_env()
+    checkpoint = find_checkpoint(store, character, which)
     _LOG.info("merging the %s", checkpoint)
-    model = load_model(checkpoint.base, checkpoint.adapters)
 
     # Written beside its final place and renamed, so that no half-written model is ever loaded.
     out.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".tmp-{out.name}-"))
     try:
         # The model family decides the files; the README says which.
-        model.save_merged(part, base=checkpoint.base)
+        base, adapters = checkpoint.base, checkpoint.adapters
+        save_merged(base, adapters, part, load=checkpoint.load, hashes=store.hashes)
 
         # The folder travels alone, so it says what it is and what it was made from.
         readme = _README.format(

@@ -93,7 +93,10 @@ def talk(
 
     # Before the model is loaded, so that a wrong checkpoint can be stopped.
     print(f"({checkpoint})", flush=True)
-    talker = Talker(load_model(checkpoint.base, checkpoint.adapters), kit, generation_config(checkpoint))
+    model = load_model(
+        checkpoint.base, checkpoint.adapters, merge=True, load=checkpoint.load, hashes=store.hashes
+    )
+    talker = Talker(model, kit, generation_config(checkpoint))
 
     # One of three ways to answer; the seed decides sampled words and noise.
     if picture is not None:

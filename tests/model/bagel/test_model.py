@@ -12,9 +12,8 @@ from unichar.model.bagel.context import Context, join_contexts
 from unichar.model.bagel.model import BagelModel
 from unichar.model.bagel.packing import Element
 from unichar.model.bagel.sampling import Guidance
-from unichar.model.bagel.saving import merge_bagel
 from unichar.model.bagel.weights import load_bagel
-from unichar.model.lora import LoraSettings, add_adapters, save_adapters, trainable
+from unichar.model.lora import LoraSettings, add_adapters, trainable
 from unichar.model.protocol import Turn
 from unichar.types import Segment
 
@@ -321,19 +320,6 @@ def test_the_limit_is_one_conversations_not_that_of_all_read_together(tmp_path, 
     small = load_bagel(make_bagel(tmp_path / "small", max_position_embeddings=40))
     assert len(small.text_losses([TALKS[0]] * 5, folder)) == 5
     assert len(small.prompt_context([f"Picture number {i} of a fox." for i in range(6)])) == 6
-
-
-def test_a_merged_folder_draws_and_talks_as_the_adapters_do(tuned, folder, tmp_path):
-    """Prompts and markers are read with the text adapters, which is all that merged weights can do."""
-    save_adapters(tuned, tmp_path / "adapters", base_sha256="")
-    merge_bagel(folder, tmp_path / "adapters", tmp_path / "merged")
-    merged = load_bagel(tmp_path / "merged")
-    difference = (velocity(merged, PROMPTS, each=2) - velocity(tuned, PROMPTS, each=2)).abs().max()
-    settings = {"steps": 4, "guidance": 4.0, "shift": 3.0}
-    drawn = [
-        model.sample_latents(model.prompt_context(PROMPTS), range(6), **settings) for model in (merged, tuned)
-    ]
-    assert difference < 2e-3 and (drawn[0] - drawn[1]).abs().max() < 2e-3
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ text at all, which is what BAGEL was trained to generate from without a prompt.
 Inputs and outputs of the public methods are fp32; inside, the model's own device and type are used. Outputs
 are on the CPU, but velocities and drawn latents are where the latents or the noise came from.
 
-Shape letters: P prompts, B pictures, C = 16 latent channels, h/w latent cells, H/W pixels, N latent tokens, D
-width, U text tokens, V vocabulary.
+Shape letters: P prompts, B pictures, h/w latent cells, H/W pixels, N latent tokens, D width, V vocabulary.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from unichar.errors import UserError
+from unichar.model.bagel.adapters import export_adapters
 from unichar.model.bagel.autoencoder import Autoencoder
 from unichar.model.bagel.config import LATENT_CHANNELS, PIXELS, BagelConfig
 from unichar.model.bagel.context import Context, empty_context, join_contexts
@@ -41,10 +41,9 @@ from unichar.model.bagel.packing import IGNORED, Element, Packed, pack
 from unichar.model.bagel.pictures import seen_in_replies, seen_in_training
 from unichar.model.bagel.reading import read_packed
 from unichar.model.bagel.sampling import Guidance
-from unichar.model.bagel.saving import save_bagel
 from unichar.model.bagel.tokenizer import BagelTokenizer
 from unichar.model.bagel.vision import ImageEncoder
-from unichar.model.components import unwrapped, without_adapters
+from unichar.model.components import has_room_for_copies, merged_adapters, unwrapped, without_adapters
 from unichar.model.pixels import check_image_size, to_pixels
 from unichar.model.protocol import Turn
 from unichar.training.seeds import torch_rng
@@ -94,6 +93,10 @@ class BagelModel(nn.Module):
         """Disables the generation expert's adapters within the context."""
         return without_adapters(self.gen)
 
+    def merged_pictures(self) -> AbstractContextManager[None]:
+        """Merges the generation expert's adapters within the context where the device has room for a copy."""
+        return merged_adapters(self.gen) if has_room_for_copies(self) else nullcontext()
+
     def _experts(self) -> tuple[TextExpert, GenerationExpert]:
         """Both experts inside their adapters."""
         und, gen = unwrapped(self.und), unwrapped(self.gen)
@@ -114,9 +117,8 @@ class BagelModel(nn.Module):
         """
         check_image_size(images, self.image_size, verb="expected")
         weight = self.vae.encoder.conv_in.weight
-        encoded = []
-        for image in images:  # one at a time: activations at 1024 pixels are large
-            encoded.append(self.vae.encode(to_pixels([image]).to(weight.device, weight.dtype)))
+        # One at a time: activations at 1024 pixels are large.
+        encoded = [self.vae.encode(to_pixels([image]).to(weight.device, weight.dtype)) for image in images]
 
         latents = torch.cat(encoded).float().cpu()
         return finite(latents, "the autoencoder (ae.safetensors) makes NaN of a picture")
@@ -129,9 +131,7 @@ class BagelModel(nn.Module):
             UserError: The autoencoder produces NaN.
         """
         weight = self.vae.decoder.conv_in.weight
-        decoded = []
-        for one in latents.split(1):
-            decoded.append(self.vae.decode(one.to(weight.device, weight.dtype)).float().cpu())
+        decoded = [self.vae.decode(x.to(weight.device, weight.dtype)).float().cpu() for x in latents.split(1)]
 
         pixels = finite(torch.cat(decoded), "the autoencoder (ae.safetensors) makes NaN of latents")
         return pixels.clamp(-1, 1)
@@ -310,9 +310,9 @@ class BagelModel(nn.Module):
         )
         return finite(to_latents(tokens, grid).to(noise.device), NAN_VELOCITY)
 
-    def save_merged(self, folder: Path, *, base: Path) -> None:
-        """Write the model, adapters merged, into an empty folder; `base` is what it was loaded from."""
-        save_bagel(self, folder, base=base)
+    def export_adapters(self, folder: Path) -> None:
+        """Write saved adapters once more, by the names of the published tensors: see `adapters.py`."""
+        export_adapters(folder)
 
     def text_losses(self, conversations: Sequence[Sequence[Segment]], folder: Path) -> list[Tensor]:
         """Cross-entropy of every token that carries a loss, one tensor per conversation.

@@ -4,14 +4,6 @@ Each expert is a module of its own here; in the published files the generation e
 of the text expert's, with `_moe_gen` in their names.
 """
 
-from collections.abc import Callable, Iterator
-
-import torch
-from peft.tuners.lora import LoraLayer
-from torch import Tensor, nn
-
-from unichar.model.components import unwrapped
-
 INDEX = "model.safetensors.index.json"
 SINGLE, AUTOENCODER = "ema.safetensors", "ae.safetensors"
 TABLES = ("latent_pos_embed.pos_embed", "vit_pos_embed.pos_embed")
@@ -39,25 +31,3 @@ def published(own: str) -> str:
     renamed = path.index("mlp") if "mlp" in path else len(path) - 1
     path[renamed] += "_moe_gen"
     return _DECODER + ".".join([*path, leaf])
-
-
-def merged(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """(own name without adapters, tensor) of all weights, adapters merged, one tensor at a time."""
-    for component in ("und", "gen", "vision", "vae"):
-        module = unwrapped(getattr(model, component))
-        for name, tensor in module.state_dict().items():
-            if ".lora_" in name:
-                continue
-            yield f"{component}.{name.replace('.base_layer', '')}", _with_adapter(module, name, tensor)
-
-
-@torch.no_grad()
-def _with_adapter(module: nn.Module, name: str, tensor: Tensor) -> Tensor:
-    if not name.endswith(".base_layer.weight"):
-        return tensor
-
-    layer = module.get_submodule(name.removesuffix(".base_layer.weight"))
-    assert isinstance(layer, LoraLayer)
-    get_delta: Callable[[str], Tensor] = layer.get_delta_weight  # type: ignore[assignment]
-    delta = sum(get_delta(adapter).float() for adapter in layer.active_adapters)
-    return (tensor.float() + delta).to(tensor.dtype)

@@ -10,13 +10,12 @@ tokens of a conversation, T tokens of a packed sequence, N losses, D width, V vo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from peft import PeftModel
-from peft.tuners.lora import LoraLayer
 from PIL import Image
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
@@ -77,6 +76,7 @@ class NanoModel(nn.Module):
             "und": "HuggingFaceTB/SmolLM2-135M-Instruct",
             "gen": "unichar-nano",
         }
+        self.pictures_follow_text = False
 
         self.tokenizer = tokenizer
         self.und: LlamaForCausalLM | PeftModel = und
@@ -97,6 +97,10 @@ class NanoModel(nn.Module):
     def base_pictures(self) -> AbstractContextManager[None]:
         """Disables the generation expert's adapters within the context."""
         return without_adapters(self.gen)
+
+    def merged_pictures(self) -> AbstractContextManager[None]:
+        """Merges nothing: the expert's weights are fp32 and its adapters small."""
+        return nullcontext()
 
     def _llama(self) -> LlamaForCausalLM:
         """The backbone inside its adapters, if it has any."""
@@ -227,7 +231,6 @@ class NanoModel(nn.Module):
         Raises:
             UserError: A conversation is longer than the backbone's context.
         """
-        _disable_input_casts(self.und)
         sequences = [render(segments, self.tokenizer, image_tokens=NUM_TOKENS) for segments in conversations]
         limit = self._llama().config.max_position_embeddings
         packed = pack(sequences, image_tokens=NUM_TOKENS, limit=limit)
@@ -324,21 +327,13 @@ class NanoModel(nn.Module):
         with torch.autocast("cpu", torch.bfloat16):
             return self._embed(batch, to_pixels(images) if images else None)[0]
 
+    def export_adapters(self, folder: Path) -> None:
+        """Does nothing: no other program knows nano's expert, and `und` has the names of SmolLM2 as it is."""
+
     def save_merged(self, folder: Path, *, base: Path) -> None:
         """Write both components with their adapters merged: see `unichar.model.nano.merge`."""
         save_base(self.gen, base, folder / BASE)
         save_backbone(self.und, self.tokenizer, folder / BACKBONE)
-
-
-def _disable_input_casts(component: nn.Module) -> None:
-    """Stop peft from casting adapter inputs to fp32, which autocast casts down again.
-
-    The bits are the same; the cast doubles the memory traffic and keeps a copy per adapter for the backward
-    pass.
-    """
-    for module in component.modules():
-        if isinstance(module, LoraLayer):
-            module.cast_input_dtype_enabled = False
 
 
 def _chunks(prompts: int, pictures: int) -> Iterator[tuple[Tensor, slice]]:
