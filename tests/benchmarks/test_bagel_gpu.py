@@ -232,7 +232,7 @@ def test_a_median_takes_as_many_runs_as_there_is_time_for(
 
 
 def test_the_page_has_the_predictions_of_today(gpu: SimpleNamespace) -> None:
-    """Made by `python benchmarks/bagel_gpu.py --predict`."""
+    """Paste what `python benchmarks/bagel_gpu.py --predict` prints where it is not."""
     page = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
     table = gpu.summary.markdown(
         gpu.summary.predictions(gpu.memory.fitted(gpu.scales.full_scale(), 80e9), gpu.plan.H100)
@@ -243,9 +243,10 @@ def test_the_page_has_the_predictions_of_today(gpu: SimpleNamespace) -> None:
 def test_what_it_repeats_of_other_modules_is_theirs(gpu: SimpleNamespace) -> None:
     """Those cannot be imported on a bare machine."""
     from unichar.cost.cards import CARDS
+    from unichar.cost.estimate import MFU
     from unichar.evaluation.evaluate import ARMS
 
-    assert gpu.summary.ARMS == ARMS
+    assert gpu.summary.ARMS == ARMS and gpu.plan.MFU == MFU
     ours = {card.card: (card.peak, card.memory) for card in gpu.plan.CARDS}
     assert all(ours[card.name] == (card.peak, card.memory) for card in CARDS)
 
