@@ -9,3 +9,9 @@ data/characters/<id>/   the kit a user brings                              (kit)
   -> evaluate           report.json, report.html, contact sheets           (evaluation)
   -> release            the promoted pointer, if the report is good enough
 """
+
+import logging
+
+# peft imports bitsandbytes wherever it is installed, which on CPUs with bf16 instructions warns that a
+# package with a kernel is missing. That kernel is never used here (`model/bagel/quantization.py`).
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

@@ -193,6 +193,12 @@ def test_a_missing_library_is_named_with_how_to_install_it(folder, monkeypatch):
         load_bagel(folder, device=CPU, quantize="nf4")
 
 
+def test_installed_for_bagel_it_says_nothing_to_others():
+    code = "import unichar.model.lora, sys; print('bitsandbytes' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=TESTS.parent, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 LOAD = """
 import sys
 from pathlib import Path
