@@ -29,7 +29,7 @@ def bagel():
 def elements(kinds: list[str], first: int) -> list[Element]:
     made = []
     for i, kind in enumerate(kinds, first):
-        ids = tuple((1, *range(20, 22 + i % 4), 2))
+        ids = (1, *range(20, 22 + i % 4), 2)
         made.append(Element(kind=kind, ids=ids) if kind == "text" else Element(kind=kind, tokens=SIZES[kind]))
     return made
 
@@ -51,7 +51,7 @@ def dense_mask(conversations: list[list[Element]]) -> Tensor:
 
 
 def masked(mask: Tensor):
-    """An `Attend` that repeats key/value heads and applies a dense mask [N, N], in the order of the tokens."""
+    """An `Attend` with repeated key/value heads and a dense mask [N, N] in the order of the tokens."""
 
     def attend(layer: int, q: Tensor, k: list[Tensor], v: list[Tensor]) -> Tensor:
         keys, values = torch.cat(list(k), dim=1), torch.cat(list(v), dim=1)

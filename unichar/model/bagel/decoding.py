@@ -87,8 +87,8 @@ class ReplyCache:
         # kernel that takes masks takes no grouped heads, and this needs no copies of keys and values.
         count = _aligned(self.next_column + 1)
         q_rkqe = q[:, 0].unflatten(1, (keys.shape[2], -1))  # [R, K, Q, E]
-        cached = (each[:, :count].transpose(1, 2) for each in (keys, values))  # [R, K, S, E]
-        mixed = F.scaled_dot_product_attention(q_rkqe, *cached, attn_mask=self.bias[..., :count])
+        k_rkse, v_rkse = (each[:, :count].transpose(1, 2) for each in (keys, values))
+        mixed = F.scaled_dot_product_attention(q_rkqe, k_rkse, v_rkse, attn_mask=self.bias[..., :count])
         return mixed.flatten(1, 2)[:, None]  # [R, 1, H, E]
 
     def logits(self, und: TextExpert, tokens: Tensor) -> Tensor:

@@ -157,17 +157,17 @@ class BagelModel(nn.Module):
     def prompt_context(self, prompts: Sequence[str]) -> Context:
         """Context of P prompts, read with the text adapters, if there are any.
 
-        Gradients reach these adapters unless the caller disables gradients. Without gradients each prompt is
-        encoded alone, so contexts are batch-invariant; with them, all are encoded in one pass, which differs
-        in rounding.
+        Gradients reach adapters that are trained, unless the caller disables gradients. Then all prompts are
+        encoded in one pass; else each is encoded alone, so that contexts are batch-invariant to the bit.
 
         Raises:
             UserError: A prompt is longer than the decoder's context.
         """
         texts = [prompt for prompt in dict.fromkeys(prompts) if prompt]
         elements = [[self.tokenizer.text(text)] for text in texts]
+        trains = torch.is_grad_enabled() and any(p.requires_grad for p in self.und.parameters())
         lengths = [each[0].length for each in elements]
-        groups = group_by_length(lengths) if torch.is_grad_enabled() else [[i] for i in range(len(texts))]
+        groups = group_by_length(lengths) if trains else [[index] for index in range(len(texts))]
 
         contexts = {"": self._empty()}
         for group in groups:
