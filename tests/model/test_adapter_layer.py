@@ -148,3 +148,10 @@ def test_a_merged_weight_is_the_sum_in_fp32_rounded_once():
     assert torch.equal(layer.merged_weight(), exact.bfloat16())
     a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     assert torch.equal(with_adapter(layer.base_layer.weight, a, b, scaling=3.0), exact.bfloat16())
+
+
+def test_shapes_can_be_followed_without_numbers():
+    """Memory of real sizes is counted on the meta device, which autocast does not know."""
+    with torch.device("meta"):
+        y = make(torch.bfloat16)(torch.empty(2, 5, 24, dtype=torch.bfloat16))
+    assert (y.shape, y.dtype) == ((2, 5, 24), torch.bfloat16)

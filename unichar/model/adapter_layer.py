@@ -68,7 +68,9 @@ class AdapterLinear(Linear):
 
     def _needs_casts(self, x: Tensor) -> bool:
         """Whether activations and adapters differ in type; False for adapters that are more than A and B."""
-        if self.lora_variant or any(self.lora_bias.values()) or torch.is_autocast_enabled(x.device.type):
+        if self.lora_variant or any(self.lora_bias.values()):
+            return False
+        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
             return False
         return any(x.dtype != self._adapter(name)[0].dtype for name in self.active_adapters)
 
