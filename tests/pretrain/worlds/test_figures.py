@@ -60,6 +60,11 @@ def test_one_identity_in_twenty_is_reserved_and_never_drawn():
     assert random_figure(style, rng, reserved=True).reserved
 
 
+def test_a_style_with_few_identities_may_have_no_reserved_one():
+    with pytest.raises(ValueError, match="pixelbot has no reserved identity"):
+        random_figure(STYLES["pixelbot"], random.Random(0), reserved=True)
+
+
 def test_a_mood_is_read_from_what_shows_it():
     rng = random.Random(0)
     for style in STYLES.values():

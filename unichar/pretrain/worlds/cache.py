@@ -1,6 +1,7 @@
 """Pictures drawn in advance: training reads them faster than they can be drawn.
 
-    nice python -m unichar.pretrain.worlds.cache runs/base/art runs/base/pictures --shards 160 6
+    build_shard(folder, art, "drawn", 0)          # tools/draw_worlds.py builds them all
+    PictureCache(folder, "drawn", shards=1).picture(0)
 
 A cache has two kinds of pictures: `drawn` (figures and things, with facts) and `extras` (clip art and
 photographs, for the VAE). Toons are drawn fast enough without. A shard holds `SHARD` pictures, uint8
@@ -8,10 +9,8 @@ photographs, for the VAE). Toons are drawn fast enough without. A shard holds `S
 written whole or not at all, so a build that was stopped goes on where it was.
 """
 
-import argparse
 import json
 import random
-import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ class PictureCache:
             if not _pictures(folder, kind, index).exists():
                 raise MissingFile(
                     f"shard {index} of {kind} is missing in {folder}, {shards} are needed: "
-                    f"python -m unichar.pretrain.worlds.cache --help"
+                    "draw them with python tools/draw_worlds.py"
                 )
 
     def __len__(self) -> int:
@@ -112,30 +111,3 @@ def _open(path: Path) -> np.ndarray:
 @lru_cache(maxsize=512)
 def _lines(path: Path) -> list[str]:
     return path.read_text("utf-8").splitlines()
-
-
-def main() -> None:
-    """Draw shards; several processes may share the work by `--part`."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("art", type=Path, help="folder that tools/fetch_art.py filled")
-    parser.add_argument("folder", type=Path, help="where the shards go")
-    parser.add_argument("--shards", type=int, nargs=2, required=True, metavar=("DRAWN", "EXTRAS"))
-    parser.add_argument("--part", default="0/1", help="i/n: every n-th shard, from the i-th")
-    options = parser.parse_args()
-
-    art = Art(options.art)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    part, parts = (int(number) for number in options.part.split("/"))
-
-    # Kinds in turns, so that a training can start before all are there.
-    wanted = []
-    for kind, count in zip(KINDS, options.shards, strict=True):
-        wanted += [(index / count, kind, index) for index in range(count)]
-    for position, (_, kind, index) in enumerate(sorted(wanted)):
-        began = time.monotonic()
-        if position % parts == part and build_shard(options.folder, art, kind, index):
-            print(f"{kind} {index}: {SHARD / (time.monotonic() - began):.1f} pictures/s", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -51,6 +51,8 @@ MOODS: dict[str, dict[str, tuple[str, ...]]] = {
 _MOOD_SHARE = 0.75
 """Share of expressions that are a mood; the rest combine parts at random."""
 _NO_BACKGROUND = "00000000"
+_DRAWS = 500
+"""One figure in twenty is reserved, so a style that shows none in this many has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +90,16 @@ class Expression:
 
 
 def random_figure(style: FigureStyle, rng: random.Random, *, reserved: bool = False) -> Figure:
-    """A random figure; one that is reserved only if `reserved`."""
-    while True:
+    """A random figure; a reserved one if `reserved`, else none of these.
+
+    Raises:
+        ValueError: The style has too few identities for one to be reserved.
+    """
+    for _ in range(_DRAWS):
         figure = _draw_figure(style, rng)
         if figure.reserved == reserved:
             return figure
+    raise ValueError(f"{style.name} has no reserved identity")
 
 
 def _draw_figure(style: FigureStyle, rng: random.Random) -> Figure:
