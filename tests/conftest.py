@@ -37,6 +37,8 @@ SLOW_PATHS = (
     "model/test_lora.py",
     "cost/test_flops.py",
     "cost/test_estimate.py",
+    "cost/test_memory.py",
+    "cost/test_cards.py",
     "grpo/test_train.py",
     "grpo/test_nft.py",
     "grpo/test_flow_grpo.py",

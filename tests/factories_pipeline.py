@@ -5,6 +5,7 @@ Everything else is real: the kit, its checks, curation, interactions, the store,
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,13 @@ from unichar.types import StageJob
 
 TOYS = {"sft": "unichar.sft.train", "grpo": "unichar.grpo.train", "evaluate": "unichar.evaluation.evaluate"}
 
+UNFITTED = SimpleNamespace(
+    choose_microbatches=lambda job: job,
+    chosen_microbatches=lambda job, fitted: {},
+    out_of_memory_explained=lambda verb, job: nullcontext(),
+)
+"""Stands in for `unichar.cost.fit`, which loads torch."""
+
 
 class Toys:
     """Stands in for the stages that load a model; remembers which ran, with which job."""
@@ -26,6 +34,7 @@ class Toys:
         self.identity = 0.9
         unmeasured = SimpleNamespace(training_flops=lambda verb, job, summary: {})
         monkeypatch.setitem(sys.modules, "unichar.cost.measured", unmeasured)
+        monkeypatch.setitem(sys.modules, "unichar.cost.fit", UNFITTED)
         for verb, module in TOYS.items():
             monkeypatch.setitem(
                 sys.modules, module, SimpleNamespace(run=lambda job, verb=verb: self._run(verb, job))

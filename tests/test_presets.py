@@ -77,3 +77,10 @@ def test_bagel_leaves_its_microbatches_to_the_card() -> None:
         preset = get_preset(name)
         assert preset.sft.microbatches == preset.grpo.rollout.microbatches == 0
     assert cpu().sft.microbatches == cpu().grpo.rollout.microbatches == 1
+
+
+@pytest.mark.parametrize("name", ["bagel", "bagel-24gb"])
+def test_bagel_is_validated_while_it_trains_with_the_steps_of_its_report(name: str) -> None:
+    preset = get_preset(name)
+    for validation in (preset.sft.validation, preset.grpo.validation):
+        assert validation.every > 0 and validation.sample_steps == preset.evaluation.sample_steps

@@ -25,8 +25,8 @@ from unichar.sft.config import SftConfig, SftValidationConfig
 from unichar.stages import Stage
 from unichar.types import LoadConfig
 
-_GUIDANCE, _SHIFT = 4.0, 3.0
-"""Sampling of BAGEL's pictures, as published."""
+_STEPS, _GUIDANCE, _SHIFT = 49, 4.0, 3.0
+"""Sampling of BAGEL's pictures, as published; of reports, and of what is validated for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,10 @@ def bagel() -> Preset:
             microbatches=0,
             # The paper trains SFT without a timestep shift.
             shift=1.0,
-            validation=SftValidationConfig(guidance=_GUIDANCE, shift=_SHIFT),
+            # Three times: hours on a GPU should not pass unseen.
+            validation=SftValidationConfig(
+                every=167, conversations=4, sample_steps=_STEPS, guidance=_GUIDANCE, shift=_SHIFT
+            ),
         ),
         grpo=GrpoConfig(
             rounds=101,
@@ -187,14 +190,15 @@ def bagel() -> Preset:
             nft=NftConfig(beta=1.0, domain_beta={}, times=1, ema_decay_per_step=0.001, kl=1e-4),
             # The value of both papers.
             reward=RewardConfig(advantage_clip=5.0, judges=reward_judges()),
-            # Guided as the report is, so that what is selected is what will be measured.
+            # Drawn as the report draws, so that what is selected is what will be measured. A validation costs
+            # a third of a round.
             validation=ValidationConfig(
-                every=4, prompts=8, group=2, sample_steps=14, guidance=_GUIDANCE, shift=_SHIFT
+                every=10, prompts=8, group=2, sample_steps=_STEPS, guidance=_GUIDANCE, shift=_SHIFT
             ),
         ),
         # Sampling as in the paper, and replies that end by themselves instead of being cut.
         evaluation=EvaluationConfig(
-            sample_steps=49,
+            sample_steps=_STEPS,
             guidance=_GUIDANCE,
             shift=_SHIFT,
             max_reply_tokens=200,

@@ -21,10 +21,12 @@ def hours(numbers, kind="lora"):
     return {stage: row["hours"] for stage, row in numbers["stages"][kind].items()}
 
 
-def test_a_character_on_bagel_trains_within_the_goal(numbers):
+def test_a_character_on_bagel_costs_a_tenth_of_what_the_paper_states(numbers):
+    """At the MFU that is assumed the goal is missed, by what the table says; half of the peak meets it."""
     used = hours(numbers)
-    assert used["sft"] + used["grpo"] <= numbers["paper"]["goal_hours"] == 10
     assert all(value > 0 for value in used.values())
+    assert sum(used.values()) < 0.12 * numbers["paper"]["stated_hours"]
+    assert sum(used.values()) * 0.35 / 0.5 <= numbers["paper"]["goal_hours"] == 8
 
 
 def test_the_papers_settings_come_out_as_the_paper_says(numbers):
@@ -41,10 +43,13 @@ def test_full_tuning_costs_more_in_every_way(numbers):
 
 def test_more_gpus_need_less_memory_each(numbers):
     for rows in numbers["memory"].values():
-        assert [row["gpus"] for row in rows] == [1, 4, 8]
-        for name in ("weights", "gradients", "optimizer"):
-            assert rows[0][name] == pytest.approx(8 * rows[2][name])
-    assert [row["fits"] for row in numbers["memory"]["lora"]] == [True, True, True]
+        assert [(row["gpus"], row["stage"]) for row in rows] == [
+            (gpus, stage) for gpus in (1, 4, 8) for stage in ("sft", "grpo")
+        ]
+        for name in ("gradients", "optimizer"):
+            assert rows[0][name] == pytest.approx(8 * rows[4][name])
+        assert rows[0]["weights"] > 4 * rows[4]["weights"]
+    assert all(row["fits"] for row in numbers["memory"]["lora"])
     assert not numbers["memory"]["full"][0]["fits"]
 
 
@@ -77,7 +82,8 @@ def test_flow_grpo_with_guidance_costs_more_than_nft():
 def test_nano_is_estimated_for_two_cores():
     numbers = estimate_cost(cpu(), TOON, mfu=0.35, device=TWO_CORES)
     assert numbers["paper"] is None and numbers["model"] == "nano"
-    assert len(numbers["memory"]["lora"]) == 1 and numbers["memory"]["lora"][0]["fits"]
+    assert [row["stage"] for row in numbers["memory"]["lora"]] == ["sft", "grpo"]
+    assert all(row["fits"] for row in numbers["memory"]["lora"]) and numbers["cards"] == []
     assert sum(hours(numbers).values()) < 0.5
 
 
@@ -86,13 +92,35 @@ def test_the_table_has_parameters_memory_and_hours(numbers):
     for expected in (
         "6.53 B",
         "14.69 B",
-        "does not fit",
+        "too large",
         "GRPO round, adapters",
-        "goal: at most 10, met",
+        "RTX 4090, 24 GB",
+        "goal: at most 8, missed",
+        "MFU of 0.35 (assumed)",
         "about 100 GPU hours",
     ):
         assert expected in text
     assert max(len(line) for line in text.splitlines()) <= 130
+
+
+def test_the_preset_for_24_gb_is_planned_for_its_card(capsys):
+    assert main(["plan", "--preset", "bagel-24gb", "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    assert numbers["device"] == "RTX 4090" and numbers["weights"] == "nf4"
+    assert numbers["tokens"]["picture"] == 1024 and set(numbers["memory"]) == {"lora"}
+    for row in numbers["memory"]["lora"]:
+        assert row["fits"] and row["total"] <= 22e9
+
+
+def test_reinforced_replies_are_a_stage_of_their_own():
+    with_replies = replaced(cpu(), grpo={"text": {"rounds": 3}})
+    numbers = estimate_cost(with_replies, TOON, mfu=0.35, device=TWO_CORES)
+    assert numbers["stages"]["lora"]["text_rl"]["count"] == 3
+    assert "text RL round, adapters" in table(numbers)
+    plain = estimate_cost(cpu(), TOON, mfu=0.35, device=TWO_CORES)
+    assert numbers["stages"]["lora"]["evaluate"]["flops"] > plain["stages"]["lora"]["evaluate"]["flops"], (
+        "a third text component is measured"
+    )
 
 
 def test_the_json_has_the_numbers(capsys):

@@ -30,3 +30,13 @@ def test_sampling_the_prior_preservation_images_is_counted():
     config = SftConfig(prior="base", prior_pictures=2)
     one, more = (step_flops(NANO, TOON, replace(config, prior_pool=pool)) for pool in (4, 64))
     assert more > one
+
+
+def test_where_pictures_follow_the_text_their_prompts_are_trained_through():
+    """Nano keeps contexts for the whole run; BAGEL reads prompts in each step, forward and backward."""
+    sizes = bagel_sizes(512)
+    config = SftConfig(conversations=0, prior_pictures=0)
+    longer = replace(ROLESCAPE, prompt=ROLESCAPE.prompt + 100)
+    grown = step_flops(sizes, longer, config) - step_flops(sizes, ROLESCAPE, config)
+    read = 6 * 100 * 2 * 6.5e9
+    assert grown > 2.5 * read

@@ -11,7 +11,9 @@ from factories_interactions import BRAMBLE_DIALOGUES, nia_the_photographer
 from factories_model import BASE, make_inputs, make_job
 from PIL import Image
 
+from unichar.evaluation import evaluate as module
 from unichar.evaluation.evaluate import ARMS, Evaluation, run
+from unichar.evaluation.pictures import PictureResults
 from unichar.store.files import sha256_file
 from unichar.types import CuratedKit
 
@@ -124,6 +126,28 @@ def test_one_sided_arms_have_one_component_of_sft_and_the_other_of_the_base(eval
         text = name in ("held_out_nll", "style", "knowledge_accuracy")
         assert summary[f"text_only_{name}"] == summary[f"{'sft' if text else 'base'}_{name}"]
         assert summary[f"image_only_{name}"] == summary[f"{'base' if text else 'sft'}_{name}"]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_text_adapters_alone_make_other_pictures_where_these_follow_the_text(evaluated, monkeypatch, follow):
+    """As in BAGEL, whose prompts are read with them; nano's text_only draws as its base does."""
+    evaluation, drawn = Evaluation(evaluated[0]), []
+    load = module.load_model
+
+    def load_model(*args, **options):
+        model = load(*args, **options)
+        model.pictures_follow_text = follow
+        return model
+
+    def measure(*args, arm, **options):
+        drawn.append(arm)
+        return PictureResults(pictures=[], metrics={})
+
+    monkeypatch.setattr(module, "load_model", load_model)
+    monkeypatch.setattr(module, "measure_pictures", measure)
+    for arm in ("base", "text_only"):
+        evaluation.arm(arm)
+    assert drawn == (["base", "text_only"] if follow else ["base"])
 
 
 def test_the_same_arm_gives_the_same_numbers_again(evaluated):

@@ -14,7 +14,10 @@ from unichar.grpo.config import GrpoConfig, NftConfig
     [
         ({"rounds": 0}, "GrpoConfig.rounds is 0; expected 1 or more"),
         ({"validation": {"every": 0}}, "GrpoConfig.validation.every is 0"),
-        ({"rollout": {"microbatches": 0}}, "GrpoConfig.rollout.microbatches is 0; expected 1 or more"),
+        (
+            {"rollout": {"microbatches": -1}},
+            "rollout.microbatches is -1; expected 1 or more, or 0 for as few as",
+        ),
         (
             {"rollout": {"group": 1}},
             "GrpoConfig.rollout.group is 1; expected 2 or more, advantages compare pictures of one prompt",

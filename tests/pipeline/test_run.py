@@ -6,19 +6,24 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from factories_kit import make_kit
-from factories_pipeline import Toys, edit_kit, make_store
+from factories_pipeline import TOYS, Toys, edit_kit, make_store
 
+from unichar.errors import UserError
 from unichar.kit.verdict import KitRejected
 from unichar.pipeline.kit_gate import check_kit
 from unichar.pipeline.lineage import StaleInput
 from unichar.pipeline.run import customize, run_stage
+from unichar.presets import PRESETS, smoke
 from unichar.stages import STAGES, VERBS
 from unichar.store.store import BrokenOutput, MissingOutput, Store
-from unichar.types import StageJob
+from unichar.types import LoadConfig, StageJob
 
 TESTS = Path(__file__).parents[1]
 
@@ -61,6 +66,22 @@ def test_a_stage_gets_exactly_what_it_needs(store: Store, toys: Toys) -> None:
     assert (job.inputs["sft_checkpoint"] / "adapters" / "weights.txt").read_text() == "sft 0"
     assert job.base == store.data / "models" / "nano" / "base.safetensors"
     assert (job.character, job.seed) == ("pip", 5)
+
+
+def test_a_stage_gets_and_publishes_how_its_base_is_loaded(
+    store: Store, toys: Toys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = LoadConfig(quantize="nf4", image_size=smoke().kit.size)
+    monkeypatch.setitem(PRESETS, "smoke", lambda: replace(smoke(), model="bagel", load=load))
+    monkeypatch.setattr("unichar.pipeline.run.check_compatible", lambda *about: None)  # pip is a toon
+    (tmp_path / "bagel").mkdir()
+    monkeypatch.setenv("UNICHAR_BAGEL", str(tmp_path / "bagel"))
+
+    output = run_stage("sft", "pip", preset="smoke", seed=5, store=store)
+    assert toys.jobs[-1][1].load == load
+    config = json.loads((output.folder / "config.json").read_text())
+    assert config["load"] == output.manifest["recipe"]["load"] == asdict(load)
+    assert "bitsandbytes" in output.manifest["tools"]
 
 
 def test_a_stage_with_an_unchanged_recipe_does_not_run_again(
@@ -239,6 +260,49 @@ def test_a_stage_that_fails_leaves_only_its_scratch_folder(
     assert scratches[0] == scratches[1] and not scratches[0].exists()
 
 
+@pytest.mark.parametrize("verb", ["sft", "grpo", "evaluate"])
+def test_a_card_without_memory_is_one_message_that_names_a_setting(
+    verb: str, store: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    # The real modules; nano's weights are not there, but they are not asked for either.
+    for module in ("unichar.cost.measured", "unichar.cost.fit"):
+        monkeypatch.delitem(sys.modules, module)
+    fit = import_module("unichar.cost.fit")
+    monkeypatch.setattr(fit, "card_memory", lambda: 8e9)
+    monkeypatch.setattr(fit, "TrainingMemory", lambda job: SimpleNamespace(next=lambda now, card: None))
+
+    def run(job: StageJob) -> dict[str, float]:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has\nSee")
+
+    monkeypatch.setattr(sys.modules[TOYS[verb]], "run", run)
+    with pytest.raises(UserError, match=rf"^{verb} ran out of GPU memory \(Tried to allocate 2.50 GiB\): "):
+        run_stage(verb, "pip", preset="smoke", seed=9, store=store)
+
+
+def test_microbatches_that_the_card_decides_are_in_the_summary_and_not_in_the_recipe(
+    store: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = sys.modules["unichar.cost.fit"]
+    seen = []
+
+    def choose(number: int) -> None:
+        monkeypatch.setattr(
+            fitted,
+            "choose_microbatches",
+            lambda job: replace(job, config=replace(job.config, microbatches=number)),
+        )
+        monkeypatch.setattr(fitted, "chosen_microbatches", lambda job, other: {"microbatches": number})
+
+    for number in (2, 5):
+        choose(number)
+        output = run_stage("sft", "pip", preset="smoke", seed=9, store=store, force=True)
+        assert toys.jobs[-1][1].config.microbatches == output.summary["microbatches"] == number
+        seen.append(output.fingerprint)
+    assert len(set(seen)) == 1
+
+
 def test_a_training_that_diverged_is_not_published(
     store: Store, toys: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,7 +335,7 @@ def test_an_output_is_not_published_if_its_kit_changed_meanwhile(
             "pip",
             "huge",
             ValueError,
-            "no preset 'huge'; the presets are smoke, cpu, cpu-1, cpu-3, cpu-5, bagel",
+            "no preset 'huge'; the presets are smoke, cpu, cpu-1, cpu-3, cpu-5, bagel, bagel-24gb",
         ),
         ("train", "pip", "smoke", ValueError, "no stage 'train'"),
     ],
@@ -301,6 +365,7 @@ TRAINER = """
     import logging, sys, time
     from pathlib import Path
     from types import SimpleNamespace
+    from factories_pipeline import UNFITTED
     from unichar.pipeline.run import run_stage
     from unichar.store.store import Store
 
@@ -316,6 +381,7 @@ TRAINER = """
 
     sys.modules["unichar.sft.train"] = SimpleNamespace(run=run)
     sys.modules["unichar.cost.measured"] = SimpleNamespace(training_flops=lambda verb, job, summary: {})
+    sys.modules["unichar.cost.fit"] = UNFITTED
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     home = Path(sys.argv[1])
     print(run_stage("sft", "pip", preset="smoke", seed=3, store=Store(home, home / "data")).fresh, flush=True)

@@ -13,7 +13,7 @@ from unichar.sft.config import SftConfig
         ({"gen_rank": 0}, "gen_rank is 0"),
         ({"pictures": 0, "conversations": 0}, "conversations is 0 and pictures is 0; expected one above 0"),
         ({"pictures": 25}, r"pictures is 25; expected a multiple of prompts \(6\)"),
-        ({"microbatches": 0}, "SftConfig.microbatches is 0; expected 1 or more"),
+        ({"microbatches": -1}, "SftConfig.microbatches is -1; expected 0 or more"),
         ({"validation": {"every": -1}}, "SftConfig.validation.every is -1; expected 0 or more"),
         (
             {"validation": {"patience": 2}},

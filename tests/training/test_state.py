@@ -113,6 +113,15 @@ def test_settings_read_back_are_the_settings_that_were_written():
     ]
 
 
+def test_a_run_goes_on_with_other_microbatches():
+    """Another GPU takes other microbatches, which change nothing but rounding."""
+    keys = [
+        run_key(config={"steps": 3, "microbatches": number, "rollout": {"microbatches": number}})
+        for number in (1, 4)
+    ]
+    assert keys[0] == keys[1] == run_key(config={"steps": 3, "rollout": {}})
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [("of yesterday", "of today"), ("of yesterday", run_key(seed=1)), ("3", "{}")]
 )

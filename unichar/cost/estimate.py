@@ -9,45 +9,33 @@ for BAGEL and of a starter character for nano, or of `--character`, once its int
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
-from unichar.cost.flops import Sizes, adapter_parameters
-from unichar.cost.grpo import round_flops
-from unichar.cost.memory import fewest_microbatches
+from unichar.cost.cards import CARDS, H100, Device, cards_table, fitted, loaded_model, what_fits
+from unichar.cost.flops import Sizes
+from unichar.cost.memory import Loaded, fits
 from unichar.cost.paper import paper_flops
-from unichar.cost.report import report_flops
-from unichar.cost.sft import step_flops
 from unichar.cost.sizes import sizes_of
+from unichar.cost.stages import stage_flops
 from unichar.cost.workload import ROLESCAPE, TOON, TextLengths, measured_texts
 from unichar.errors import UserError
-from unichar.evaluation.evaluate import ARMS
 from unichar.presets import Preset, get_preset
 from unichar.store.store import Store
 from unichar.types import read_interactions
 
+MFU = 0.35
+"""Fraction of a device's dense bf16 peak that is reached: assumed, not measured yet."""
 PAPER_HOURS = 100
 """GPU hours per character, as the paper states."""
-GOAL_HOURS = 10
-"""GPU hours of training per character that the preset `bagel` must not exceed."""
+GOAL_HOURS = 8
+"""GPU hours per character that the preset `bagel` must not exceed, its training and its report."""
 _GB = 1e9
 """Decimal gigabytes, as vendors state the memory of GPUs."""
 GPUS = (1, 4, 8)
 """Numbers of GPUs that BAGEL's memory is shown for: one, half a node and a node of eight."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Device:
-    """A device that hours are estimated for."""
-
-    name: str
-    peak: float
-    """Dense bf16 FLOP/s."""
-    memory: float
-    """Bytes per device."""
-
-
-H100 = Device(name="H100 (bf16, dense)", peak=989e12, memory=80e9)
+_LABELS = {"lora": "adapters", "full": "full tuning"}
 TWO_CORES = Device(name="two cores with AVX-512 BF16", peak=0.9e12, memory=8e9)
 
 
@@ -62,10 +50,14 @@ def estimate_cost(preset: Preset, texts: TextLengths, *, mfu: float, device: Dev
             f"mfu is {mfu} and the peak {device.peak:g} FLOP/s; expected 0 < mfu <= 1 and a positive peak"
         )
 
-    # Frozen parts count for memory, too; the autoencoder is never trained, not even in full tuning.
     sizes, parameters = sizes_of(preset.model, preset.kit.size)
-    adapters = adapter_parameters(sizes, und_rank=preset.sft.und_rank, gen_rank=preset.sft.gen_rank)
-    trainable = {"lora": sum(adapters.values()), "full": sum(parameters.values()) - parameters["autoencoder"]}
+    loaded = loaded_model(preset, sizes, parameters, full=False, quantize=preset.load.quantize)
+
+    # Weights in 4 bits cannot be tuned, and are for cards that the paper's GPUs say nothing about.
+    ways = {"lora": loaded}
+    if not loaded.quantize:
+        ways["full"] = replace(loaded, full=True)
+    is_bagel = preset.model == "bagel"
 
     # FLOPs that the device really computes in an hour.
     hour = device.peak * mfu * 3600
@@ -76,47 +68,31 @@ def estimate_cost(preset: Preset, texts: TextLengths, *, mfu: float, device: Dev
         "device": device.name,
         "peak_flops": device.peak,
         "mfu": mfu,
+        "weights": preset.load.quantize or "bf16",
         "tokens": {"picture": sizes.tokens, "seen_picture": sizes.seen_tokens, "prompt": round(texts.prompt)},
         "parameters": {**parameters, "total": sum(parameters.values())},
-        "adapters": adapters,
-        "trainable": trainable,
+        "adapters": dict(loaded.adapters),
+        "trainable": {kind: way.trainable for kind, way in ways.items()},
         # Both ways of training, adapters and full tuning, are shown side by side.
-        "memory": {
-            kind: _memory(preset, sizes, texts, parameters, trainable, kind, device) for kind in trainable
-        },
-        "stages": {kind: _stages(preset, sizes, texts, kind == "full", hour) for kind in trainable},
+        "memory": {kind: _memory(preset, way, texts, device) for kind, way in ways.items()},
+        "stages": {kind: _stages(preset, sizes, texts, kind == "full", hour) for kind in ways},
+        "cards": what_fits(preset, texts, mfu=mfu) if is_bagel else [],
         # The paper trains BAGEL at 1024 pixels; nano has no counterpart there.
-        "paper": _paper(sizes_of("bagel", 1024)[0], texts, hour) if preset.model == "bagel" else None,
+        "paper": _paper(sizes_of("bagel", 1024)[0], texts, hour) if is_bagel and "full" in ways else None,
     }
 
 
-def _memory(
-    preset: Preset,
-    sizes: Sizes,
-    texts: TextLengths,
-    parameters: dict[str, int],
-    trainable: dict[str, int],
-    kind: str,
-    device: Device,
-) -> list[dict[str, Any]]:
-    """One row per number of GPUs, each with the fewest microbatches that leave a tenth of the memory free."""
-    # Nano is too small to be split over GPUs.
+def _memory(preset: Preset, loaded: Loaded, texts: TextLengths, device: Device) -> list[dict[str, Any]]:
+    """One row per stage and number of GPUs, each with the fewest microbatches that leave a tenth free."""
+    # Nano is too small to be split over GPUs, and weights in 4 bits are not split.
+    several = preset.model == "bagel" and not loaded.quantize
     rows = []
-    for gpus in GPUS if preset.model == "bagel" else (1,):
-        # A tenth stays free for what is not counted: kernels' workspaces, the CUDA context, fragmentation.
-        microbatches, memory = fewest_microbatches(
-            sizes,
-            texts,
-            preset.sft,
-            parameters=sum(parameters.values()),
-            trainable=trainable[kind],
-            full=kind == "full",
-            gpus=gpus,
-            limit=0.9 * device.memory,
-        )
-
-        row = {"gpus": gpus, "microbatches": microbatches, **asdict(memory), "total": memory.total}
-        rows.append(row | {"fits": memory.total <= 0.9 * device.memory})
+    for gpus in GPUS if several else (1,):
+        for stage, (microbatches, memory) in fitted(
+            preset, loaded, texts, gpus=gpus, card=device.memory
+        ).items():
+            row = {"stage": stage, "gpus": gpus, "microbatches": microbatches, **asdict(memory)}
+            rows.append(row | {"total": memory.total, "fits": fits(memory, device.memory)})
     return rows
 
 
@@ -126,16 +102,8 @@ def _stages(
     """Stage -> FLOPs of one step (round, report), how many there are, and hours of all; `hour` is FLOPs per
     hour.
     """
-    # One unit of each stage, and how many of them a run has.
-    sft, grpo = preset.sft, preset.grpo
-    units = {
-        "sft": (step_flops(sizes, texts, sft, full=full), sft.steps),
-        "grpo": (round_flops(sizes, texts, grpo, gen_rank=sft.gen_rank, full=full), grpo.rounds),
-        "evaluate": (report_flops(sizes, texts, preset.evaluation, arms=len(ARMS)), 1),
-    }
-
     stages = {}
-    for name, (flops, count) in units.items():
+    for name, (flops, count) in stage_flops(preset, sizes, texts, full=full).items():
         stages[name] = {"flops": flops, "count": count, "hours": flops * count / hour}
     return stages
 
@@ -147,14 +115,17 @@ def _paper(sizes: Sizes, texts: TextLengths, hour: float) -> dict[str, float]:
 
 def table(numbers: dict[str, Any]) -> str:
     """The estimate as a plain text table."""
-    return "\n".join([*_heading(numbers), *_parameters(numbers), *_memories(numbers), *_hours(numbers)])
+    lines = [*_heading(numbers), *_parameters(numbers), *_memories(numbers)]
+    lines += cards_table(numbers["cards"]) if numbers["cards"] else []
+    return "\n".join([*lines, *_hours(numbers)])
 
 
 def _heading(numbers: dict[str, Any]) -> list[str]:
     tokens = numbers["tokens"]
     return [
         f"preset {numbers['preset']}: {numbers['model']} on {numbers['device']}, "
-        f"{numbers['peak_flops'] / 1e12:.4g} TFLOP/s at an MFU of {numbers['mfu']:.2f}",
+        f"{numbers['peak_flops'] / 1e12:.4g} TFLOP/s at an MFU of {numbers['mfu']:.2f} (assumed), weights in "
+        f"{numbers['weights']}",
         f"tokens: generated picture {tokens['picture']}, seen picture {tokens['seen_picture']}, "
         f"prompt {tokens['prompt']}",
     ]
@@ -168,34 +139,36 @@ def _parameters(numbers: dict[str, Any]) -> list[str]:
     adapters = numbers["adapters"]
     split = f"  (text {_short(adapters['und'])}, pictures {_short(adapters['gen'])})"
     lines.append(f"  {'trainable, adapters':<28}{_short(numbers['trainable']['lora']):>10}{split}")
-    lines.append(f"  {'trainable, full tuning':<28}{_short(numbers['trainable']['full']):>10}")
+    if "full" in numbers["trainable"]:
+        lines.append(f"  {'trainable, full tuning':<28}{_short(numbers['trainable']['full']):>10}")
     return lines
 
 
 def _memories(numbers: dict[str, Any]) -> list[str]:
-    columns = ("weights", "gradients", "optimizer", "gathered", "activations", "total")
+    columns = ("weights", "gradients", "optimizer", "copies", "gathered", "activations", "total")
     lines = [
         "",
-        "SFT memory per GPU in GB, with the fewest microbatches that leave a tenth of the memory free",
-        f"  {'':<16}{'GPUs':>5}{'microbatches':>14}" + "".join(f"{name:>13}" for name in columns),
+        "memory per GPU in GB, with the fewest microbatches that leave a tenth of the memory free",
+        f"  {'':<18}{'GPUs':>4}{'microbatches':>13}" + "".join(f"{name:>12}" for name in columns),
     ]
 
     # First adapters, then full tuning, each for all numbers of GPUs.
-    for kind, label in (("lora", "adapters"), ("full", "full tuning")):
-        for row in numbers["memory"][kind]:
-            cells = "".join(f"{row[name] / _GB:>13.2f}" for name in columns)
-            note = "" if row["fits"] else "   does not fit"
-            lines.append(f"  {label:<16}{row['gpus']:>5}{row['microbatches']:>14}{cells}{note}")
+    for kind, rows in numbers["memory"].items():
+        for row in rows:
+            name = f"{row['stage'].upper()}, {_LABELS[kind]}"
+            cells = "".join(f"{row[column] / _GB:>12.2f}" for column in columns)
+            note = "" if row["fits"] else " too large"
+            lines.append(f"  {name:<18}{row['gpus']:>4}{row['microbatches']:>13}{cells}{note}")
     return lines
 
 
 def _hours(numbers: dict[str, Any]) -> list[str]:
     lines = ["", "FLOPs and hours", f"  {'':<34}{'TFLOP each':>12}{'times':>7}{'hours':>9}"]
-    names = {"sft": "SFT step", "grpo": "GRPO round", "evaluate": "report"}
+    names = {"sft": "SFT step", "grpo": "GRPO round", "text_rl": "text RL round", "evaluate": "report"}
 
     # The report costs the same for both, but stands in both sums.
-    for kind, label in (("lora", "adapters"), ("full", "full tuning")):
-        stages = numbers["stages"][kind]
+    for kind, stages in numbers["stages"].items():
+        label = _LABELS[kind]
         for stage, row in stages.items():
             name = f"{names[stage]}, {label}" if stage != "evaluate" else names[stage]
             tflops, hours = row["flops"] / 1e12, _hours_text(row["hours"])
@@ -212,17 +185,17 @@ def _hours(numbers: dict[str, Any]) -> list[str]:
 def _comparison_with_paper(numbers: dict[str, Any]) -> list[str]:
     paper, stages = numbers["paper"], numbers["stages"]["lora"]
 
-    # The goal is about training alone; the report is shown beside it.
     training = stages["sft"]["hours"] + stages["grpo"]["hours"]
+    total = sum(row["hours"] for row in stages.values())
 
     # The paper's settings by the same count: it shows how far the count can be trusted.
     counted = paper["sft_hours"] + paper["grpo_hours"]
-    met = "met" if training <= paper["goal_hours"] else "missed"
+    met = "met" if total <= paper["goal_hours"] else "missed"
 
     return [
         "",
-        f"  training a character: {training:.1f} GPU hours (goal: at most {paper['goal_hours']}, {met}), and "
-        f"{stages['evaluate']['hours']:.1f} for its report",
+        f"  a character: {total:.1f} GPU hours (goal: at most {paper['goal_hours']}, {met}), of which "
+        f"{training:.1f} train and {stages['evaluate']['hours']:.1f} are its report",
         f"  the paper states about {paper['stated_hours']} GPU hours; its settings counted the same way make "
         f"{counted:.0f} ({paper['sft_hours']:.1f} SFT, {paper['grpo_hours']:.1f} GRPO)",
     ]
@@ -241,7 +214,7 @@ def _short(count: float) -> str:
 
 
 def main(
-    preset: str, *, character: str = "", mfu: float = 0.35, peak: float | None = None, as_json: bool = False
+    preset: str, *, character: str = "", mfu: float = MFU, peak: float | None = None, as_json: bool = False
 ) -> None:
     """Print the cost estimate of a preset.
 
@@ -259,6 +232,9 @@ def main(
     # Without `--peak`, the device that a preset of this model is made for.
     settings = get_preset(preset)
     default = H100 if settings.model == "bagel" else TWO_CORES
+    if settings.load.quantize:
+        # Made for one card of 24 GB.
+        default = CARDS[0]
     device = default
     if peak is not None:
         device = Device(name="a device", peak=peak * 1e12, memory=default.memory)

@@ -96,6 +96,12 @@ class Sizes:
     decode: float
     """FLOPs per picture of the autoencoder, latents to pixels."""
 
+    # Memory.
+    drawn: int
+    """Pictures that are drawn together; 0 where it does not matter."""
+    decoding: float
+    """Bytes of activations while one picture is decoded."""
+
     # How passes are run.
     recompute: bool
     """Whether activation checkpointing is always on."""

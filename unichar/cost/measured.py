@@ -11,10 +11,11 @@ from transformers import AutoConfig, LlamaConfig
 from unichar.cost.flops import Sizes
 from unichar.cost.grpo import round_flops
 from unichar.cost.sft import step_flops
-from unichar.cost.sizes import bagel_sizes, nano_sizes
+from unichar.cost.sizes import bagel_parameters, bagel_sizes, nano_parameters, nano_sizes
 from unichar.cost.workload import measured_texts
 from unichar.domains.lookup import domain_of
-from unichar.model.bagel.weights import find_tensors, read_shape
+from unichar.model.bagel.stored import find_tensors
+from unichar.model.bagel.weights import read_shape
 from unichar.model.lora import saved_rank
 from unichar.model.nano import loading as nano
 from unichar.model.nano.backbone import backbone_folder
@@ -27,7 +28,7 @@ def training_flops(verb: str, job: StageJob, summary: dict[str, Any]) -> dict[st
         return {}
 
     # The real base and the real texts, where an estimate has to assume them.
-    sizes = base_sizes(job.base)
+    sizes = base_sizes(job.base, job.load.image_size)
     texts = measured_texts(read_interactions(job.inputs["interactions"] / "train.jsonl"))
 
     # The settings as the trainer resolved them for this kind of pictures.
@@ -43,12 +44,23 @@ def training_flops(verb: str, job: StageJob, summary: dict[str, Any]) -> dict[st
     return {"flops": summary["rounds"] * round_flops(sizes, texts, config, gen_rank=rank)}
 
 
-def base_sizes(base: Path) -> Sizes:
-    """Sizes of a base on disk: a file (nano) or a folder (BAGEL). Reads headers and configurations only."""
+def base_sizes(base: Path, image_size: int = 0) -> Sizes:
+    """Sizes of a base on disk: a file (nano) or a folder (BAGEL). Reads headers and configurations only.
+
+    `image_size` is the side of a BAGEL's pictures in pixels; 0 is what the folder says.
+    """
     if base.is_dir():
-        config, image_size = read_shape(base, find_tensors(base))
-        return bagel_sizes(image_size, config)
+        config, default_size = read_shape(base, find_tensors(base))
+        return bagel_sizes(image_size or default_size, config)
 
     backbone = AutoConfig.from_pretrained(backbone_folder())
     assert isinstance(backbone, LlamaConfig)
     return nano_sizes(nano.read_shape(base), backbone)
+
+
+def base_parameters(base: Path) -> dict[str, int]:
+    """Part -> parameters of a base on disk."""
+    if base.is_dir():
+        config, _ = read_shape(base, find_tensors(base))
+        return bagel_parameters(config)
+    return nano_parameters(nano.read_shape(base))

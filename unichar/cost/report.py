@@ -1,5 +1,7 @@
 """FLOPs of a report, from its settings: for `python -m unichar plan`. No torch."""
 
+from collections.abc import Mapping
+
 from unichar.cost.flops import Sizes, text_decoding
 from unichar.cost.workload import ConversationLengths, TextLengths, conversation_forward, sampling_flops
 from unichar.evaluation.config import EvaluationConfig
@@ -8,8 +10,21 @@ _NONE = ConversationLengths(tokens=0, targets=0)
 """Stands for kinds of conversations that a character does not have."""
 
 
-def report_flops(sizes: Sizes, texts: TextLengths, config: EvaluationConfig, *, arms: int) -> float:
-    """FLOPs of the pictures of all arms, and of the text metrics of the two different text backbones."""
+Arms = Mapping[str, tuple[str, tuple[str, ...]]]
+"""Arm -> the checkpoint its adapters come from, and the components they attach to, as
+`unichar.evaluation.evaluate.ARMS`."""
+
+
+def report_flops(
+    sizes: Sizes, texts: TextLengths, config: EvaluationConfig, *, arms: Arms, text_rl: bool = False
+) -> float:
+    """FLOPs of a report's pictures and texts.
+
+    Arms that share what draws or talks are measured once. Five arms have two different text components, base
+    and SFT, or three where `text_rl` trained replies, too; and three different picture components, base, SFT
+    and GRPO. Where pictures depend on the text component as well, as BAGEL's do, all five draw. Multimodal
+    turns need both components, so each arm draws its own.
+    """
 
     def drawn(pictures: int, prompts: int, context: int) -> float:
         return sampling_flops(
@@ -26,8 +41,18 @@ def report_flops(sizes: Sizes, texts: TextLengths, config: EvaluationConfig, *, 
     pictures = drawn(config.prompts * config.pictures, config.prompts, texts.plain)
     multimodal_turns = drawn(config.role_plays, config.role_plays, texts.prompt)
 
-    # Every arm draws, but arms with the same text adapters talk alike: base and tuned are computed once.
-    return arms * (pictures + multimodal_turns) + 2 * _texts(sizes, texts, config)
+    drawing, talking = set(), set()
+    for checkpoint, components in arms.values():
+        gen, und = (checkpoint if name in components else "" for name in ("gen", "und"))
+
+        # GRPO passes SFT's text adapters on as they are, unless replies are reinforced.
+        if und == "grpo_checkpoint" and not text_rl:
+            und = "sft_checkpoint"
+        talking.add(und)
+        drawing.add((gen, "" if sizes.keeps_contexts else und))
+
+    texts_of_one = _texts(sizes, texts, config)
+    return len(drawing) * pictures + len(arms) * multimodal_turns + len(talking) * texts_of_one
 
 
 def _texts(sizes: Sizes, texts: TextLengths, config: EvaluationConfig) -> float:

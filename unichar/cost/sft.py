@@ -1,5 +1,7 @@
 """FLOPs of a step of Unified-SFT, from its settings: for `python -m unichar plan` and reports. No torch."""
 
+import math
+
 from unichar.cost.flops import Sizes, image_forward, text_forward
 from unichar.cost.workload import TextLengths, conversation_forward, sampling_flops
 from unichar.sft.config import SftConfig
@@ -25,13 +27,25 @@ def step_flops(sizes: Sizes, texts: TextLengths, config: SftConfig, *, full: boo
         sizes, pictures=config.prior_pictures, prompts=config.prior_pictures, context=texts.plain, rank=rank
     )
 
-    # A model that caches contexts encodes each different prompt once per run.
-    prompts: float = config.prompts + config.prior_pictures
+    return (
+        total
+        + _contexts(sizes, texts, config, full=full)
+        + (own + prior).training(full=full, recompute=sizes.recompute)
+    )
+
+
+def _contexts(sizes: Sizes, texts: TextLengths, config: SftConfig, *, full: bool) -> float:
+    """FLOPs of encoding a step's prompts."""
+    # A model that keeps contexts encodes each different prompt once per run.
     if sizes.keeps_contexts:
         different = texts.portraits + config.prior_pool * bool(config.prior_pictures)
-        prompts = min(prompts, different / config.steps)
-    contexts = prompts * text_forward(sizes, [texts.prompt]).forward
-    return total + contexts + (own + prior).training(full=full, recompute=sizes.recompute)
+        prompts = min(config.prompts + config.prior_pictures, different / config.steps)
+        return prompts * text_forward(sizes, [texts.prompt]).forward
+
+    # Otherwise pictures train the text adapters through their prompts.
+    lengths = [texts.prompt] * config.prompts + [texts.plain] * config.prior_pictures
+    read = text_forward(sizes, lengths, rank=0 if full else config.und_rank)
+    return read.training(full=full, recompute=sizes.recompute)
 
 
 def _conversation(sizes: Sizes, texts: TextLengths, config: SftConfig, *, full: bool) -> float:
@@ -67,11 +81,13 @@ def _validation(sizes: Sizes, texts: TextLengths, config: SftConfig) -> float:
         prompts=config.validation.pictures,
         context=texts.prompt,
         steps=config.validation.sample_steps,
-        guidance=1.0,
-        shift=config.shift,
+        guidance=config.validation.guidance,
+        shift=config.validation.shift,
     )
 
-    return config.steps / config.validation.every * (config.validation.conversations * text.forward + sheet)
+    # The last step is validated in any case.
+    validations = math.ceil(config.steps / config.validation.every)
+    return validations * (config.validation.conversations * text.forward + sheet)
 
 
 def _prior_preservation(sizes: Sizes, texts: TextLengths, config: SftConfig) -> float:

@@ -17,6 +17,7 @@ from unichar.cost.flops import Matrix, Sizes, Stack
 from unichar.model.bagel.autoencoder import Autoencoder
 from unichar.model.bagel.config import LATENT_CHANNELS, PIXELS, BagelConfig, TextConfig, VisionConfig
 from unichar.model.bagel.decoder import TextExpert
+from unichar.model.bagel.drawing import DRAWN_TOKENS
 from unichar.model.bagel.generation import TOKEN, GenerationExpert
 from unichar.model.bagel.pictures import seen_in_training
 from unichar.model.bagel.sampling import Guidance
@@ -50,6 +51,8 @@ BAGEL_7B = BagelConfig(
 """The two configuration files of the published weights."""
 PIXELS_PER_LATENT = 8
 """Side of a latent cell of BAGEL's autoencoder, in pixels."""
+_DECODED = 6
+"""Feature maps in bf16 of full resolution and the autoencoder's least width at the decoder's peak."""
 SMOLLM2 = LlamaConfig(
     hidden_size=576,
     intermediate_size=1536,
@@ -103,6 +106,9 @@ def nano_sizes(config: NanoConfig, backbone: LlamaConfig = SMOLLM2) -> Sizes:
         connector=connector,
         encode=encode,
         decode=decode,
+        # Pictures of 128 pixels: next to nothing.
+        drawn=0,
+        decoding=0.0,
         # Prompts are read without adapters, so their contexts stay valid and are kept for the whole run.
         recompute=False,
         keeps_contexts=True,
@@ -195,6 +201,8 @@ def bagel_sizes(image_size: int, config: BagelConfig = BAGEL_7B) -> Sizes:
         connector=2.0 * patches * (tower.hidden_size + width) * width,
         encode=encode,
         decode=decode,
+        drawn=max(1, DRAWN_TOKENS // (image_size // PIXELS) ** 2),
+        decoding=2.0 * _DECODED * config.autoencoder_width * image_size**2,
         # Every layer is recomputed in the backward pass, and every step encodes its prompts.
         recompute=True,
         keeps_contexts=False,

@@ -117,7 +117,7 @@ def run_stage(
         store.verify(output)
 
     def run_on_other_ranks(out: Path) -> None:
-        import_module(stage.module).run(_job(spec, store, out))
+        _call(spec, _job(spec, store, out))
 
     # Two processes that want the same output: the second waits, then finds what the first has made.
     lock = store.lock_file(character, stage.noun, spec.key)
@@ -158,7 +158,8 @@ def _make(spec: StageSpec, store: Store, start_other_ranks: Callable[[Path], Non
 
         # Settings and numbers beside the product; the manifest that publishes them comes last.
         about = {"character": character, "verb": stage.verb, "preset": spec.preset.name, "seed": spec.seed}
-        write_atomic(out / "config.json", json_bytes(about | {"config": spec.recipe["config"]}))
+        settings = {name: spec.recipe[name] for name in ("config", "load") if name in spec.recipe}
+        write_atomic(out / "config.json", json_bytes(about | settings))
         write_atomic(out / "summary.json", json_bytes(summary))
         return store.publish(out, _manifest(spec), force=force)
 
@@ -172,8 +173,7 @@ def _run(spec: StageSpec, job: StageJob) -> dict[str, Any]:
     stage = spec.stage
     began = time.monotonic()
 
-    # Imported by name, so that a stage's libraries are loaded only when it runs.
-    summary = dict(import_module(stage.module).run(job))
+    summary = _call(spec, job)
 
     # Counted here and not by the trainers, since `cost` lies above them.
     if stage.config in ("sft", "grpo"):
@@ -185,6 +185,25 @@ def _run(spec: StageSpec, job: StageJob) -> dict[str, Any]:
 
     _check_finite(stage.verb, summary)
     return summary
+
+
+def _call(spec: StageSpec, job: StageJob) -> dict[str, Any]:
+    """Call `run(job)` of a stage's module, on every rank; returns its numbers.
+
+    Raises:
+        UserError: The GPU has not enough memory; the message names the setting to change.
+    """
+    # Imported by name, so that a stage's libraries are loaded only when it runs.
+    module = import_module(spec.stage.module)
+    if not spec.stage.own_process:
+        return dict(module.run(job))
+
+    # Settings may leave open how much is computed at once: the card decides, and the recipe stays the same.
+    fit = import_module("unichar.cost.fit")
+    fitted = fit.choose_microbatches(job)
+    with fit.out_of_memory_explained(spec.stage.verb, fitted):
+        summary = dict(module.run(fitted))
+    return summary | fit.chosen_microbatches(job, fitted)
 
 
 def _promote(release: Output, preset: Preset, store: Store) -> None:
@@ -215,9 +234,11 @@ def _job(spec: StageSpec, store: Store, out: Path) -> StageJob:
         seed=spec.seed,
         inputs=inputs | _kit_inputs(spec, store),
         base=spec.base,
+        load=spec.preset.load,
         scratch=store.scratch_folder(spec.character, spec.stage.noun, spec.key),
         out=out,
         preset=spec.preset.name,
+        checksums=store.hashes.path,
     )
 
 
@@ -244,7 +265,8 @@ def _manifest(spec: StageSpec) -> dict[str, Any]:
     """What `manifest.json` says of the run; see `unichar/store/manifest.py`."""
     # For people who want to reproduce it; not part of the fingerprint.
     tools = {"python": platform.python_version()}
-    tools |= {name: version(name) for name in _TOOLS}
+    quantised = ("bitsandbytes",) if spec.recipe.get("load", {}).get("quantize") else ()
+    tools |= {name: version(name) for name in (*_TOOLS, *quantised)}
 
     return {
         "character": spec.character,

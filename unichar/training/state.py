@@ -102,9 +102,19 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def run_key(**parts: Any) -> str:
     """What a run is made from, as readable JSON, for `TrainState.key`.
 
+    Microbatches are left out: a run may go on with as many as fit another GPU, since they change nothing but
+    rounding.
+
     Example: `run_key(config=dataclasses.asdict(config), seed=0, base_sha256="ab12…")`
     """
-    return json.dumps(parts, sort_keys=True)
+    return json.dumps(_without_microbatches(parts), sort_keys=True)
+
+
+def _without_microbatches(value: Any) -> Any:
+    """A value without that setting, at any depth."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_microbatches(each) for name, each in value.items() if name != "microbatches"}
 
 
 class TrainState:
