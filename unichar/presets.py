@@ -191,7 +191,7 @@ def bagel() -> Preset:
             # The value of both papers.
             reward=RewardConfig(advantage_clip=5.0, judges=reward_judges()),
             # Drawn as the report draws, so that what is selected is what will be measured. A validation costs
-            # a third of a round.
+            # 1.2 times what a round does.
             validation=ValidationConfig(
                 every=10, prompts=8, group=2, sample_steps=_STEPS, guidance=_GUIDANCE, shift=_SHIFT
             ),

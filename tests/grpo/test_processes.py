@@ -9,6 +9,7 @@ from factories_small import saved_adapters
 from factories_training import TESTS, launch
 
 from unichar.training.curves import read_curve
+from unichar.training.state import load_tensors
 
 RUNS = {
     "nft": ({}, 0),
@@ -16,6 +17,10 @@ RUNS = {
     "nft, resumed": ({}, 2),
     "flow_grpo": ({"algorithm": "flow_grpo"}, 0),
     "flow_grpo, in microbatches": ({"algorithm": "flow_grpo", "rollout": {"microbatches": 2}}, 0),
+    "nft, sharded": ({"shard": True}, 0),
+    "nft, sharded, in microbatches": ({"shard": True, "rollout": {"microbatches": 2}}, 0),
+    "nft, sharded, resumed": ({"shard": True}, 2),
+    "flow_grpo, sharded": ({"algorithm": "flow_grpo", "shard": True}, 0),
     "one prompt": ({"rollout": {"prompts": 1}, "validation": {"prompts": 1}}, 0),
 }
 """Folder -> settings, and the round another trainer resumes from. Nine pictures for two ranks; in the last
@@ -46,7 +51,7 @@ def alone(larger_base, inputs, tmp_path_factory):
         rollout = {
             name: value for name, value in settings.get("rollout", {}).items() if name != "microbatches"
         }
-        settings = settings | {"rollout": rollout}
+        settings = settings | {"rollout": rollout, "shard": False}
         key = json.dumps(settings)
         if key not in done:
             job = grpo_job(tmp_path_factory.mktemp("alone"), larger_base, inputs, **settings)
@@ -63,9 +68,21 @@ def test_two_processes_train_as_one_does(name, together, alone):
     assert_same_adapters(together / name / "out" / "adapters", weights)
 
 
-def test_a_resumed_run_is_bit_identical(together):
-    ours, theirs = (saved_adapters(together / name / "out" / "adapters") for name in ("nft, resumed", "nft"))
+@pytest.mark.parametrize("name", ["nft", "nft, sharded"])
+def test_a_resumed_run_is_bit_identical(name, together):
+    resumed = f"{name}, resumed"
+    ours, theirs = (saved_adapters(together / run / "out" / "adapters") for run in (resumed, name))
     assert all((ours[key] == theirs[key]).all() for key in theirs)
+
+
+def test_sharded_weights_and_policies_are_saved_whole(together):
+    """So a run may go on with another number of processes."""
+    states = [
+        load_tensors(together / name / "scratch" / "state.safetensors")[0]
+        for name in ("nft, resumed", "nft, sharded, resumed")
+    ]
+    shapes, sharded = ({key: tensor.shape for key, tensor in state.items()} for state in states)
+    assert sharded == shapes and any(key.startswith("old.") for key in shapes)
 
 
 def test_rank_0_writes_the_stage(together):

@@ -1,12 +1,16 @@
 """Reinforcement of replies on a real model: text adapters change, kills change nothing, off by default."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from factories_config import replaced
 from factories_model import BASE, TINY, make_job
+from torch import nn
 
 from unichar.grpo.config import GrpoConfig
-from unichar.grpo.text_rl import TextRlTrainer, _with_reply
+from unichar.grpo.policy import Snapshot
+from unichar.grpo.text_rl import TextRlTrainer, _with_reply, check_pictures
 from unichar.grpo.train import run
 from unichar.model.load import load_model
 from unichar.model.lora import trainable
@@ -58,6 +62,32 @@ def test_a_run_killed_between_rounds_resumes_bit_identical(text_rl, tmp_path, mo
     run(again)
     for name in (UND, GEN, "curve_text.jsonl"):
         assert (again.out / name).read_bytes() == (job.out / name).read_bytes(), name
+
+
+class Looked:
+    """A validation that finds the likeness it is told."""
+
+    def __init__(self, likeness: float) -> None:
+        self.likeness = likeness
+
+    def measure(self):
+        return {"evaluator_likeness": self.likeness}
+
+    def has_lost_identity(self, likeness):
+        return not likeness >= 0.5
+
+
+@pytest.mark.parametrize(("likeness", "is_kept"), [(0.6, True), (0.4, False), (float("nan"), False)])
+def test_replies_that_cost_the_pictures_their_character_are_taken_back(likeness, is_kept):
+    net = nn.Linear(1, 1, bias=False)
+    before = Snapshot(trainable(net))
+    was = net.weight.item()
+    net.weight.data += 1.0
+    found = check_pictures(SimpleNamespace(pictures_follow_text=True), Looked(likeness), before)
+    assert found["text_kept"] == is_kept and (net.weight.item() == was) == (not is_kept)
+
+    # Nano's pictures do not follow the text adapters: nobody has to look.
+    assert check_pictures(SimpleNamespace(pictures_follow_text=False), None, before) == {}
 
 
 def test_a_rewarded_reply_becomes_likelier(grpo_job, tmp_path):

@@ -301,7 +301,7 @@ class Trainer:
         together = pictures_per_pass(len(entries), each, microbatches) if self.sharded else 1
         for samples in rank_passes(len(x0) // together, microbatches, singly=self.sharded):
             positions = [sample.index * together + i for sample in samples for i in range(together)]
-            weights = torch.tensor([sample.weight for sample in samples for _ in range(together)])
+            weights = [sample.weight for sample in samples for _ in range(together)]
             rows = context_rows([of_picture[position] for position in positions])
             context = self.model.prompt_context([prompts[row] for row in rows])
 
@@ -309,9 +309,9 @@ class Trainer:
             device = device_of(self.model.gen)
             x, eps, times = (all_of[positions].to(device) for all_of in (x0, noise, t))
             velocity = self.model.velocity(add_noise(x, eps, times), times, context)
-            errors = flow_loss(velocity, x, eps) * weights.to(device)  # [pictures of this pass]
+            errors = flow_loss(velocity, x, eps) * torch.tensor(weights).to(device)  # [pictures of this pass]
             (errors.sum() * scale).backward()
-            accumulator.add(f"{PICTURES}_{name}", errors.detach().sum(), int(weights.sum()))
+            accumulator.add(f"{PICTURES}_{name}", errors.detach().sum(), int(sum(weights)))
 
     def _losses(self, accumulator: LossAccumulator) -> dict[str, float]:
         """The objective and its parts over all ranks; the only read of losses in a step."""

@@ -12,6 +12,8 @@ from unichar.model.load import load_model
 from unichar.sft import train as sft
 from unichar.training.state import load_tensors
 
+LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
@@ -28,6 +30,32 @@ def test_supervised(trained):
     tuned = load_model(job.base, job.out / "adapters")
     assert all(parameter.any() for name, parameter in tuned.gen.named_parameters() if "lora_B" in name)
     assert all(parameter.any() for name, parameter in tuned.und.named_parameters() if "lora_B" in name)
+
+
+def test_the_error_on_pictures_trains_the_text_adapters_through_the_prompt(trained, tmp_path):
+    """Without a single conversation; nano reads prompts without its text adapters, so there nothing moves."""
+    first, _ = trained
+    for base, moves in ((first.base, True), (BASE, False)):
+        config = replaced(TINY["sft"], steps=1, conversations=0, tracker="")
+        folder = tmp_path / base.name
+        sft.run(make_job("sft", folder, first.inputs, base=base, character="nia", config=config))
+        tensors, _ = load_tensors(folder / "out" / "adapters" / "und" / "adapter_model.safetensors")
+        # Pictures read keys and values, so of the last layer nothing else is reached.
+        moved = {name for name, tensor in tensors.items() if "lora_B" in name and tensor.any()}
+        assert {name.split(".")[-3] for name in moved} == (set(LAYERS) if moves else set())
+
+
+def test_reinforced_pictures_leave_no_gradient_on_the_text_expert(trained, tmp_path, monkeypatch):
+    job, _ = trained
+    monkeypatch.setenv("UNICHAR_JUDGES", str(BASE))
+    config = replaced(TINY["grpo"], epochs=1, tracker="")
+    model = load_model(job.base, job.out / "adapters", trainable=True)
+    trainer = grpo.Trainer(
+        model, make_job("grpo", tmp_path, job.inputs, base=job.base, character="nia", config=config)
+    )
+    assert trainer.text and trainer.rl_step(0)["gradient"] > 0
+    assert not any(parameter.requires_grad for parameter in model.und.parameters())
+    assert all(parameter.grad is None for parameter in model.und.parameters())
 
 
 @pytest.mark.parametrize("algorithm", ["nft", "flow_grpo"])

@@ -160,9 +160,11 @@ def run_experts(
         # Queries of all experts share one attention.
         mixed = attend(index, joined(q, dim=1), k, v).flatten(2)  # [B, N, H * E]
 
+        # A view of one picture has the strides of a tensor of its own, as FSDP's hooks make them. Otherwise a
+        # layer that is recomputed without these hooks would multiply by other kernels than it did at first.
         outputs = []
         for layer, x, own in zip(layers, xs, mixed.split([x.shape[1] for x in xs], dim=1), strict=True):
-            outputs.append(layer(x, own)[0])
+            outputs.append(layer(x, own.view(own.shape))[0])
         return (*outputs, joined(k, dim=1), joined(v, dim=1)) if keep else tuple(outputs)
 
     for index in range(config.num_hidden_layers):
