@@ -149,7 +149,7 @@ def _memories(numbers: dict[str, Any]) -> list[str]:
     lines = [
         "",
         "memory per GPU in GB, with the fewest microbatches that leave a tenth of the memory free",
-        f"  {'':<18}{'GPUs':>4}{'microbatches':>13}" + "".join(f"{name:>12}" for name in columns),
+        f"  {'':<17}{'GPUs':>4}{'microbatches':>13}" + "".join(f"{name:>12}" for name in columns),
     ]
 
     # First adapters, then full tuning, each for all numbers of GPUs.
@@ -158,7 +158,7 @@ def _memories(numbers: dict[str, Any]) -> list[str]:
             name = f"{row['stage'].upper()}, {_LABELS[kind]}"
             cells = "".join(f"{row[column] / _GB:>12.2f}" for column in columns)
             note = "" if row["fits"] else " too large"
-            lines.append(f"  {name:<18}{row['gpus']:>4}{row['microbatches']:>13}{cells}{note}")
+            lines.append(f"  {name:<17}{row['gpus']:>4}{row['microbatches']:>13}{cells}{note}")
     return lines
 
 
