@@ -1,7 +1,9 @@
-"""Exported adapters bind to the published names: by a few lines of torch, and by plain peft."""
+"""Exported adapters bind to the published names, by a few lines of torch and by plain peft; in bf16 adapters
+learn what they learn in fp32."""
 
 import json
 import re
+from collections import Counter
 
 import pytest
 import torch
@@ -10,11 +12,14 @@ from factories_model import disturb
 from peft import PeftModel
 from safetensors.torch import load_file
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from unichar.model.bagel.adapters import export_adapters, read_adapters
 from unichar.model.bagel.saving import merge_bagel
 from unichar.model.bagel.weights import load_bagel
 from unichar.model.lora import LoraSettings, add_adapters, load_adapters, save_adapters
+from unichar.training.seeds import torch_rng
+from unichar.types import Segment
 
 QUERIES = "language_model.model.layers.0.self_attn.q_proj"
 MLP = "language_model.model.layers.1.mlp_moe_gen.up_proj"
@@ -120,3 +125,50 @@ def test_what_is_exported_beside_them_changes_nothing_for_us(saved, base):
     adapter = read_adapters(saved)[MLP]
     assert torch.equal(layer.lora_A["default"].weight, adapter.a)
     assert layer.scaling["default"] == adapter.scaling == 3
+
+
+class AdapterProducts(TorchDispatchMode):
+    """Counts products of matrices one side of which is the adapters' rank, by the types of the factors."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.rank = rank
+        self.found: Counter[torch.dtype] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        factors = [arg for arg in args if isinstance(arg, torch.Tensor)]
+        is_product = func.name() in ("aten::mm", "aten::addmm_", "aten::addmm")
+        if is_product and any(self.rank in tensor.shape for tensor in factors):
+            self.found.update({tensor.dtype for tensor in factors})
+        return func(*args, **(kwargs or {}))
+
+
+def gradients(base, dtype: torch.dtype) -> tuple[torch.Tensor, Counter[torch.dtype]]:
+    """Of all adapters, of a loss on words and pictures; and the types of their products in both passes."""
+    model = load_bagel(base, dtype=dtype)
+    add_adapters(model, und=LoraSettings(rank=5), gen=LoraSettings(rank=5), seed=0)
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    for name, parameter in parameters.items():
+        assert parameter.dtype == torch.float32
+        parameter.data = 0.1 * torch.randn(parameter.shape, generator=torch_rng(0, name))
+
+    talk = [
+        Segment(type="text", value="Hello", role="user"),
+        Segment(type="text", value="I am me.", role="assistant", loss=True),
+    ]
+    with AdapterProducts(5) as products:
+        context = model.prompt_context(["A fox.", "You at the beach."])
+        velocity = model.velocity(model.start_noise([1, 2]), torch.tensor([0.3, 0.8]), context)
+        losses = model.text_losses([talk], base)[0]
+        (velocity.square().mean() + losses.mean()).backward()
+    assert all(parameter.grad.dtype == torch.float32 for parameter in parameters.values())
+    return torch.cat([parameter.grad.flatten() for parameter in parameters.values()]), products.found
+
+
+def test_in_bf16_they_compute_in_bf16_and_learn_in_fp32_what_fp32_learns(base):
+    expected, exact = gradients(base, torch.float32)
+    found, rounded = gradients(base, torch.bfloat16)
+    assert set(exact) == {torch.float32} and set(rounded) == {torch.bfloat16}
+    assert rounded[torch.bfloat16] >= 2 * 3 * 7 * 2 * 2
+    error = (found - expected).norm() / expected.norm()
+    assert 0 < error < 0.03
