@@ -55,7 +55,7 @@ class Nft:
         # The clean latents are all that is trained on, so any sampler will do, with guidance or without.
         rollout = self._config.rollout
 
-        # Merging changes rounding alone; Flow-GRPO can not, since its ratios compare two passes to 1e-5.
+        # Merging changes rounding alone. Flow-GRPO does without: its ratios compare sampling with training.
         with self._model.merged_pictures():
             x0 = self._model.sample_latents(
                 context, seeds, steps=rollout.sample_steps, guidance=rollout.guidance, shift=rollout.shift
