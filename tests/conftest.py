@@ -51,6 +51,7 @@ SLOW_PATHS = (
     "evaluation/test_pictures.py",
     "kit/test_curate.py",
     "kit/test_rolescape.py",
+    "pipeline/test_checksums.py",
     "pipeline/test_onboarding.py",
     "serving/",
     "test_make.py",
