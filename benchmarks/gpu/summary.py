@@ -18,14 +18,6 @@ from unichar.model.bagel.sampling import Guidance
 from unichar.model.flow import time_grid
 
 STAGES = ("sft", "grpo", "evaluate")
-ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "base": ("", ()),
-    "text_only": ("sft_checkpoint", ("und",)),
-    "image_only": ("sft_checkpoint", ("gen",)),
-    "sft": ("sft_checkpoint", ("und", "gen")),
-    "grpo": ("grpo_checkpoint", ("und", "gen")),
-}
-"""Those of `unichar.evaluation.evaluate`, which cannot be imported without pydantic."""
 _NOT_YET = "not measured yet"
 
 
@@ -46,7 +38,7 @@ def predicted_hours(scale: Scale, plan: Plan) -> dict[str, float]:
     flops = {
         "sft": preset.sft.steps * step_flops(sizes, texts, preset.sft),
         "grpo": preset.grpo.rounds * grpo,
-        "evaluate": report_flops(sizes, texts, preset.evaluation, arms=ARMS),
+        "evaluate": report_flops(sizes, texts, preset.evaluation, arms=preset.evaluation.arms),
     }
     return {name: count / (plan.peak * plan.mfu * 3600) for name, count in flops.items()}
 
@@ -115,7 +107,7 @@ def _report_hours(lab: Lab) -> float | None:
         return None
 
     # All arms draw, since pictures follow both components.
-    drawn = len(ARMS) * (config.prompts * config.pictures + config.role_plays) * picture
+    drawn = len(config.arms) * (config.prompts * config.pictures + config.role_plays) * picture
 
     # Base and tuned talk; each reply and each reasoning text as long as it may be.
     words = (config.chats + config.role_plays) * config.max_reply_tokens

@@ -244,9 +244,8 @@ def test_what_it_repeats_of_other_modules_is_theirs(gpu: SimpleNamespace) -> Non
     """Those cannot be imported on a bare machine."""
     from unichar.cost.cards import CARDS
     from unichar.cost.estimate import MFU
-    from unichar.evaluation.evaluate import ARMS
 
-    assert gpu.summary.ARMS == ARMS and gpu.plan.MFU == MFU
+    assert gpu.plan.MFU == MFU
     ours = {card.card: (card.peak, card.memory) for card in gpu.plan.CARDS}
     assert all(ours[card.name] == (card.peak, card.memory) for card in CARDS)
 

@@ -7,8 +7,7 @@ import pytest
 from unichar.cost.report import report_flops
 from unichar.cost.sizes import bagel_sizes, nano_sizes
 from unichar.cost.workload import TOON
-from unichar.evaluation.config import EvaluationConfig
-from unichar.evaluation.evaluate import ARMS
+from unichar.evaluation.config import ARMS, EvaluationConfig
 from unichar.model.nano.config import NanoConfig
 
 SIZES, CONFIG = nano_sizes(NanoConfig()), EvaluationConfig()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from unichar.errors import UserError
-from unichar.evaluation.config import EvaluationConfig
+from unichar.evaluation.config import ARMS, EvaluationConfig
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,8 @@ def test_counts_are_at_least_one(name: str) -> None:
 def test_a_prompt_needs_two_pictures_to_have_a_diversity() -> None:
     with pytest.raises(UserError, match="pictures is 1; expected 2 or more"):
         EvaluationConfig(pictures=1)
+
+
+def test_arms_of_one_side_can_be_left_out() -> None:
+    assert list(EvaluationConfig().arms) == list(ARMS)
+    assert list(EvaluationConfig(ablations=False).arms) == ["base", "sft", "grpo"]

@@ -12,7 +12,8 @@ from factories_model import BASE, make_inputs, make_job
 from PIL import Image
 
 from unichar.evaluation import evaluate as module
-from unichar.evaluation.evaluate import ARMS, Evaluation, run
+from unichar.evaluation.config import ARMS
+from unichar.evaluation.evaluate import Evaluation, run
 from unichar.evaluation.pictures import PictureResults
 from unichar.store.files import sha256_file
 from unichar.types import CuratedKit

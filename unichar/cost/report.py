@@ -1,18 +1,11 @@
 """FLOPs of a report, from its settings: for `python -m unichar plan`. No torch."""
 
-from collections.abc import Mapping
-
 from unichar.cost.flops import Sizes, text_decoding
 from unichar.cost.workload import ConversationLengths, TextLengths, conversation_forward, sampling_flops
-from unichar.evaluation.config import EvaluationConfig
+from unichar.evaluation.config import Arms, EvaluationConfig
 
 _NONE = ConversationLengths(tokens=0, targets=0)
 """Stands for kinds of conversations that a character does not have."""
-
-
-Arms = Mapping[str, tuple[str, tuple[str, ...]]]
-"""Arm -> the checkpoint its adapters come from, and the components they attach to, as
-`unichar.evaluation.evaluate.ARMS`."""
 
 
 def report_flops(

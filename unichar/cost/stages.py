@@ -5,7 +5,6 @@ from unichar.cost.grpo import round_flops, text_round_flops
 from unichar.cost.report import report_flops
 from unichar.cost.sft import step_flops
 from unichar.cost.workload import TextLengths
-from unichar.evaluation.evaluate import ARMS
 from unichar.presets import Preset
 
 
@@ -25,5 +24,7 @@ def stage_flops(
         replies = text_round_flops(sizes, texts, grpo, und_rank=sft.und_rank, full=full)
         stages["text_rl"] = (replies, grpo.text.rounds)
 
-    report = report_flops(sizes, texts, preset.evaluation, arms=ARMS, text_rl=grpo.text.rounds > 0)
+    report = report_flops(
+        sizes, texts, preset.evaluation, arms=preset.evaluation.arms, text_rl=grpo.text.rounds > 0
+    )
     return stages | {"evaluate": (report, 1)}

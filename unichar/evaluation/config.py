@@ -1,9 +1,28 @@
 """Settings of the evaluation stage."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unichar.errors import UserError
 from unichar.judges.config import JudgesConfig
+
+Arms = Mapping[str, tuple[str, tuple[str, ...]]]
+"""Arm -> the checkpoint its adapters come from, and the components they attach to."""
+ARMS: Arms = {
+    "base": ("", ()),
+    "text_only": ("sft_checkpoint", ("und",)),
+    "image_only": ("sft_checkpoint", ("gen",)),
+    "sft": ("sft_checkpoint", ("und", "gen")),
+    "grpo": ("grpo_checkpoint", ("und", "gen")),
+}
+"""All arms, in the order of the report."""
+_ABLATIONS = ("text_only", "image_only")
+"""Arms with the adapters of one component.
+
+On nano they are what training that component alone gives: the two have no trained number in common, and each
+is trained against the other's frozen base. BAGEL trains both together, so there they show the two parts of
+one training.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +59,10 @@ class EvaluationConfig:
     max_reasoning_tokens: int = 80
     """Longest reasoning text before a picture."""
 
+    ablations: bool = True
+    """Whether the arms with the adapters of one component are measured, too. On BAGEL each draws all pictures
+    once more, which is two fifths of a report."""
+
     # What people see, and who judges besides the report encoder.
     sheet_rows: int = 8
     """Prompts on the contact sheet."""
@@ -57,3 +80,8 @@ class EvaluationConfig:
             raise UserError(
                 f"EvaluationConfig.pictures is {self.pictures}; expected 2 or more: diversity compares them"
             )
+
+    @property
+    def arms(self) -> Arms:
+        """The arms that are measured, in the order of the report."""
+        return {arm: ARMS[arm] for arm in ARMS if self.ablations or arm not in _ABLATIONS}

@@ -50,19 +50,6 @@ from unichar.store.files import HashMemory
 from unichar.training.curves import read_curve
 from unichar.types import CuratedKit, Interaction, StageJob, read_interactions
 
-ARMS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "base": ("", ()),
-    "text_only": ("sft_checkpoint", ("und",)),
-    "image_only": ("sft_checkpoint", ("gen",)),
-    "sft": ("sft_checkpoint", ("und", "gen")),
-    "grpo": ("grpo_checkpoint", ("und", "gen")),
-}
-"""Arm -> the checkpoint its adapters come from, and the components they attach to.
-
-The adapters of the two components have no trained number in common, and each is trained against the other's
-frozen base. Training one alone gives the same adapters as training both: one-sided arms need no run
-of their own.
-"""
 SHEET_PICTURES = 3
 """Pictures a prompt and arm on the contact sheet: enough to see whether they differ."""
 
@@ -88,7 +75,7 @@ def run(job: StageJob) -> dict[str, float]:
     """
     evaluation = Evaluation(job)
     # One arm after the other, so that only one model is in memory at a time.
-    results = {arm: evaluation.arm(arm) for arm in ARMS}
+    results = {arm: evaluation.arm(arm) for arm in evaluation.config.arms}
 
     report = evaluation.report(results)
     write_report(report, job.out)
@@ -137,7 +124,7 @@ class Evaluation:
             UserError: Its weights diverged.
         """
         # The base has no adapters and no components.
-        noun, components = ARMS[arm]
+        noun, components = self.config.arms[arm]
         adapters = self.job.inputs[noun] / "adapters" if noun else None
         model = load_model(
             self.job.base,
