@@ -270,6 +270,7 @@ def _base(
         Path | None, typer.Option(help="Folder for the weights.", show_default="data/models/nano")
     ] = None,
     scale: Annotated[float, typer.Option(help=_SCALE)] = 1.0,
+    phase: Annotated[str, typer.Option(help="Train this phase and those it needs, and write no base.")] = "",
     seed: Seed = 0,
 ) -> None:
     """Pre-train the nano base; it goes on where it was after a kill."""
@@ -278,7 +279,8 @@ def _base(
     store = Store.from_env()
 
     # State and curves go under `runs/base`, from which a killed run resumes.
-    path = build(out or store.data / "models" / "nano", store.runs / "base", scale=scale, seed=seed)
+    target, scratch = out or store.data / "models" / "nano", store.runs / "base"
+    path = build(target, scratch, first=store.base("nano"), scale=scale, seed=seed, phase=phase)
     print(f"made: {path}")
 
 

@@ -1,18 +1,21 @@
-"""Phase 7 of the base: the generation expert learns to draw toons from captions; the backbone stays frozen.
+"""The generation expert learns to draw toons and drawn worlds from captions; the backbone stays frozen.
 
-Every step samples new captions and renders new pictures. Captions have the forms that later stages use: an
-exact description; an invented name without a description (the scene must be followed all the same); the
-prompt of a multimodal turn, whose character card holds the description; and the empty prompt, for
-classifier-free guidance.
+Every step samples new captions, renders new toons and takes drawn pictures out of the cache. Captions have
+the forms that later stages use: an exact description; an invented name without a description (the scene must
+be followed all the same); the prompt of a multimodal turn, whose character card holds the description; and
+the empty prompt, for classifier-free guidance.
 """
 
 import copy
 import random
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unichar.domains.toon.captions import caption, describe, random_name, scene_phrases
 from unichar.domains.toon.draw import draw
@@ -23,8 +26,11 @@ from unichar.model.nano.backbone import encode_prompts, load_backbone
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.expert import GenerationExpert, TextContext, join_contexts
 from unichar.model.nano.vae import Vae
-from unichar.model.pixels import to_pixels
+from unichar.pretrain.prefetch import Prefetched, workers_for
 from unichar.pretrain.vae import ema_update
+from unichar.pretrain.worlds import captions
+from unichar.pretrain.worlds.batches import pixels_of
+from unichar.pretrain.worlds.cache import PictureCache
 from unichar.training.loop import run_loop
 from unichar.training.schedule import set_factor, trapezoid
 from unichar.training.seeds import python_rng, torch_rng
@@ -44,12 +50,16 @@ _USER_INPUTS = (
 class ExpertPhase:
     """Settings of the expert's pre-training."""
 
-    steps: int = 1000
+    steps: int = 9000
     """Optimizer steps."""
-    captions: int = 12
+    captions: int = 20
     """Captions per step."""
-    pictures: int = 5
-    """Pictures per caption, each with its own noise and time."""
+    pictures: int = 3
+    """Pictures per caption, each with its own noise and time; a drawn picture is the same every time."""
+    drawn: float = 0.6
+    """Share of captions of drawn worlds, things included; the others are of toons."""
+    drawn_shards: int = 160
+    """Shards of the cache of drawn pictures that are used."""
     lr: float = 1.5e-3
     """Peak rate of Muon for the layers' matrices (matched to AdamW's update size), and of AdamW for the rest.
     """
@@ -61,7 +71,7 @@ class ExpertPhase:
 
 
 def write_prompt(identity: Identity, scene: Scene, rng: random.Random) -> str:
-    """A prompt for one picture: 60 % described, 15 % named only, 20 % of a multimodal turn, 5 % empty."""
+    """A prompt for a toon: 60 % described, 15 % named only, 20 % of a multimodal turn, 5 % empty."""
     form = rng.random()
     if form < 0.60:
         return caption(describe(identity), scene, rng)
@@ -69,11 +79,29 @@ def write_prompt(identity: Identity, scene: Scene, rng: random.Random) -> str:
         return caption(random_name(rng), scene, rng)
     if form < 0.80:
         return ""
+    return _turn_prompt(describe(identity), ", ".join(scene_phrases(scene, rng)), rng)
 
-    # Half of the turns tell the scene in the reply, half in the instruction.
+
+def write_drawn_prompt(facts: dict[str, Any], rng: random.Random) -> str:
+    """A prompt for a drawn picture, in the same shares; things alone are always described, or the prompt is
+    empty.
+    """
+    form = rng.random()
+    if form < 0.60:
+        return captions.caption(facts, rng)
+    if form < 0.75:
+        return captions.caption(facts, rng, named=True)
+    if form < 0.80:
+        return ""
+    if facts["subject"] == "things":
+        return captions.caption(facts, rng)
+    return _turn_prompt(captions.describe(facts, rng), ", ".join(captions.scene_phrases(facts, rng)), rng)
+
+
+def _turn_prompt(who: str, phrases: str, rng: random.Random) -> str:
+    """The prompt of a multimodal turn; half of them tell the scene in the reply, half in the instruction."""
     name, user = random_name(rng), rng.choice(_USER_INPUTS)
-    phrases = ", ".join(scene_phrases(scene, rng))
-    description = f"{name} is {describe(identity)}."
+    description = f"{name} is {who}."
     if rng.random() < 0.5:
         return scene_prompt(name=name, description=description, user=user, reply=f"I am {phrases}.")
     return scene_prompt(
@@ -81,21 +109,35 @@ def write_prompt(identity: Identity, scene: Scene, rng: random.Random) -> str:
     )
 
 
-def sample_step(config: ExpertPhase, step: int, size: int) -> tuple[list[str], Tensor]:
-    """(P prompts, pixels [P * G, 3, H, W]) of one step; the pictures of a prompt differ in the figure's
-    position only.
+def sample_step(
+    config: ExpertPhase, drawn: PictureCache | None, step: int, size: int
+) -> tuple[list[str], list[np.ndarray], list[int]]:
+    """(P prompts, their different pictures, indices [P * G] into these) of one step.
+
+    A toon's pictures differ in the figure's position only; a drawn picture is used G times. Without a cache
+    all are toons.
     """
     rng = python_rng(config.seed, "expert", step)
-    toons = [(random_identity(rng), random_scene(rng)) for _ in range(config.captions)]
-    samples = [(write_prompt(identity, scene, rng), identity, scene) for identity, scene in toons]
+    num_drawn = 0 if drawn is None else round(config.drawn * config.captions)
+    samples: list[tuple[str, list[np.ndarray]]] = []
+    for _ in range(num_drawn):
+        assert drawn is not None
+        index = rng.randrange(len(drawn))
+        samples.append((write_drawn_prompt(drawn.facts(index), rng), [drawn.picture(index)]))
+    for _ in range(config.captions - num_drawn):
+        identity, scene = random_identity(rng), random_scene(rng)
+        seeds = [rng.randrange(2**31) for _ in range(config.pictures)]
+        rendered = [np.asarray(draw(identity, scene, size=size, seed=seed)) for seed in seeds]
+        samples.append((write_prompt(identity, scene, rng), rendered))
 
     # Prompts of similar length are encoded together, which saves padding.
     samples.sort(key=lambda sample: len(sample[0]))
-    images = []
-    for _, identity, scene in samples:
-        for _ in range(config.pictures):
-            images.append(draw(identity, scene, size=size, seed=rng.randrange(2**31)))
-    return [prompt for prompt, _, _ in samples], to_pixels(images)
+    pictures: list[np.ndarray] = []
+    indices: list[int] = []
+    for _, found in samples:
+        indices += [len(pictures) + number % len(found) for number in range(config.pictures)]
+        pictures += found
+    return [prompt for prompt, _ in samples], pictures, indices
 
 
 def optimizers(expert: GenerationExpert, lr: float) -> dict[str, torch.optim.Optimizer]:
@@ -111,11 +153,36 @@ def optimizers(expert: GenerationExpert, lr: float) -> dict[str, torch.optim.Opt
     }
 
 
-def run(config: ExpertPhase, shape: NanoConfig, vae: Vae, folder: Path, *, key: str) -> GenerationExpert:
-    """Train, or resume, and return the EMA of the expert."""
-    torch.manual_seed(config.seed)
+@torch.no_grad()
+def widen(expert: GenerationExpert, first: GenerationExpert) -> None:
+    """Copy `first` into `expert`, whose latents may have more channels; these are zero at first."""
+    own, old = expert.state_dict(), first.state_dict()
+    values = old["latent_in.weight"].shape[1]
+    for name, tensor in old.items():
+        if own[name].shape == tensor.shape:
+            own[name].copy_(tensor)
+
+    # The values of a patch are ordered by channel, so those of the new channels come last.
+    own["latent_in.weight"][:, :values].copy_(old["latent_in.weight"])
+    for kind in ("weight", "bias"):
+        own[f"latent_out.{kind}"][:values].copy_(old[f"latent_out.{kind}"])
+
+
+def run(
+    expert: GenerationExpert,
+    config: ExpertPhase,
+    shape: NanoConfig,
+    vae: Vae,
+    folder: Path,
+    *,
+    key: str,
+    drawn: PictureCache | None = None,
+) -> GenerationExpert:
+    """Train `expert`, or resume, on the VAE's device and return its EMA. Without `drawn` all are toons."""
+    device = vae.shift.device
     backbone, tokenizer = load_backbone()
-    expert = GenerationExpert(shape)
+    backbone.to(device)  # type: ignore[arg-type]
+    expert.to(device)
     average = copy.deepcopy(expert)
     optimizer = optimizers(expert, config.lr)
 
@@ -130,14 +197,14 @@ def run(config: ExpertPhase, shape: NanoConfig, vae: Vae, folder: Path, *, key: 
         for one in optimizer.values():
             set_factor(one, trapezoid(index, config.steps, warmup=0.01, decay=0.35))
 
-        prompts, pixels = sample_step(config, index, shape.image_size)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            x0 = vae.encode(pixels)
+        prompts, pictures, indices = batches(index)
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+            x0 = vae.encode(pixels_of(np.stack(pictures)).to(device))[indices]
 
         generator = torch_rng(config.seed, "expert-noise", index)
-        noise = torch.randn(x0.shape, generator=generator)
-        t = sample_times(len(x0), config.shift, generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        noise = torch.randn(x0.shape, generator=generator).to(device)
+        t = sample_times(len(x0), config.shift, generator).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
             velocity = expert(add_noise(x0, noise, t), t, context_of(prompts))
         loss = flow_loss(velocity, x0, noise).mean()
 
@@ -155,5 +222,7 @@ def run(config: ExpertPhase, shape: NanoConfig, vae: Vae, folder: Path, *, key: 
     state = TrainState(
         folder / "state.safetensors", {"expert": expert, "average": average}, dict(optimizer), key=key
     )
-    run_loop("expert", step, total=config.steps, state=state, save_seconds=180)
+    render = partial(sample_step, config, drawn, size=shape.image_size)
+    with Prefetched(render, total=config.steps, workers=workers_for(device)) as batches:
+        run_loop("expert", step, total=config.steps, state=state, save_seconds=180)
     return average
