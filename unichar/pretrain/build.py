@@ -51,7 +51,7 @@ _LOG = logging.getLogger(__name__)
 
 PHASES: dict[str, Any] = {
     "vae": VaePhase(),
-    "decoder": DecoderPhase(),
+    "decoder": DecoderPhase(mix=Mix(drawn_shards=160)),
     "vision": ClassifierPhase(title="vision", steps=2000),
     "examiner": ClassifierPhase(title="examiner", steps=900, seed=1),
     "expert": ExpertPhase(),
