@@ -133,7 +133,8 @@ def disturb(module: torch.nn.Module, *, seed: int = 0, by: float = 0.02) -> None
     with torch.no_grad():
         for parameter in module.parameters():
             if parameter.requires_grad:
-                parameter.add_(by * torch.randn(parameter.shape, generator=generator))
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.add_(by * noise.to(parameter.device))
 
 
 def sketch(model: UnifiedModel, prompts: tuple[str, ...] = PROMPTS, *, seed: int = 0) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from factories_device import on_second_device
 from factories_interactions import BRAMBLE_LOOK
 from factories_model import BASE, make_album, make_prior_images
 
@@ -110,3 +111,21 @@ def test_a_folder_is_judged_by_the_networks_of_the_nano_base(tmp_path, monkeypat
         FileNotFoundError, match=r"nowhere\.safetensors is missing: run `make data`, or set UNICHAR_JUDGES"
     ):
         tensors_of(tmp_path, "photo")
+
+
+@pytest.mark.parametrize("kind", [ToonEncoder, PhotoEncoder, PhotoRewardEncoder])
+def test_an_encoder_computes_on_the_device_and_answers_on_the_cpu(kind):
+    pixels = to_pixels(make_prior_images(2))
+    encoder = kind(BASE)
+    expected, logits = encoder.maps(pixels), encoder.read(pixels)
+
+    @on_second_device
+    def check():
+        there = kind(BASE)
+        assert {each.device.type for each in there._net.state_dict().values()} == {"second"}
+        found = there.maps(pixels)
+        assert [type(each) for each in found] == [torch.Tensor] * 3
+        assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+        assert all(torch.equal(each, logits[name]) for name, each in there.read(pixels).items())
+
+    check()

@@ -14,7 +14,8 @@ from unichar.pretrain.connector import (
     conversation,
     description,
     run,
-    sample_batch,
+    sample_questions,
+    to_batch,
 )
 from unichar.pretrain.toons import sample_toon
 from unichar.training.curves import read_curve
@@ -45,7 +46,7 @@ def test_answers_carry_the_loss():
 
 
 def test_a_batch_has_a_picture_per_conversation(small):
-    batch, pixels = sample_batch(small, PHASE, 0)
+    batch, pixels = to_batch(small, *sample_questions(PHASE, 0, small.image_size))
     assert len(batch.ids) == len(pixels) == 2
     assert ((batch.ids < 0).sum(dim=1) == NUM_TOKENS).all()
     assert (batch.labels >= 0).any(dim=1).all()

@@ -22,6 +22,7 @@ from unichar.errors import UserError
 from unichar.judges.attribute_classifier import AttributeClassifier
 from unichar.judges.config import judges_file
 from unichar.judges.efficientnet import EfficientNetLite, EfficientNetLite0, EfficientNetLite2
+from unichar.training.ranks import local_device
 
 _CHUNK = 16
 """Pictures per forward pass."""
@@ -30,7 +31,7 @@ _IMAGENET_SIDE = 224
 
 
 class Encoder(Protocol):
-    """Sees pixels [B, 3, H, W] in [-1, 1]."""
+    """Sees pixels [B, 3, H, W] in [-1, 1]; these and the answers are fp32 on the CPU, wherever it computes."""
 
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
         """Logits [B, values] of every attribute; empty if the network reads none."""
@@ -45,38 +46,40 @@ class ClassifierEncoder:
     """A held-out attribute classifier in memory, as when a base is measured before it is packed."""
 
     def __init__(self, net: AttributeClassifier) -> None:
-        self._net = net
+        self._net, self._device = net, next(net.parameters()).device
 
     @torch.no_grad()
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
         """Logits [B, values] of every attribute."""
-        return self._net.read(pixels)
+        logits = self._net.read(pixels.to(self._device))
+        return {name: each.cpu() for name, each in logits.items()}
 
     @torch.no_grad()
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """The second to fourth stage."""
         # Not the first stage, which sees few pixels, and not the last, from which attributes are read.
-        return self._net.features(pixels)[1:4]
+        return [each.cpu() for each in self._net.features(pixels.to(self._device))[1:4]]
 
 
 class ToonEncoder(ClassifierEncoder):
-    """The held-out attribute classifier of a base."""
+    """The held-out attribute classifier of a base, on this process's device."""
 
     def __init__(self, base: Path) -> None:
         net = AttributeClassifier()
 
         # The prefix is the file format's: bases made earlier have it.
         net.load_state_dict(tensors_of(base, "examiner"))
-        super().__init__(net.eval().requires_grad_(False))
+        super().__init__(net.eval().requires_grad_(False).to(local_device()))
 
 
 class _ImageNetEncoder:
-    """A network trained by its authors on photographs; it reads no attributes."""
+    """A network trained by its authors on photographs, on this process's device; it reads no attributes."""
 
     def __init__(self, net: EfficientNetLite, base: Path, part: str) -> None:
         # eval: batch norms use the published statistics, not those of the batch.
         net.load_state_dict(tensors_of(base, part))
-        self._net = net.eval().requires_grad_(False)
+        self._device = local_device()
+        self._net = net.eval().requires_grad_(False).to(self._device)
 
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
         """No attributes."""
@@ -86,8 +89,10 @@ class _ImageNetEncoder:
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """Three maps of the pictures, enlarged to 224 pixels."""
         # Bicubic interpolation overshoots at edges.
-        larger = F.interpolate(pixels, size=_IMAGENET_SIDE, mode="bicubic", antialias=True)
-        return self._net.features(larger.clamp(-1, 1))
+        larger = F.interpolate(
+            pixels.to(self._device), size=_IMAGENET_SIDE, mode="bicubic", antialias=True
+        )  # [B, 3, 224, 224]
+        return [each.cpu() for each in self._net.features(larger.clamp(-1, 1))]
 
 
 class PhotoEncoder(_ImageNetEncoder):

@@ -17,8 +17,9 @@ a block. Departs from BAGEL's packing, which concatenates whole samples.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,6 +47,10 @@ class Block:
     hidden: Tensor
     """bool [Q, K]: True where a query must not attend."""
 
+    def to(self, device: torch.device) -> "Block":
+        """The same on another device."""
+        return replace(self, keys=self.keys.to(device), hidden=self.hidden.to(device))
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackedSequence:
@@ -70,6 +75,12 @@ class PackedSequence:
     """[N] target token of each loss."""
     lengths: tuple[int, ...]
     """Number of losses of each member."""
+
+    def to(self, device: torch.device) -> "PackedSequence":
+        """The same on another device."""
+        names = ("ids", "positions", "image_features", "sources", "loss_sources", "targets")
+        moved: dict[str, Any] = {name: getattr(self, name).to(device) for name in names}
+        return replace(self, blocks=tuple(block.to(device) for block in self.blocks), **moved)
 
 
 @dataclass(frozen=True, kw_only=True)

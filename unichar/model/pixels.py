@@ -25,10 +25,12 @@ def check_image_size(images: Sequence[Image.Image], size: int, *, verb: str) -> 
             )
 
 
-def to_pixels(images: Sequence[Image.Image]) -> Tensor:
-    """[B, 3, H, W] in [-1, 1] of RGB pictures of one size."""
-    stacked = np.stack([np.asarray(image) for image in images])  # [B, H, W, 3]
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1  # [B, 3, H, W]
+def to_pixels(images: Sequence[Image.Image], device: torch.device | None = None) -> Tensor:
+    """[B, 3, H, W] in [-1, 1] of RGB pictures of one size, on the CPU or on `device`."""
+    stacked = torch.from_numpy(np.stack([np.asarray(image) for image in images]))  # [B, H, W, 3]
+
+    # Moved as bytes, a quarter of the floats.
+    return stacked.to(device).permute(0, 3, 1, 2).float() / 127.5 - 1  # [B, 3, H, W]
 
 
 def to_images(pixels: Tensor) -> list[Image.Image]:

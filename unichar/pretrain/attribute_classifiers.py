@@ -23,6 +23,7 @@ from unichar.judges.attribute_classifier import AttributeClassifier
 from unichar.model.nano.vae import Vae
 from unichar.model.nano.vision import VisionTower
 from unichar.model.pixels import to_pixels
+from unichar.pretrain.prefetch import Prefetched, workers_for
 from unichar.pretrain.toons import Toon, sample_toon
 from unichar.training.loop import run_loop
 from unichar.training.schedule import set_factor, trapezoid
@@ -65,12 +66,16 @@ def labels(toons: Iterable[Toon]) -> dict[str, Tensor]:
 
 
 def corrupt(pixels: Tensor, vae: Vae, generator: torch.Generator) -> Tensor:
-    """Corrupt a batch [B, 3, H, W] by quarters: VAE with noisy latents, blur, noise, and none."""
-    quarter = len(pixels) // 4
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    """Corrupt a batch [B, 3, H, W] by quarters: VAE with noisy latents, blur, noise, and none.
+
+    The pixels are on the VAE's device, the generator is on the CPU.
+    """
+    quarter, device = len(pixels) // 4, pixels.device
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
         latents = vae.encode(pixels[:quarter])
         strength = 0.3 * torch.rand(quarter, 1, 1, 1, generator=generator)
-        decoded = vae.decode(latents + strength * torch.randn(latents.shape, generator=generator))
+        noise = strength * torch.randn(latents.shape, generator=generator)
+        decoded = vae.decode(latents + noise.to(device))
 
     side = pixels.shape[-1]
     small = F.interpolate(pixels[quarter : 2 * quarter], size=side // 2, mode="area")
@@ -78,7 +83,7 @@ def corrupt(pixels: Tensor, vae: Vae, generator: torch.Generator) -> Tensor:
 
     clean = pixels[2 * quarter : 3 * quarter]
     strength = 0.25 * torch.rand(len(clean), 1, 1, 1, generator=generator)
-    noisy = clean + strength * torch.randn(clean.shape, generator=generator)
+    noisy = clean + (strength * torch.randn(clean.shape, generator=generator)).to(device)
     return torch.cat([decoded, blurred, noisy.clamp(-1, 1), pixels[3 * quarter :]])
 
 
@@ -90,21 +95,25 @@ def run(
     *,
     key: str,
 ) -> None:
-    """Train `classifier` in place, resuming from `folder` if its state has this `key`."""
-    classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Train `classifier` in place on the VAE's device, resuming from `folder` if its state has this `key`."""
+    device = vae.shift.device
+    classifier.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.05)
     classifier.train()
 
+    def render(index: int) -> list[Toon]:
+        rng = python_rng(config.seed, config.title, index)
+        return [sample_toon(rng, config.size) for _ in range(config.batch)]
+
     def step(index: int) -> dict[str, float]:
         set_factor(optimizer, trapezoid(index, config.steps, decay=0.5))
-        rng = python_rng(config.seed, config.title, index)
-        toons = [sample_toon(rng, config.size) for _ in range(config.batch)]
+        toons = batches(index)
         generator = torch_rng(config.seed, config.title, "spoil", index)
-        pixels = corrupt(to_pixels([toon.image for toon in toons]), vae, generator)
+        pixels = corrupt(to_pixels([toon.image for toon in toons], device), vae, generator)
 
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16):
             logits = classifier.read(pixels.contiguous(memory_format=torch.channels_last))
-        targets = labels(toons)
+        targets = {name: target.to(device) for name, target in labels(toons).items()}
         loss = torch.stack([_loss(logits[name], targets[name]) for name in targets]).mean()
 
         optimizer.zero_grad(set_to_none=True)
@@ -117,7 +126,8 @@ def run(
 
     # "reader" is the name in states saved before.
     state = TrainState(folder / "state.safetensors", {"reader": classifier}, {"adamw": optimizer}, key=key)
-    run_loop(config.title, step, total=config.steps, state=state)
+    with Prefetched(render, total=config.steps, workers=workers_for(device)) as batches:
+        run_loop(config.title, step, total=config.steps, state=state)
     classifier.eval()
 
 
@@ -136,16 +146,18 @@ def _hits(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def measure(classifier: Classifier, *, count: int, seed: int, size: int = 128) -> dict[str, float]:
-    """Accuracy of every attribute on `count` new, clean toons."""
+def measure(
+    classifier: Classifier, *, count: int, seed: int, size: int = 128, device: torch.device | None = None
+) -> dict[str, float]:
+    """Accuracy of every attribute on `count` new, clean toons; `device` is the classifier's."""
     rng = python_rng(seed, "measure")
     toons = [sample_toon(rng, size) for _ in range(count)]
     targets = labels(toons)
 
     chunks = []
     for start in range(0, count, 64):
-        pixels = to_pixels([toon.image for toon in toons[start : start + 64]])
-        chunks.append(classifier.read(pixels))
+        pixels = to_pixels([toon.image for toon in toons[start : start + 64]], device)
+        chunks.append({name: logits.cpu() for name, logits in classifier.read(pixels).items()})
 
     accuracy = {}
     for name, target in targets.items():

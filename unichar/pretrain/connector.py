@@ -9,6 +9,7 @@ the cross-entropy of the one-word answers backpropagated through the frozen back
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from unichar.model.nano.model import NanoModel
 from unichar.model.nano.vision import NUM_TOKENS
 from unichar.model.pixels import to_pixels
 from unichar.model.tokens import TokenBatch, TokenSequence, collate, render
+from unichar.pretrain.prefetch import Prefetched, workers_for
 from unichar.pretrain.toons import Toon, sample_toon
 from unichar.training.loop import run_loop
 from unichar.training.schedule import set_factor, trapezoid
@@ -54,20 +56,37 @@ def conversation(toon: Toon, asked: list[tuple[str, str, str]]) -> list[Segment]
     return segments
 
 
-def sample_batch(model: NanoModel, config: ConnectorPhase, step: int) -> tuple[TokenBatch, Tensor]:
-    """(tokens, pixels) of one step of question answering."""
-    rng = python_rng(config.seed, "connector", step)
-    toons = [sample_toon(rng, model.image_size) for _ in range(config.toons)]
+def sample_naming(config: ConnectorPhase, step: int, size: int) -> list[Toon]:
+    """The pictures of one step of regression."""
+    rng = python_rng(config.seed, "naming", step)
+    return [sample_toon(rng, size) for _ in range(32)]
 
-    sequences: list[TokenSequence] = []
+
+def sample_questions(
+    config: ConnectorPhase, step: int, size: int
+) -> tuple[list[Toon], list[list[tuple[str, str, str]]]]:
+    """(pictures, what is asked about each, as in `conversation`) of one step of question answering."""
+    rng = python_rng(config.seed, "connector", step)
+    toons = [sample_toon(rng, size) for _ in range(config.toons)]
+
+    asked = []
     for toon in toons:
-        asked = questions(toon.identity, toon.scene, rng)
-        rng.shuffle(asked)
-        segments = conversation(toon, asked[: config.questions])
-        sequences.append(render(segments, model.tokenizer, image_tokens=NUM_TOKENS))
+        about = questions(toon.identity, toon.scene, rng)
+        rng.shuffle(about)
+        asked.append(about[: config.questions])
+    return toons, asked
+
+
+def to_batch(
+    model: NanoModel, toons: list[Toon], asked: list[list[tuple[str, str, str]]]
+) -> tuple[TokenBatch, Tensor]:
+    """(tokens, pixels) of `sample_questions`."""
+    sequences: list[TokenSequence] = []
+    for toon, about in zip(toons, asked, strict=True):
+        sequences.append(render(conversation(toon, about), model.tokenizer, image_tokens=NUM_TOKENS))
 
     batch = collate(sequences, pad=model.tokenizer.pad_token_id)
-    return batch, to_pixels([toon.image for toon in toons])
+    return batch, to_pixels([toon.image for toon in toons], model.device)
 
 
 def description(toon: Toon) -> list[str]:
@@ -87,23 +106,29 @@ def run(model: NanoModel, config: ConnectorPhase, folder: Path, *, key: str) -> 
         connector.parameters(), lr=config.naming_lr, betas=(0.9, 0.98), weight_decay=0.0
     )
     embeddings = _WordEmbeddings(model)
+    total = config.naming_steps + config.steps
+
+    def draw(index: int) -> Any:
+        if index < config.naming_steps:
+            return sample_naming(config, index, model.image_size)
+        return sample_questions(config, index - config.naming_steps, model.image_size)
 
     def regression_loss(index: int) -> Tensor:
         """Squared distance to the embeddings of the description, in units of their variance."""
         set_factor(optimizer, trapezoid(index, config.naming_steps, warmup=0.05, decay=0.5))
-        rng = python_rng(config.seed, "naming", index)
-        toons = [sample_toon(rng, model.image_size) for _ in range(32)]
-        with torch.autocast("cpu", torch.bfloat16):
-            tokens = connector(model.vision(to_pixels([toon.image for toon in toons])))  # [32, 16, width]
+        toons = batches(index)
+        pixels = to_pixels([toon.image for toon in toons], model.device)
+        with torch.autocast(model.device.type, torch.bfloat16):
+            tokens = connector(model.vision(pixels))  # [32, 16, width]
 
         target = torch.stack([embeddings.of(description(toon)) for toon in toons])  # [32, 16, width]
-        return (tokens.float() - target).square().mean() / embeddings.variance
+        return (tokens.float() - target.to(model.device)).square().mean() / embeddings.variance
 
     def answer_loss(index: int) -> Tensor:
         """Cross-entropy of answers; the factor is relative to the optimizer's rate, the regression's."""
         factor = config.lr / config.naming_lr * trapezoid(index, config.steps, warmup=0.1, decay=0.6)
         set_factor(optimizer, factor)
-        return model.token_losses(*sample_batch(model, config, index)).mean()
+        return model.token_losses(*to_batch(model, *batches(config.naming_steps + index))).mean()
 
     def step(index: int) -> dict[str, float]:
         is_regression = index < config.naming_steps
@@ -116,7 +141,8 @@ def run(model: NanoModel, config: ConnectorPhase, folder: Path, *, key: str) -> 
         return {"naming_loss" if is_regression else "loss": loss.item()}
 
     state = TrainState(folder / "state.safetensors", {"connector": connector}, {"adamw": optimizer}, key=key)
-    run_loop("connector", step, total=config.naming_steps + config.steps, state=state)
+    with Prefetched(draw, total=total, workers=workers_for(model.device)) as batches:
+        run_loop("connector", step, total=total, state=state)
     model.requires_grad_(False)
 
 

@@ -3,6 +3,7 @@
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -46,7 +47,8 @@ def measure_base(parts: dict[str, nn.Module], shape: NanoConfig) -> dict[str, fl
 
     numbers = {"vae_psnr_db": _vae_psnr(model)}
     for name in ("vision", "examiner"):
-        accuracy = measure_accuracy(parts[name], count=500, seed=SEED)  # type: ignore[arg-type]
+        net: Any = parts[name]
+        accuracy = measure_accuracy(net, count=500, seed=SEED, device=model.device)
         numbers[f"{name}_accuracy"] = sum(accuracy.values()) / len(accuracy)
         numbers[f"{name}_worst"] = min(accuracy.values())
 
@@ -89,12 +91,12 @@ def _vqa_exact_match(model: NanoModel, toons: list[Toon], rng: random.Random) ->
 
 
 def _model(parts: dict[str, nn.Module], shape: NanoConfig) -> NanoModel:
-    """A model made of the trained parts."""
+    """A model made of the trained parts, on their device."""
     und, tokenizer = load_backbone()
     model = NanoModel(shape, und, tokenizer)
     for name, part in (("vae", "vae"), ("vision", "vision"), ("connector", "connector"), ("gen", "expert")):
         setattr(model, name, parts[part])
-    return model.eval().requires_grad_(False)
+    return model.eval().requires_grad_(False).to(model.device)
 
 
 def _diversity_ratio(model: NanoModel, encoder: ClassifierEncoder, toons: list[Toon]) -> float:
@@ -124,6 +126,7 @@ def _perplexity_ratio(model: NanoModel) -> float:
     1 means that building the base left the backbone as it was.
     """
     plain, _ = load_backbone()
+    plain.to(model.device)  # type: ignore[arg-type]
     ours, plain_nll = [], []
     for question in _QUESTIONS:
         reply = model.reply([[Turn(role="user", text=question)]], max_tokens=60, temperature=0.0, seed=0)[0]
@@ -132,8 +135,9 @@ def _perplexity_ratio(model: NanoModel) -> float:
         ours.append(model.text_losses([segments], Path())[0])
 
         batch = collate([render(segments, model.tokenizer, image_tokens=0)], pad=0)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            plain_nll.append(plain(input_ids=batch.ids, labels=batch.labels).loss * len(ours[-1]))
+        ids, labels = batch.ids.to(model.device), batch.labels.to(model.device)
+        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16):
+            plain_nll.append(plain(input_ids=ids, labels=labels).loss * len(ours[-1]))
 
     count = sum(len(losses) for losses in ours)
     difference = sum(float(losses.sum()) for losses in ours) - sum(map(float, plain_nll))

@@ -21,16 +21,21 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from unichar.errors import UserError
+
 
 def init_process_group() -> None:
     """Initialize torch.distributed if a launcher started several processes; may be called again.
 
-    Tensors on the CPU are sent by gloo and those on a GPU by NCCL, so that a small model may stay on the CPU
-    of a machine with GPUs.
+    Tensors on the CPU are sent by gloo and those on a GPU by NCCL: gradients lie where the model does, sums
+    of a few numbers on the CPU.
+
+    Raises:
+        UserError: See `local_device`.
     """
     # A second call does nothing, so that whoever needs the group may ask for it.
-    has_gpu = torch.cuda.is_available()
     if launched() > 1 and not dist.is_initialized():
+        has_gpu = local_device().type == "cuda"
         dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo")
 
         # accelerate selects this process's GPU; its trackers ask it for the rank.
@@ -43,8 +48,24 @@ def launched() -> int:
 
 
 def local_device() -> torch.device:
-    """The device for a large model: this process's own GPU, or the CPU if there is none."""
-    if not torch.cuda.is_available():
+    """The device of every model and judge of this process, as UNICHAR_DEVICE says.
+
+    `auto`, the default, is this process's own GPU, or the CPU if there is none; `cpu` and `cuda` insist.
+
+    Raises:
+        UserError: UNICHAR_DEVICE is something else, or `cuda` where PyTorch finds no GPU.
+    """
+    wanted = os.environ.get("UNICHAR_DEVICE") or "auto"
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise UserError(f"UNICHAR_DEVICE is {wanted!r}, expected auto, cpu or cuda; unset, it is auto")
+
+    has_gpu = torch.cuda.is_available()
+    if wanted == "cuda" and not has_gpu:
+        raise UserError(
+            f"UNICHAR_DEVICE is cuda, but PyTorch {torch.__version__} finds no GPU: look at `nvidia-smi`, "
+            "install a PyTorch built for CUDA (requirements/README.md), or set UNICHAR_DEVICE to auto or cpu"
+        )
+    if wanted == "cpu" or not has_gpu:
         return torch.device("cpu")
 
     # LOCAL_RANK counts the processes of one machine.

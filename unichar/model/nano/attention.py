@@ -63,7 +63,7 @@ class _BlockAttention(torch.autograd.Function):
             scores = torch.bmm(q_b, k_b.transpose(1, 2))  # [K, G * Q, L]
             by_head = scores.view(len(k), -1, *block.hidden.shape)  # [K, G, Q, L]
             by_head.masked_fill_(block.hidden, -torch.inf)
-            weights.append(scores.softmax(-1))
+            weights.append(scores.softmax(-1).to(scores.dtype))  # fp32 under autocast on CUDA
 
             mixed = torch.bmm(weights[-1], v_b).view(len(q), -1, q.shape[-1])  # [K * G, Q, E]
             out[block.start : block.end] = mixed.transpose(0, 1)

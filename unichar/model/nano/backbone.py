@@ -99,7 +99,7 @@ def load_backbone(folder: Path | None = None) -> tuple[LlamaForCausalLM, PreTrai
 def encode_prompts(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, texts: list[str], config: NanoConfig
 ) -> TextContext:
-    """Keys and values of P prompts, truncated to the longest.
+    """Keys and values of P prompts, truncated to the longest, on the backbone's device.
 
     Sums are taken in another order for another padded length, and on some CPUs for another number of rows,
     so a prompt's last bits depend on the other prompts of the batch.
@@ -121,7 +121,8 @@ def encode_prompts(
     longest = max(_padded(len(tokens)) for tokens in ids)
     batch = torch.tensor([tokens + [tokenizer.pad_token_id] * (longest - len(tokens)) for tokens in ids])
     mask = torch.tensor([[i < len(tokens) for i in range(longest)] for tokens in ids])  # [P, L]
-    with torch.autocast(batch.device.type, torch.bfloat16):
+    batch, mask = batch.to(model.device), mask.to(model.device)
+    with torch.autocast(model.device.type, torch.bfloat16):
         cache = model.model(input_ids=batch, attention_mask=mask.long(), use_cache=True).past_key_values
 
     theta = float(model.config.to_dict()["rope_parameters"]["rope_theta"])

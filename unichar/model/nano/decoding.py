@@ -115,25 +115,27 @@ def _finite(logits: Tensor) -> Tensor:
 class SlotCache:
     """Keys and values of up to R conversations in slots 0, 1, ..., and the forward pass that extends them.
 
-    keys, values: one [R * K, L, E] tensor per layer; lengths: [R] positions in use.
+    keys, values: one [R * K, L, E] tensor per layer, on the backbone's device; lengths: [R] positions in use,
+    on the CPU, so that reading them does not wait for a GPU.
     """
 
     def __init__(self, llama: LlamaForCausalLM, *, slots: int, positions: int) -> None:
         config = llama.config
         assert config.num_key_value_heads is not None
-        self.llama, self.slots = llama, slots
+        self.llama, self.slots, self.device = llama, slots, llama.device
         self.kv, self.size = config.num_key_value_heads, config.hidden_size // config.num_attention_heads
 
         rows = max(slots, _MIN_SLOTS)
         shape = (rows * self.kv, positions, self.size)
-        self.keys = [torch.zeros(shape, dtype=torch.bfloat16) for _ in llama.model.layers]
-        self.values = [torch.zeros(shape, dtype=torch.bfloat16) for _ in llama.model.layers]
+        options: Any = {"dtype": torch.bfloat16, "device": self.device}
+        self.keys = [torch.zeros(shape, **options) for _ in llama.model.layers]
+        self.values = [torch.zeros(shape, **options) for _ in llama.model.layers]
         self.lengths = torch.zeros(rows, dtype=torch.long)
 
     def prefill(self, slot: int, prompt_ld: Tensor) -> Tensor:
-        """Put a conversation into a slot; logits [V] of its next token."""
+        """Put a conversation into a slot; logits [V] of its next token, fp32 on the CPU."""
         cache = DynamicCache()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             output = self.llama.model(inputs_embeds=prompt_ld[None], past_key_values=cache, use_cache=True)
             logits = self.llama.lm_head(output.last_hidden_state[:, -1])  # [1, V]
 
@@ -142,7 +144,7 @@ class SlotCache:
             keys[self._heads(slot), : len(prompt_ld)] = layer.keys[0]
             values[self._heads(slot), : len(prompt_ld)] = layer.values[0]
         self.lengths[slot] = len(prompt_ld)
-        return logits[0].float()
+        return logits[0].float().cpu()
 
     def move(self, slot: int, to: int) -> None:
         """Move a conversation to another slot, replacing the one there."""
@@ -155,15 +157,18 @@ class SlotCache:
         return slice(slot * self.kv, (slot + 1) * self.kv)
 
     def step(self, tokens: Sequence[int]) -> Tensor:
-        """Append one token to each of the first slots; logits [number of tokens, V] of the next ones."""
+        """Append one token to each of the first slots; logits [number of tokens, V] of the next ones, fp32 on
+        the CPU.
+        """
         active, rows = len(tokens), max(len(tokens), _MIN_SLOTS)
-        tokens = [*tokens, *[0] * (rows - active)]
-        positions = self.lengths[:rows].clone()  # [R]
-        future = torch.arange(int(positions.max()) + 1)[None] > positions[:, None]  # [R, L]
+        ids = torch.tensor([*tokens, *[0] * (rows - active)], device=self.device)  # [R]
+        longest = int(self.lengths[:rows].max()) + 1
+        positions = self.lengths[:rows].to(self.device, copy=True)  # [R]
+        future = torch.arange(longest, device=self.device)[None] > positions[:, None]  # [R, L]
 
         model = self.llama.model
-        with torch.autocast("cpu", torch.bfloat16):
-            x = model.embed_tokens(torch.tensor(tokens))[:, None]  # [R, 1, D]
+        with torch.autocast(self.device.type, torch.bfloat16):
+            x = model.embed_tokens(ids)[:, None]  # [R, 1, D]
             rotation = model.rotary_emb(x, positions[:, None])
             layers: list[Any] = list(model.layers)
             for index, layer in enumerate(layers):
@@ -173,7 +178,7 @@ class SlotCache:
             logits = self.llama.lm_head(model.norm(x)[:, 0])  # [R, V]
 
         self.lengths[:active] += 1
-        return logits[:active].float()
+        return logits[:active].float().cpu()
 
     def _attend(
         self,
@@ -194,7 +199,8 @@ class SlotCache:
         k_rk1e = _rotated(heads(attention.k_proj), rotation)
 
         keys, values = self.keys[index][: rows * self.kv], self.values[index][: rows * self.kv]
-        new = (torch.arange(rows * self.kv), positions_r.repeat_interleave(self.kv))
+        slots = torch.arange(rows * self.kv, device=self.device)
+        new = (slots, positions_r.repeat_interleave(self.kv))
         keys[new] = k_rk1e.flatten(0, 2).to(keys.dtype)  # [R * K, E]
         values[new] = heads(attention.v_proj).flatten(0, 2).to(values.dtype)  # [R * K, E]
 

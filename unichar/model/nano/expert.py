@@ -43,6 +43,7 @@ class TextContext:
 
     def select(self, indices: Tensor) -> "TextContext":
         """The prompts at `indices` (repeats allowed), truncated to the longest of them."""
+        indices = indices.to(self.mask.device)
         mask = self.mask[indices]
         longest = int(mask.sum(dim=1).max())
 
@@ -241,7 +242,8 @@ def timestep_features(t_b: Tensor) -> Tensor:
 
     The factor 1000 makes use of all frequencies.
     """
-    frequencies = torch.exp(-math.log(10000) * torch.arange(128, dtype=torch.float32) / 128)
+    steps = torch.arange(128, dtype=torch.float32, device=t_b.device)
+    frequencies = torch.exp(-math.log(10000) * steps / 128)
     angles = 1000 * t_b.float()[:, None] * frequencies  # [B, 128]
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
@@ -259,9 +261,9 @@ def _sincos_table(side: int, width: int) -> Tensor:
 
 def unrotate(keys_pkle: Tensor, theta: float) -> Tensor:
     """Remove the rotary position from cached keys [P, K, L, E] at positions 0..L-1 (half-rotation layout)."""
-    length, size = keys_pkle.shape[2], keys_pkle.shape[3]
-    frequencies = theta ** (-torch.arange(0, size, 2, dtype=torch.float32) / size)
-    angles = torch.arange(length, dtype=torch.float32)[:, None] * frequencies  # [L, E / 2]
+    length, size, device = keys_pkle.shape[2], keys_pkle.shape[3], keys_pkle.device
+    frequencies = theta ** (-torch.arange(0, size, 2, dtype=torch.float32, device=device) / size)
+    angles = torch.arange(length, dtype=torch.float32, device=device)[:, None] * frequencies  # [L, E / 2]
     cos, sin = angles.cos(), angles.sin()
 
     # The inverse of a rotation by `angles` is the rotation by `-angles`.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -10,19 +11,25 @@ from unichar.model.nano.backbone import load_backbone
 from unichar.model.nano.config import NanoConfig
 from unichar.model.nano.merge import BACKBONE, BASE
 from unichar.model.nano.model import NanoModel
+from unichar.training.ranks import local_device
 
 PARTS = ("vae", "vision", "connector", "expert")
 """Prefixes of the base file's tensors that belong to the model; other prefixes are the judges' networks."""
 
 
-def load_nano(path: Path) -> NanoModel:
-    """Load a nano base from a safetensors file, or a merged character from a folder; on the CPU, all frozen.
+def load_nano(path: Path, *, device: torch.device | None = None) -> NanoModel:
+    """Load a nano base from a safetensors file, or a merged character from a folder; all frozen.
+
+    Args:
+        path: The file or the folder.
+        device: By default that of `local_device`.
 
     Raises:
         MissingFile: No such file.
         UserError: Not a nano base, or tensors are missing, unknown or of another shape; the first eight are
-            named.
+            named. Or see `local_device`.
     """
+    device = device or local_device()
     if not path.exists():
         raise MissingFile(f"the base model {path} is missing: run `make data`, or `python -m unichar base`")
 
@@ -37,7 +44,7 @@ def load_nano(path: Path) -> NanoModel:
     _check_same_tensors(path, own, stored)
     for name, tensor in own.items():
         tensor.copy_(stored[name])
-    return model.eval().requires_grad_(False)
+    return model.eval().requires_grad_(False).to(device)
 
 
 def _own_tensors(model: NanoModel) -> dict[str, Tensor]:

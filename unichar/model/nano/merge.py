@@ -29,7 +29,7 @@ def merged(component: nn.Module) -> nn.Module:
 
 def save_backbone(und: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write the merged backbone in bf16, the type the plain backbone is stored in."""
-    backbone = merged(und).to(torch.bfloat16)
+    backbone = merged(und).to("cpu", torch.bfloat16)
     assert isinstance(backbone, PreTrainedModel)
     backbone.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -5,6 +5,10 @@ Departures from BAGEL, each for the sake of two CPU cores: see `expert.py` (atte
 pictures do not change while its text adapters train, and the keys and values of a prompt can be cached for a
 whole run.
 
+Inputs and outputs of the public methods are fp32 on the CPU; inside, the device of the weights is used, and
+matrix products are bf16 by autocast, on a CPU as on a GPU. Noise is drawn on the CPU, so that a seed gives
+the same picture on every device, up to rounding.
+
 Shape letters: P prompts, G pictures per prompt, B = P x G, C latent channels, h/w latent cells, H/W pixels, L
 tokens of a conversation, T tokens of a packed sequence, N losses, D width, V vocabulary.
 """
@@ -98,6 +102,15 @@ class NanoModel(nn.Module):
         """Disables the generation expert's adapters within the context."""
         return without_adapters(self.gen)
 
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.vae.shift.device
+
+    def _autocast(self) -> torch.autocast:
+        """bf16 matrix products on the model's device."""
+        return torch.autocast(self.device.type, torch.bfloat16)
+
     def merged_pictures(self) -> AbstractContextManager[None]:
         """Merges nothing: the expert's weights are fp32 and its adapters small."""
         return nullcontext()
@@ -116,24 +129,26 @@ class NanoModel(nn.Module):
             UserError: A picture is not `image_size` pixels square.
         """
         check_image_size(images, self.image_size, verb="nano draws")
-        with torch.autocast("cpu", torch.bfloat16):
-            return self.vae.encode(to_pixels(images)).float()
+        with self._autocast():
+            return self.vae.encode(to_pixels(images, self.device)).float().cpu()
 
     @torch.no_grad()
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Pixels [B, 3, H, W] in [-1, 1]."""
-        with torch.autocast("cpu", torch.bfloat16):
-            return torch.cat([self.vae.decode(chunk).float() for chunk in latents.split(16)])
+        with self._autocast():
+            chunks = [self.vae.decode(chunk.to(self.device)).float().cpu() for chunk in latents.split(CHUNK)]
+        return torch.cat(chunks)
 
     @torch.no_grad()
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
         """Attribute logits of the vision tower, [B, values] each: the classifier that rewards use."""
-        return self.vision.read(pixels)
+        logits = self.vision.read(pixels.to(self.device))
+        return {name: each.cpu() for name, each in logits.items()}
 
     @torch.no_grad()
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """Feature maps of the vision tower, [B, D, h, w]."""
-        features = self.vision(pixels)  # [B, patches, D]
+        features = self.vision(pixels.to(self.device)).cpu()  # [B, patches, D]
         side = int(features.shape[1] ** 0.5)
         return [features.transpose(1, 2).unflatten(2, (side, side))]  # [B, D, h, w]
 
@@ -158,9 +173,10 @@ class NanoModel(nn.Module):
             self._contexts[prompt] = encode_prompts(backbone, self.tokenizer, [prompt], self.config)
 
     def velocity(self, latents: Tensor, t: Tensor, context: TextContext) -> Tensor:
-        """v = eps - x0 [B, C, h, w] at times t [B]."""
-        with torch.autocast("cpu", torch.bfloat16):
-            return self.gen(latents, t, context)
+        """v = eps - x0 [B, C, h, w] at times t [B], on the device of the latents."""
+        with self._autocast():
+            v = self.gen(latents.to(self.device), t.to(self.device), context)
+        return v.to(latents.device)
 
     def start_noise(self, seeds: Sequence[int]) -> Tensor:
         """x_1 of sampling, [B, C, h, w]; each picture's noise depends on its seed alone."""
@@ -180,12 +196,13 @@ class NanoModel(nn.Module):
         Raises:
             UserError: The expert predicts NaN.
         """
-        noise = self.start_noise(seeds)
+        # On the model's device: `velocity` then moves nothing but the time.
+        noise = self.start_noise(seeds).to(self.device)
         chunks = []
         for prompts, pictures in _chunks(len(context.mask), len(seeds)):
             velocity = self._guided(context.select(prompts), guidance)
             chunks.append(integrate(velocity, noise[pictures], steps=steps, shift=shift))
-        latents = torch.cat(chunks)
+        latents = torch.cat(chunks).cpu()
 
         bad = (~latents.isfinite()).flatten(1).any(dim=1).nonzero().flatten().tolist()
         if bad:
@@ -210,13 +227,13 @@ class NanoModel(nn.Module):
 
     def _embed(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
         """[B, L, D] input embeddings, IMAGE placeholders replaced by the connector's tokens."""
-        embedding = self._llama().get_input_embeddings()
-        embedded = embedding(batch.ids.clamp(min=0))  # [B, L, D]
+        embedding, ids = self._llama().get_input_embeddings(), batch.ids.to(self.device)
+        embedded = embedding(ids.clamp(min=0))  # [B, L, D]
         if pixels is None:
             return embedded
 
-        tokens = self._image_tokens(pixels).to(embedded.dtype)
-        return embedded.masked_scatter((batch.ids == IMAGE).unsqueeze(-1), tokens)
+        tokens = self._image_tokens(pixels.to(self.device)).to(embedded.dtype)
+        return embedded.masked_scatter((ids == IMAGE).unsqueeze(-1), tokens)
 
     def _image_tokens(self, pixels: Tensor) -> Tensor:
         """[pictures * NUM_TOKENS, D] of pixels [pictures, 3, H, W]."""
@@ -238,24 +255,25 @@ class NanoModel(nn.Module):
 
         losses: dict[int, Tensor] = {}
         for sequence in packed:
-            split = self._packed_losses(sequence, folder).split(list(sequence.lengths))
+            split = self._packed_losses(sequence.to(self.device), folder).split(list(sequence.lengths))
             losses |= zip(sequence.members, split, strict=True)
         return [losses[number] for number in range(len(sequences))]
 
     def _packed_losses(self, packed: PackedSequence, folder: Path) -> Tensor:
-        """Cross-entropy of every loss of a packed sequence, [N]."""
+        """Cross-entropy of every loss of a packed sequence on the model's device, [N] on the CPU."""
         llama = self._llama()
-        with torch.autocast("cpu", torch.bfloat16):
+        with self._autocast():
             # Detached, because activation checkpointing makes the embeddings require gradients.
             embedded = llama.get_input_embeddings()(packed.ids.clamp(min=0)).detach()  # [T, D]
             if packed.images:
                 images = [load_picture(folder / name, self.image_size) for name in packed.images]
-                tokens = self._image_tokens(to_pixels(images)).to(embedded.dtype)
+                tokens = self._image_tokens(to_pixels(images, self.device)).to(embedded.dtype)
                 embedded[packed.ids == IMAGE] = tokens[packed.image_features]
 
             hidden = llama.model(
                 inputs_embeds=embedded[None],
-                attention_mask=torch.empty(1, 1, 0, 0),  # ignored: `blocks` define the attention
+                # Ignored: `blocks` define the attention.
+                attention_mask=torch.empty((1, 1, 0, 0), device=self.device),
                 position_ids=packed.positions[None],
                 blocks=packed.blocks,
                 use_cache=False,
@@ -265,27 +283,27 @@ class NanoModel(nn.Module):
             logits = llama.lm_head(hidden[0, packed.sources])  # [S, V]
 
         log_probs = F.log_softmax(logits, dim=-1, dtype=torch.float32)
-        return -log_probs[packed.loss_sources, packed.targets]
+        return -log_probs[packed.loss_sources, packed.targets].cpu()
 
     @torch.no_grad()
     def word_embeddings(self) -> Tensor:
-        """[V, D] input embeddings of the backbone, fp32."""
+        """[V, D] input embeddings of the backbone."""
         table = self._llama().get_input_embeddings().weight
         assert isinstance(table, Tensor)
-        return table.float()
+        return table.float().cpu()
 
     def token_losses(self, batch: TokenBatch, pixels: Tensor | None) -> Tensor:
         """Cross-entropy of every token of a padded batch that carries a loss, in reading order, [N]."""
-        llama = self._llama()
-        with torch.autocast("cpu", torch.bfloat16):
+        llama, mask = self._llama(), batch.mask.long().to(self.device)
+        with self._autocast():
             embedded = self._embed(batch, pixels)
-            output = llama.model(inputs_embeds=embedded, attention_mask=batch.mask.long(), use_cache=False)
-            targets = batch.labels[:, 1:]  # [B, L - 1]
+            output = llama.model(inputs_embeds=embedded, attention_mask=mask, use_cache=False)
+            targets = batch.labels[:, 1:].to(self.device)  # [B, L - 1]
             has_loss = targets >= 0
 
             # The vocabulary is wide, so logits are computed only where there is a loss.
             logits = llama.lm_head(output.last_hidden_state[:, :-1][has_loss])  # [N, V]
-        return F.cross_entropy(logits.float(), targets[has_loss], reduction="none")
+        return F.cross_entropy(logits.float(), targets[has_loss], reduction="none").cpu()
 
     @torch.no_grad()
     def reply(
@@ -324,8 +342,8 @@ class NanoModel(nn.Module):
         batch = collate([sequence], pad=self.tokenizer.pad_token_id)
 
         images = [prepare(turn.image, self.image_size) for turn in turns if turn.image is not None]
-        with torch.autocast("cpu", torch.bfloat16):
-            return self._embed(batch, to_pixels(images) if images else None)[0]
+        with self._autocast():
+            return self._embed(batch, to_pixels(images, self.device) if images else None)[0]
 
     def export_adapters(self, folder: Path) -> None:
         """Does nothing: no other program knows nano's expert, and `und` has the names of SmolLM2 as it is."""
