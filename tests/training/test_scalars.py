@@ -20,6 +20,16 @@ def test_sums_are_exact_and_missing_names_are_0():
     assert not sums["loss"].requires_grad and read_scalars({}, ["loss"]) == [0.0]
 
 
+def test_sums_on_the_cpu_and_on_a_gpu_are_read_together(monkeypatch):
+    """As BAGEL's are: losses of texts on the CPU, of pictures on the GPU, which stands in as `meta`."""
+    sums: dict[str, torch.Tensor] = {}
+    add_scalar(sums, "ce_role_play", torch.tensor(1.0))
+    add_scalar(sums, "mse_portraits", torch.tensor(1.0, device="meta"))
+
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: [tensor.device.type] * len(tensor))
+    assert read_scalars(sums, ["ce_role_play", "mse_portraits", "mse_prior"]) == ["meta"] * 3
+
+
 def test_the_passes_of_a_step_read_nothing(small_base, inputs, tmp_path, monkeypatch):
     trainer = Trainer(small_model(small_base), small_job(tmp_path, small_base, inputs, microbatches=4))
     accumulator, read = LossAccumulator(), []

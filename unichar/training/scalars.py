@@ -21,8 +21,12 @@ def read_scalars(sums: dict[str, Tensor], names: Sequence[str]) -> list[float]:
     if not sums:
         return [0.0] * len(names)
 
-    zero = torch.zeros_like(next(iter(sums.values())))
-    return torch.stack([sums.get(name, zero) for name in names]).tolist()
+    # A model's losses of texts may be on the CPU already, those of its pictures on a GPU.
+    devices = [value.device for value in sums.values()]
+    device = next((each for each in devices if each.type != "cpu"), devices[0])
+
+    zero = torch.zeros((), dtype=torch.float64, device=device)
+    return torch.stack([sums.get(name, zero).to(device) for name in names]).tolist()
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -20,6 +20,7 @@ from unichar.model.lora import LoraSettings, add_adapters, blocks, load_adapters
 from unichar.model.merging import save_merged
 from unichar.model.protocol import Turn
 from unichar.training.seeds import torch_rng
+from unichar.training.state import TrainState, load_tensors
 from unichar.types import LoadConfig, Segment
 
 CPU = torch.device("cpu")
@@ -236,3 +237,14 @@ def test_loading_never_holds_the_model_in_16_bits(folder, tmp_path):
     took, weights = map(int, done.stdout.split())
     assert weights > 100e3
     assert took < 1.15 * weights, f"{took / 1e3:.0f} MB for {weights / 1e3:.0f} MB"
+
+
+def test_a_training_state_holds_adapters_and_no_scales_of_frozen_weights(folder, tmp_path):
+    model = with_adapters(load_bagel(folder, device=CPU, quantize="nf4-double"))
+    assert any("absmax" in name for name in model.state_dict())
+
+    state = TrainState(tmp_path / "state.safetensors", {"und": model.und, "gen": model.gen}, {}, key="x")
+    state.save(1)
+    tensors, _ = load_tensors(state.path)
+    assert tensors.keys() == trainable(model).keys()
+    assert state.load() == 1
