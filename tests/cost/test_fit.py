@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -152,3 +153,13 @@ def test_the_plan_of_a_preset_is_what_a_run_chooses(on_card, sft_job, tmp_path):
     on_card(80e9)
     for stage in ("sft", "grpo"):
         assert number(choose_microbatches(job_of("bagel", stage, sft_job, tmp_path))) == planned[stage][0]
+
+
+@pytest.mark.parametrize(("ranks", "expected"), [(1, 48e9), (2, 8e9)])
+def test_the_card_is_this_process_s_own_and_of_several_ranks_the_smallest(ranks, expected, monkeypatch):
+    cards = [SimpleNamespace(total_memory=memory) for memory in (8e9, 48e9)]
+    monkeypatch.setattr(fit, "local_device", lambda: torch.device("cuda", 1))
+    monkeypatch.setattr(fit, "world_size", lambda: ranks)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda card: cards[card])
+    assert fit.card_memory() == expected

@@ -81,12 +81,13 @@ def chosen_microbatches(job: StageJob, fitted: StageJob) -> dict[str, int]:
 
 
 def card_memory() -> float | None:
-    """Bytes of the smallest GPU that this process sees, so that all ranks of a machine agree; None on the
-    CPU.
+    """Bytes of this process's GPU, of several ranks the smallest one of the machine, so that they agree; None
+    on the CPU.
     """
-    if local_device().type != "cuda":
+    device = local_device()
+    if device.type != "cuda":
         return None
-    cards = range(torch.cuda.device_count())
+    cards = range(torch.cuda.device_count()) if world_size() > 1 else [device.index]
     return float(min(torch.cuda.get_device_properties(card).total_memory for card in cards))
 
 
