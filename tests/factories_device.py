@@ -32,6 +32,8 @@ DEVICE = torch.device("cpu")
 """Becomes `second:0` in the child."""
 _MOVES = {_ATEN._to_copy.default, _ATEN.copy_.default}
 """Operations that may meet two devices."""
+_JOINS = {_ATEN.cat.default, _ATEN.stack.default}
+"""Operations that take no CPU scalar among tensors on the device."""
 _LOWER = "bmm mm matmul addmm baddbmm linear conv2d.default scaled_dot_product_attention"
 _FP32 = (
     "layer_norm group_norm pow.Tensor_Scalar rsqrt exp log mse_loss l1_loss nll_loss cross_entropy_loss "
@@ -70,6 +72,10 @@ class DeviceTensor(torch.Tensor):
     def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _compute(function, args, kwargs or {})
 
+    def tolist(self) -> Any:
+        """As on a GPU; PyTorch refuses it for subclasses."""
+        return self.content.tolist()
+
 
 class _Factories(TorchDispatchMode):
     """Catches what makes tensors out of nothing, as `torch.zeros(3, device=...)`."""
@@ -85,7 +91,8 @@ def _compute(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     asked = kwargs.get("device")
     on_device = torch.device(asked) == DEVICE if asked is not None else bool(given)
 
-    strangers = [each for each in tensors if not isinstance(each, DeviceTensor) and each.dim()]
+    others = [each for each in tensors if not isinstance(each, DeviceTensor)]
+    strangers = [each for each in others if each.dim() or function in _JOINS]
     if given and strangers and function not in _MOVES:
         raise WrongDevice(f"{function} meets CPU tensors of shapes {[tuple(s.shape) for s in strangers]}")
     draws = torch.Tag.nondeterministic_seeded in function.tags and "dropout" not in str(function)
