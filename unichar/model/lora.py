@@ -71,7 +71,8 @@ def save_adapters(
     """
     for name in COMPONENTS:
         module: PeftModel = getattr(model, name)
-        tensors = {key: whole(tensor) for key, tensor in module.state_dict().items() if "lora_" in key}
+        state = module.state_dict().items()
+        tensors = {key: whole(tensor).cpu() for key, tensor in state if "lora_" in key}
         if not is_main():
             continue
 
