@@ -14,7 +14,8 @@
 #   make clean       caches and environments; never data/, kits/, runs/ or Dagster's history
 #
 # Variables: PYTHON (3.11 or 3.12), TORCH_INDEX (requirements/README.md), UNICHAR_HOME (where runs/, kits/ and .dagster/
-# go), UNICHAR_KITS (where users' kits lie), UNICHAR_PRESET (what runs use when nothing is said: cpu).
+# go), UNICHAR_KITS (where users' kits lie), UNICHAR_PRESET (what runs use when nothing is said: cpu), UNICHAR_DEVICE
+# (where models run: auto, cpu or cuda; docs/nano.md).
 
 SHELL := /bin/bash
 PYTHON ?= python3
