@@ -7,6 +7,7 @@ import pytest
 import torch
 from factories_model import disturb, make_prior_images
 from factories_small import exact_arithmetic, small_model
+from peft.tuners.lora import LoraLayer
 
 from unichar.kit.images import load_picture
 from unichar.model import packing
@@ -260,12 +261,16 @@ def test_a_step_has_the_same_bits_every_time(small_base, chats, folder):
     assert all(torch.equal(second[name], gradient) for name, gradient in first.items())
 
 
-def test_adapter_inputs_are_not_cast_and_bits_stay(monkeypatch, small_base, chats, folder):
+def test_adapter_inputs_are_not_cast_and_bits_stay(small_base, chats, folder):
     casting, model = small_model(small_base), small_model(small_base)
     for each in (casting, model):
         disturb(each.und, by=0.05)
     lean = torch.cat(model.text_losses(chats, folder))
-    monkeypatch.setattr(nano, "_disable_input_casts", lambda component: None)
+
+    layers = [module for module in casting.und.modules() if isinstance(module, LoraLayer)]
+    assert layers and not any(layer.cast_input_dtype_enabled for layer in layers)
+    for layer in layers:
+        layer.cast_input_dtype_enabled = True
     assert torch.equal(torch.cat(casting.text_losses(chats, folder)), lean)
 
 
