@@ -31,7 +31,7 @@ _IMAGENET_SIDE = 224
 
 
 class Encoder(Protocol):
-    """Sees pixels [B, 3, H, W] in [-1, 1]; these and the answers are fp32 on the CPU, wherever it computes."""
+    """Sees pixels [B, 3, H, W] in [-1, 1]; both they and the answers are fp32 on the CPU."""
 
     def read(self, pixels: Tensor) -> dict[str, Tensor]:
         """Logits [B, values] of every attribute; empty if the network reads none."""
