@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from unichar.pretrain.worlds.art import EMOJI_SETS, Art
+from unichar.pretrain.worlds.art import _PHOTOGRAPHS, EMOJI_SETS, Art
 from unichar.pretrain.worlds.scenery import places
 
 PROPS = ("apple", "kite-surfing", "teapot")
@@ -39,22 +39,11 @@ def make_art(folder: Path) -> Art:
         folder / "scikit_learn-0-none.whl",
         ("sklearn/datasets/images/china.jpg", "sklearn/datasets/images/flower.jpg"),
     )
-    _wheel(folder / "scikit_image-0-none.whl", [f"skimage/data/{name}" for name in _SKIMAGE])
+    _wheel(folder / "scikit_image-0-none.whl", _PHOTOGRAPHS["scikit_image"])
     return Art(folder)
 
 
 _CATEGORIES = ("Animals & Nature", "Food & Drink", "Objects", "Activities", "Travel & Places")
-_SKIMAGE = (
-    "astronaut.png",
-    "brick.png",
-    "camera.png",
-    "chelsea.png",
-    "coffee.png",
-    "grass.png",
-    "gravel.png",
-    "hubble_deep_field.jpg",
-    "rocket.jpg",
-)
 
 
 def _wheel(path: Path, names) -> None:

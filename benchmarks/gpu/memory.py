@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gpu.scales import Scale
-from unichar.cost.flops import adapter_parameters
+from unichar.cost.cards import loaded_model
 from unichar.cost.memory import (
     Loaded,
     Memory,
@@ -23,14 +23,8 @@ _GB = 1e9
 
 def loaded(scale: Scale) -> Loaded:
     """The model of the scale's preset, with its adapters."""
-    parameters, sft = scale.parameters, scale.preset.sft
-    return Loaded(
-        sizes=scale.sizes,
-        parameters=sum(parameters.values()),
-        autoencoder=parameters["autoencoder"],
-        adapters=adapter_parameters(scale.sizes, und_rank=sft.und_rank, gen_rank=sft.gen_rank),
-        quantize=scale.preset.load.quantize,
-    )
+    quantize = scale.preset.load.quantize
+    return loaded_model(scale.preset, scale.sizes, scale.parameters, full=False, quantize=quantize)
 
 
 def planned(scale: Scale, config: SftConfig | GrpoConfig, microbatches: int) -> Memory:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
-MFU = 0.35
-"""What `unichar plan` assumes."""
+from unichar.cost.cards import CARDS as PLANNED
+from unichar.cost.cards import Device
+from unichar.cost.estimate import MFU, TWO_CORES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,18 +23,27 @@ class Plan:
     mfu: float = MFU
 
 
-H100 = Plan(card="H100", peak=989e12, bandwidth=3.35e12, memory=80e9)
-"""Predictions are made for it where no card is at hand."""
-CARDS = (
-    H100,
-    Plan(card="H200", peak=989e12, bandwidth=4.8e12, memory=141e9),
-    Plan(card="A100", peak=312e12, bandwidth=2.0e12, memory=80e9),
-    Plan(card="L40S", peak=362e12, bandwidth=0.864e12, memory=48e9),
-    Plan(card="RTX 4090", peak=165e12, bandwidth=1.008e12, memory=24e9),
-    Plan(card="RTX 3090", peak=71e12, bandwidth=0.936e12, memory=24e9),
+_BANDWIDTHS = {
+    "H100": 3.35e12,
+    "H200": 4.8e12,
+    "A100": 2.0e12,
+    "L40S": 0.864e12,
+    "RTX 4090": 1.008e12,
+    "RTX 3090": 0.936e12,
+}
+"""Card -> bytes per second, which `unichar plan` does not need."""
+_NOT_PLANNED = (
+    Device(name="A100", peak=312e12, memory=80e9),
+    Device(name="RTX 3090", peak=71e12, memory=24e9),
+)
+CARDS = tuple(
+    Plan(card=card.name, peak=card.peak, bandwidth=_BANDWIDTHS[card.name], memory=card.memory)
+    for card in (*PLANNED, *_NOT_PLANNED)
 )
 """By their data sheets; the name is part of what CUDA calls the card."""
-_CPU = Plan(card="two CPU cores", peak=0.9e12, bandwidth=20e9, memory=8e9)
+H100 = next(card for card in CARDS if card.card == "H100")
+"""Predictions are made for it where no card is at hand."""
+_CPU = Plan(card="two CPU cores", peak=TWO_CORES.peak, bandwidth=20e9, memory=TWO_CORES.memory)
 
 
 def plan_of(device: torch.device) -> Plan:

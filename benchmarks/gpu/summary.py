@@ -11,9 +11,7 @@ from gpu.expected import Expectations, drawing, quarter
 from gpu.lab import Lab
 from gpu.plan import Plan
 from gpu.scales import Scale
-from unichar.cost.grpo import round_flops
-from unichar.cost.report import report_flops
-from unichar.cost.sft import step_flops
+from unichar.cost.stages import stage_flops
 from unichar.model.bagel.sampling import Guidance
 from unichar.model.flow import time_grid
 
@@ -33,14 +31,9 @@ def summary(lab: Lab) -> dict[str, Any]:
 
 def predicted_hours(scale: Scale, plan: Plan) -> dict[str, float]:
     """Stage -> GPU hours of a character by the plan."""
-    preset, sizes, texts = scale.preset, scale.sizes, scale.texts
-    grpo = round_flops(sizes, texts, preset.grpo, gen_rank=preset.sft.gen_rank)
-    flops = {
-        "sft": preset.sft.steps * step_flops(sizes, texts, preset.sft),
-        "grpo": preset.grpo.rounds * grpo,
-        "evaluate": report_flops(sizes, texts, preset.evaluation, arms=preset.evaluation.arms),
-    }
-    return {name: count / (plan.peak * plan.mfu * 3600) for name, count in flops.items()}
+    stages = stage_flops(scale.preset, scale.sizes, scale.texts, full=False)
+    hour = plan.peak * plan.mfu * 3600
+    return {name: flops * count / hour for name, (flops, count) in stages.items()}
 
 
 def _hours(lab: Lab) -> dict[str, float | None]:
